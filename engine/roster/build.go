@@ -1,0 +1,152 @@
+package roster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"rosterd/engine/addr"
+)
+
+// Limits bound what a backend may hand over. Zero fields mean the defaults.
+type Limits struct {
+	Items  int // contacts in a roster; 100,000
+	Text   int // bytes of a name or a group; 1023
+	Groups int // groups of a contact; 256
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(n *int, d int) {
+		if *n <= 0 {
+			*n = d
+		}
+	}
+	def(&l.Items, 100_000)
+	def(&l.Text, 1023)
+	def(&l.Groups, 256)
+	return l
+}
+
+// BadItem is a contact that was left out of a roster, as the backend wrote it, and why.
+type BadItem struct{ JID, Reason string }
+
+func (b BadItem) String() string { return fmt.Sprintf("%q: %s", b.JID, b.Reason) }
+
+// Builder makes a roster of what comes from outside, contact by contact. What may not stand in a roster is
+// left out and named; the rest is served.
+type Builder struct {
+	owner addr.Bare
+	lim   Limits
+	items []Item
+	bad   []BadItem
+}
+
+// NewBuilder starts the roster of owner.
+func NewBuilder(owner addr.Bare, lim Limits) *Builder {
+	return &Builder{owner: owner, lim: lim.withDefaults()}
+}
+
+// Add prepares and checks one contact. The item's own JID is not looked at.
+func (b *Builder) Add(jid string, i Item) {
+	j, err := addr.Parse(jid)
+	switch {
+	case err != nil:
+		b.Bad(jid, "not a valid JID")
+		return
+	case !j.IsBare():
+		b.Bad(jid, "a full JID; contacts are bare JIDs")
+		return
+	}
+	if why := b.check(&i); why != "" {
+		b.Bad(jid, why)
+		return
+	}
+	b.add(j.Bare(), i)
+}
+
+// Bad names a contact that the caller could not read.
+func (b *Builder) Bad(jid, reason string) {
+	if len(jid) > 200 {
+		jid = jid[:200] + "…"
+	}
+	b.bad = append(b.bad, BadItem{strings.ToValidUTF8(jid, "\uFFFD"), reason})
+}
+
+func (b *Builder) add(j addr.Bare, i Item) {
+	if j == b.owner && !j.IsZero() {
+		b.Bad(j.String(), "the owner's own JID")
+		return
+	}
+	i.JID = j
+	b.items = append(b.items, i)
+}
+
+func (b *Builder) check(i *Item) string {
+	if why := b.checkText("name", i.Name); why != "" {
+		return why
+	}
+	if len(i.Groups) == 0 {
+		i.Groups = nil
+		return ""
+	}
+	if len(i.Groups) > b.lim.Groups {
+		return fmt.Sprintf("%d groups, more than %d", len(i.Groups), b.lim.Groups)
+	}
+	for _, g := range i.Groups {
+		if why := b.checkText("group", g); why != "" {
+			return why
+		}
+	}
+	if len(i.Groups) == 1 && i.Groups[0] != "" {
+		return ""
+	}
+	// A server must not deliver an empty or a repeated group (RFC 6121 §2.3.3).
+	g := slices.DeleteFunc(slices.Clone(i.Groups), func(g string) bool { return g == "" })
+	slices.Sort(g)
+	i.Groups = slices.Compact(g)
+	return ""
+}
+
+func (b *Builder) checkText(what, s string) string {
+	if len(s) > b.lim.Text {
+		return fmt.Sprintf("%s of %d bytes, more than %d", what, len(s), b.lim.Text)
+	}
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
+			return what + " is not valid UTF-8"
+		case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0xFFFE, r == 0xFFFF:
+			return fmt.Sprintf("%s holds U+%04X, which XML cannot carry", what, r)
+		}
+	}
+	return ""
+}
+
+// Roster is what was built, and what was left out. Too many contacts are an error, since a roster cut
+// short would look like contacts removed.
+func (b *Builder) Roster() (Roster, []BadItem, error) {
+	if len(b.items) > b.lim.Items {
+		return Roster{}, nil, fmt.Errorf("%d contacts, more than %d", len(b.items), b.lim.Items)
+	}
+	less := func(x, y Item) int { return x.JID.Compare(y.JID) }
+	if !slices.IsSortedFunc(b.items, less) {
+		slices.SortStableFunc(b.items, less)
+	}
+	kept := b.items[:0]
+	for k, i := range b.items {
+		if k+1 < len(b.items) && b.items[k+1].JID == i.JID {
+			b.Bad(i.JID.String(), "stands there again further on; the last one counts")
+			continue
+		}
+		kept = append(kept, i)
+	}
+	if len(kept) == 0 {
+		return Roster{}, b.bad, nil
+	}
+	d := &doc{items: slices.Clip(kept)}
+	for k := range kept {
+		d.sum = d.sum.plus(kept[k].hash())
+	}
+	return Roster{d}, b.bad, nil
+}

@@ -1,0 +1,214 @@
+package roster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tidwall/gjson"
+
+	"rosterd/engine/addr"
+)
+
+// ErrNotRoster is what every error of DecodeJSON wraps: the document as a whole is no roster.
+var ErrNotRoster = errors.New("not a roster")
+
+// maxDepth of a JSON document; the standard form has three levels.
+const maxDepth = 64
+
+// DecodeJSON reads the standard form, a JSON object of contacts:
+//
+//	{"marie@example.com": {"name": "Marie", "groups": ["Friends"], "subscription": "both", "ask": "subscribe", "approved": true}}
+//
+// All fields may be missing or null; subscription is "both" then. Groups may also be an object whose keys are
+// the groups; a contact that is null, a string or an array has no data; [] is the empty roster, since PHP
+// writes {} so. A contact that cannot be read is left out and named, the rest is served.
+func DecodeJSON(owner addr.Bare, body []byte, lim Limits) (Roster, []BadItem, error) {
+	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
+	if err := checkJSON(body); err != nil {
+		return Roster{}, nil, err
+	}
+	top := gjson.ParseBytes(body) // copies body once; the items' strings share that copy
+	if top.IsArray() && !hasElements(top) {
+		return Roster{}, nil, nil
+	}
+	if !top.IsObject() {
+		return Roster{}, nil, fmt.Errorf("%w: a JSON %s where an object of contacts was expected", ErrNotRoster, kind(top))
+	}
+	b := NewBuilder(owner, lim)
+	top.ForEach(func(key, value gjson.Result) bool {
+		i, err := decodeItem(value)
+		if err != nil {
+			b.Bad(key.String(), err.Error())
+		} else {
+			b.Add(key.String(), i)
+		}
+		return len(b.items) <= b.lim.Items
+	})
+	r, bad, err := b.Roster()
+	if err != nil {
+		return Roster{}, nil, fmt.Errorf("%w: %w", ErrNotRoster, err)
+	}
+	return r, bad, nil
+}
+
+func decodeItem(v gjson.Result) (i Item, err error) {
+	i.Subscription = Both
+	switch {
+	case v.Type == gjson.Null, v.Type == gjson.String, v.IsArray():
+		return i, nil
+	case !v.IsObject():
+		return i, fmt.Errorf("a JSON %s where an object was expected", kind(v))
+	}
+	v.ForEach(func(key, f gjson.Result) bool {
+		if f.Type == gjson.Null {
+			return true
+		}
+		switch key.String() {
+		case "name":
+			i.Name, err = text("name", f)
+		case "groups":
+			i.Groups, err = groups(f)
+		case "subscription":
+			var word string
+			if word, err = text("subscription", f); err == nil {
+				i.Subscription, err = ParseSubscription(word)
+			}
+		case "ask":
+			i.Ask, err = ask(f)
+		case "approved":
+			i.Approved, err = flag("approved", f)
+		}
+		return err == nil
+	})
+	return i, err
+}
+
+func text(field string, v gjson.Result) (string, error) {
+	if v.Type != gjson.String {
+		return "", fmt.Errorf("%s is a JSON %s, not a string", field, kind(v))
+	}
+	return v.String(), nil
+}
+
+func flag(field string, v gjson.Result) (bool, error) {
+	if !v.IsBool() {
+		return false, fmt.Errorf("%s is a JSON %s, not true or false", field, kind(v))
+	}
+	return v.Bool(), nil
+}
+
+func ask(v gjson.Result) (bool, error) {
+	if v.IsBool() {
+		return v.Bool(), nil
+	}
+	switch word, err := text("ask", v); {
+	case err != nil:
+		return false, err
+	case word == "subscribe":
+		return true, nil
+	case word == "":
+		return false, nil
+	default:
+		return false, fmt.Errorf("ask %q is not \"subscribe\"", word)
+	}
+}
+
+// groups are an array of names or, as Prosody keeps them, an object whose keys are the names.
+func groups(v gjson.Result) (g []string, err error) {
+	switch {
+	case v.IsObject():
+		v.ForEach(func(key, _ gjson.Result) bool { g = append(g, key.String()); return true })
+	case v.IsArray():
+		v.ForEach(func(_, e gjson.Result) bool {
+			var s string
+			s, err = text("a group", e)
+			g = append(g, s)
+			return err == nil
+		})
+	default:
+		err = fmt.Errorf("groups is a JSON %s, not an array or an object", kind(v))
+	}
+	return g, err
+}
+
+func kind(v gjson.Result) string {
+	switch {
+	case v.IsObject():
+		return "object"
+	case v.IsArray():
+		return "array"
+	case v.IsBool():
+		return "boolean"
+	}
+	return map[gjson.Type]string{gjson.Null: "null", gjson.Number: "number", gjson.String: "string"}[v.Type]
+}
+
+func hasElements(v gjson.Result) (some bool) {
+	v.ForEach(func(_, _ gjson.Result) bool { some = true; return false })
+	return some
+}
+
+// checkJSON says why body is not JSON. The depth is counted first, because validating recurses.
+func checkJSON(body []byte) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return fmt.Errorf("%w: an empty answer", ErrNotRoster)
+	}
+	if depth(body) > maxDepth {
+		return fmt.Errorf("%w: JSON nested more than %d deep", ErrNotRoster, maxDepth)
+	}
+	if gjson.ValidBytes(body) {
+		return nil
+	}
+	var v any
+	if err := json.Unmarshal(body, &v); err != nil { // for its message
+		return fmt.Errorf("%w: %w in %q", ErrNotRoster, err, start(body))
+	}
+	return fmt.Errorf("%w: invalid JSON in %q", ErrNotRoster, start(body))
+}
+
+func depth(body []byte) (deepest int) {
+	d, quoted := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			d++
+			deepest = max(deepest, d)
+		case c == '}' || c == ']':
+			d--
+		}
+	}
+	return deepest
+}
+
+func start(body []byte) []byte { return body[:min(len(body), 60)] }
+
+// EncodeJSON writes the standard form; DecodeJSON reads the same roster back.
+func (r Roster) EncodeJSON() []byte {
+	type item struct {
+		Name         string   `json:"name,omitempty"`
+		Groups       []string `json:"groups,omitempty"`
+		Subscription string   `json:"subscription"`
+		Ask          string   `json:"ask,omitempty"`
+		Approved     bool     `json:"approved,omitempty"`
+	}
+	m := make(map[string]item, r.Len())
+	for i := range r.All() {
+		w := item{Name: i.Name, Groups: i.Groups, Subscription: i.Subscription.String(), Approved: i.Approved}
+		if i.Ask {
+			w.Ask = "subscribe"
+		}
+		m[i.JID.String()] = w
+	}
+	b, err := json.Marshal(m)
+	if err != nil { // strings and booleans only
+		panic(err)
+	}
+	return b
+}
