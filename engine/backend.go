@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+)
+
+// Backend supplies rosters. Fetch may be called from many goroutines at once, and ends when ctx does: a
+// backend that does not is left behind, and keeps its place among the parallel calls until it returns.
+type Backend interface {
+	Fetch(ctx context.Context, r Request) (Answer, error)
+}
+
+// BackendFunc lets a function be a Backend.
+type BackendFunc func(context.Context, Request) (Answer, error)
+
+// Fetch calls f.
+func (f BackendFunc) Fetch(ctx context.Context, r Request) (Answer, error) { return f(ctx, r) }
+
+// Reason says what a fetch is for.
+type Reason string
+
+// The reasons.
+const (
+	ReasonLogin     Reason = "login"      // the user's first resource was bound, or asks again after a failure
+	ReasonRefresh   Reason = "refresh"    // the backend said that the roster changed
+	ReasonOtherSide Reason = "other-side" // the refresh of a contact changed what the two are to each other
+	ReasonTest      Reason = "test"
+)
+
+// Request is what a Backend is asked.
+type Request struct {
+	User   addr.Bare
+	Reason Reason
+	Rev    string // what Answer.Rev was when the roster that we hold was fetched, "" if we hold none
+}
+
+// Answer is what a Backend says. Unchanged means that the roster of revision Request.Rev still holds.
+type Answer struct {
+	Roster    roster.Roster
+	Rev       string        // opaque; "" if the backend knows no revisions
+	Unchanged bool          // then Roster is not looked at
+	MaxAge    time.Duration // how long the backend says the answer stays fresh; 0 if it says nothing
+	Dropped   []roster.BadItem
+}
+
+// Errors that a Backend answers with. Anything else, a context's end included, counts as temporary.
+var (
+	ErrUnknownUser = errors.New("the backend does not know this user")
+	ErrDenied      = errors.New("the backend denies the roster")
+)
+
+// TemporaryError is a failure that may be gone at the next try.
+type TemporaryError struct {
+	RetryAfter time.Duration // 0 if the backend named none
+	Err        error
+}
+
+func (e *TemporaryError) Error() string { return e.Err.Error() }
+func (e *TemporaryError) Unwrap() error { return e.Err }
+
+// PermanentError is a failure that will stay until somebody mends the backend or its configuration.
+type PermanentError struct{ Err error }
+
+func (e *PermanentError) Error() string { return e.Err.Error() }
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// FaultError is a mistake of the plugin itself: a trap, a result of the wrong shape, a deadline missed.
+type FaultError struct {
+	Kind string // "deadline", "instructions", "memory", "trap", "protocol"
+	Err  error
+}
+
+func (e *FaultError) Error() string { return fmt.Sprintf("plugin fault (%s): %v", e.Kind, e.Err) }
+func (e *FaultError) Unwrap() error { return e.Err }
+
+// Keeper keeps the last good roster of a user beyond the life of the process. Its documents are the
+// engine's own. SaveRoster may return before the document is on disk.
+type Keeper interface {
+	LoadRoster(ctx context.Context, user addr.Bare) (doc []byte, ok bool, err error)
+	SaveRoster(ctx context.Context, user addr.Bare, doc []byte) error
+}

@@ -1,0 +1,177 @@
+// Package engine keeps the rosters of the users who are online: it fetches them from the backend of their
+// host, holds the last good one, works out what changed and tells a watcher, in order. It knows no XML, no
+// sockets and no scripts.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+)
+
+// Host is how the rosters of one VirtualHost are had. Zero fields mean the defaults.
+type Host struct {
+	Backend      Backend
+	Keeper       Keeper        // nil: the last good roster lives as long as the user's session
+	Timeout      time.Duration // of one call; 5 s
+	Parallel     int           // calls at a time; 16
+	QueueTimeout time.Duration // how long a login waits for one of those places; 10 s
+	MissingEmpty bool          // a known user whom the backend no longer knows has an empty roster (rosterd_missing_user)
+	OneSided     bool          // do not refresh the other side of a changed pair (rosterd_refresh_other_side = false)
+}
+
+// Event is a change of the roster of an attached user, or the failure to get a first one.
+type Event struct {
+	User     addr.Bare
+	From, To roster.Roster // From is empty the first time
+	First    bool          // the user had no roster until now
+	Stale    bool          // To is the last good roster, since the backend failed
+	Err      error         // no roster could be had, and there is no last good one: From and To mean nothing
+}
+
+// Watcher is called for every event of a user, one after the other. The next change of this user waits
+// until it returns; so does the answer to the refresh that caused it.
+type Watcher func(Event)
+
+// Engine is the live rosters of all hosts. Make it with New.
+type Engine struct {
+	log   *slog.Logger
+	watch Watcher
+	ctx   context.Context // ends with Close; what fetches run under
+	stop  context.CancelFunc
+	work  sync.WaitGroup // the users' goroutines
+
+	hosts  map[string]*host // fixed before the first Attach
+	shards [64]shard
+	stats  Stats
+}
+
+// Stats counts since the start.
+type Stats struct{ Fetches, Failures, Dropped atomic.Int64 }
+
+type shard struct {
+	mu    sync.Mutex
+	users map[addr.Bare]*user
+}
+
+type host struct {
+	Host
+	places chan struct{} // one taken for each call under way
+}
+
+// New makes an engine. The hosts' names are prepared domainparts.
+func New(hosts map[string]Host, watch Watcher, log *slog.Logger) *Engine {
+	e := &Engine{log: log, watch: watch, hosts: make(map[string]*host, len(hosts))}
+	e.ctx, e.stop = context.WithCancel(context.Background())
+	for name, h := range hosts {
+		e.hosts[name] = newHost(h)
+	}
+	for i := range e.shards {
+		e.shards[i].users = make(map[addr.Bare]*user)
+	}
+	return e
+}
+
+func newHost(h Host) *host {
+	if h.Timeout <= 0 {
+		h.Timeout = 5 * time.Second
+	}
+	if h.Parallel <= 0 {
+		h.Parallel = 16
+	}
+	if h.QueueTimeout <= 0 {
+		h.QueueTimeout = 10 * time.Second
+	}
+	return &host{Host: h, places: make(chan struct{}, h.Parallel)}
+}
+
+// Close ends all fetches and waits for the last event to be delivered, or for ctx.
+func (e *Engine) Close(ctx context.Context) error {
+	e.stop()
+	done := make(chan struct{})
+	go func() { e.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for fetches to end: %w", ctx.Err())
+	}
+}
+
+// Stats are the engine's counters.
+func (e *Engine) Stats() *Stats { return &e.stats }
+
+// Attach says that a resource of the user is online: the first one makes the engine fetch the roster,
+// which is kept until the last one is released. It does not wait. Each Attach wants one Release.
+func (e *Engine) Attach(u addr.Bare) (*Resource, error) {
+	h, ok := e.hosts[u.Domain()]
+	if !ok {
+		return nil, fmt.Errorf("no roster provider for %s", u.Domain())
+	}
+	s := e.shard(u)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w, ok := s.users[u]
+	if !ok {
+		w = &user{addr: u, host: h}
+		s.users[u] = w
+	}
+	w.attached++
+	e.ask(w, ReasonLogin)
+	return &Resource{e, w}, nil
+}
+
+// Resource is one attached resource of a user.
+type Resource struct {
+	e *Engine
+	u *user
+}
+
+// Load asks for the roster again if there is none, or only a stale one. It does not wait: what comes is
+// an Event.
+func (r *Resource) Load() { r.e.ask(r.u, ReasonLogin) }
+
+// Release ends the resource.
+func (r *Resource) Release() {
+	s := r.e.shard(r.u.addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.u.attached--; r.u.attached == 0 {
+		delete(s.users, r.u.addr)
+		r.u.gone.Store(true)
+	}
+}
+
+// Roster is the roster of a user who is online; ok is false if there is none yet.
+func (e *Engine) Roster(u addr.Bare) (r roster.Roster, ok bool) {
+	w := e.find(u)
+	if w == nil {
+		return roster.Roster{}, false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.roster, w.state != absent
+}
+
+// Online tells whether a resource of the user is attached.
+func (e *Engine) Online(u addr.Bare) bool { return e.find(u) != nil }
+
+func (e *Engine) find(u addr.Bare) *user {
+	s := e.shard(u)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.users[u]
+}
+
+var seed = maphash.MakeSeed()
+
+func (e *Engine) shard(u addr.Bare) *shard {
+	return &e.shards[maphash.String(seed, u.String())%uint64(len(e.shards))]
+}

@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"encoding/json"
+	"time"
+
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+)
+
+// kept is what a Keeper keeps of a user.
+type kept struct {
+	Rev     string          `json:"rev,omitempty"`
+	Fetched time.Time       `json:"fetched"`
+	Items   json.RawMessage `json:"items"` // the standard form
+}
+
+// remember reads the kept roster before the user's first fetch: it serves if the backend fails, and its
+// revision may spare the backend an answer. Nobody is shown it before that.
+func (e *Engine) remember(u *user) {
+	if u.host.Keeper == nil {
+		return
+	}
+	u.mu.Lock()
+	known := u.state != absent || !u.fetched.IsZero()
+	u.mu.Unlock()
+	if known {
+		return
+	}
+	doc, ok, err := u.host.Keeper.LoadRoster(e.ctx, u.addr)
+	if err != nil {
+		e.log.Error("reading the last good roster", "user", u.addr, "error", err)
+		return
+	}
+	if !ok {
+		return
+	}
+	k, r, err := decodeKept(u.addr, doc)
+	if err != nil {
+		e.log.Error("the last good roster cannot be read; it is passed over", "user", u.addr, "error", err)
+		return
+	}
+	u.mu.Lock()
+	u.roster, u.rev, u.fetched = r, k.Rev, k.Fetched
+	u.mu.Unlock()
+}
+
+func decodeKept(owner addr.Bare, doc []byte) (k kept, r roster.Roster, err error) {
+	if err = json.Unmarshal(doc, &k); err != nil {
+		return k, r, err
+	}
+	r, _, err = roster.DecodeJSON(owner, k.Items, roster.Limits{Items: 1 << 30})
+	return k, r, err
+}
+
+func (e *Engine) keep(u *user) {
+	if u.host.Keeper == nil {
+		return
+	}
+	u.mu.Lock()
+	k, r := kept{Rev: u.rev, Fetched: u.fetched}, u.roster
+	u.mu.Unlock()
+	k.Items = r.EncodeJSON()
+	doc, err := json.Marshal(k)
+	if err == nil {
+		err = u.host.Keeper.SaveRoster(e.ctx, u.addr, doc)
+	}
+	if err != nil {
+		e.log.Error("keeping the last good roster", "user", u.addr, "error", err)
+	}
+}
