@@ -1,0 +1,81 @@
+// Package stream takes an accepted TCP connection to a bound resource (RFC 6120
+// §4–§7, RFC 7590) and carries the stanzas of that resource afterwards. It knows
+// streams, TLS, SASL and binding; what a stanza means is its callers' business.
+package stream
+
+import (
+	"net"
+	"time"
+
+	"rosterd/engine/addr"
+	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/stanza"
+)
+
+// Namespaces of the negotiation.
+const (
+	nsTLS     = "urn:ietf:params:xml:ns:xmpp-tls"
+	nsSASL    = "urn:ietf:params:xml:ns:xmpp-sasl"
+	nsBind    = "urn:ietf:params:xml:ns:xmpp-bind"
+	nsSession = "urn:ietf:params:xml:ns:xmpp-session"
+)
+
+// Transport carries the stanzas of one bound resource.
+type Transport interface {
+	// Run reads until the stream ends and calls handle for every complete, checked
+	// stanza, one after the other; the stanza is valid until handle returns. Between
+	// stanzas it holds no buffers. It returns nil after the peer's closing tag, what
+	// handle returned if that was an error, a *stanza.StreamError if the peer broke
+	// a rule, net.ErrClosed after Close or Abort, or else the read error. It closes
+	// nothing. Call it once; a goroutine of its own keeps the stack of an idle
+	// session small.
+	Run(handle func(st *scan.Stanza) error) error
+
+	// Write sends whole stanzas. It fails when the peer takes nothing for
+	// Limits.WriteStall; a failed Write has closed the socket. One goroutine at a
+	// time.
+	Write(b []byte) error
+
+	// Close ends the stream (RFC 6120 §4.4): it writes the error, if there is one,
+	// and the closing tag, waits for the peer's closing tag, and closes the socket,
+	// all bounded by Limits.Close. While Run is in progress the waiting is left to
+	// it. What the peer still sends is discarded. Calls after the first do nothing.
+	// Nobody may be writing.
+	Close(se *stanza.StreamError)
+
+	// Abort closes the socket at once; Run, Write and Close return.
+	Abort()
+
+	RemoteAddr() net.Addr
+	Secure() bool // the stream is encrypted
+}
+
+// Activity is what a Transport can say beyond that, found by asking.
+type Activity interface {
+	// LastRead is when the peer was last heard of, white space included.
+	LastRead() time.Time
+}
+
+// BindRequest is a client's request to bind a resource (RFC 6120 §7).
+type BindRequest struct {
+	User      addr.Bare // authenticated by SASL; nothing else says who the client is
+	Host      *Host
+	Resource  string // as the client wants it, prepared; "" if the server is to make one
+	ID        string // of the IQ that asks
+	Transport Transport
+}
+
+// Acceptor takes over streams.
+type Acceptor interface {
+	// Bind gives the client a resource. With nil the session has taken over the
+	// Transport and writes the result of the bind itself, before anything else. With
+	// an error it has not touched the Transport; the error is written and the client
+	// may ask again (RFC 6120 §7.6.2, §7.7.2).
+	Bind(r BindRequest) *stanza.Error
+}
+
+// AcceptorFunc lets a function be an Acceptor.
+type AcceptorFunc func(BindRequest) *stanza.Error
+
+// Bind calls f.
+func (f AcceptorFunc) Bind(r BindRequest) *stanza.Error { return f(r) }
