@@ -30,10 +30,11 @@ type Host struct {
 // Event is a change of the roster of an attached user, or the failure to get a first one.
 type Event struct {
 	User     addr.Bare
-	From, To roster.Roster // From is empty the first time
-	First    bool          // the user had no roster until now
-	Stale    bool          // To is the last good roster, since the backend failed
-	Err      error         // no roster could be had, and there is no last good one: From and To mean nothing
+	From, To roster.Roster   // From is empty the first time
+	Changes  []roster.Change // what turns From into To; may be left out the first time
+	First    bool            // the user had no roster until now
+	Stale    bool            // To is the last good roster, since the backend failed
+	Err      error           // no roster could be had, and there is no last good one: From and To mean nothing
 }
 
 // Watcher is called for every event of a user, one after the other. The next change of this user waits

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"rosterd/engine/addr"
@@ -90,10 +91,11 @@ func (r *refresh) ask(u addr.Bare, why Reason) *flight {
 
 // finish waits for all flights and, as they land, for those of the other sides.
 func (r *refresh) finish() {
-	var mu sync.Mutex // guards asked and more from here on
+	var mu sync.Mutex // guards asked and room until all have landed
 	var wg sync.WaitGroup
-	more := otherSides
-	for u, f := range r.asked {
+	room := otherSides
+	named := maps.Clone(r.asked)
+	for u, f := range named {
 		if f == nil || r.e.hosts[u.Domain()].OneSided {
 			continue
 		}
@@ -101,16 +103,11 @@ func (r *refresh) finish() {
 			if !f.wait(r.ctx) {
 				return
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			for _, c := range paired(f.change) {
-				mu.Lock()
-				var other *flight
-				if _, named := r.asked[c]; !named && more > 0 {
-					more--
-					other = r.ask(c, ReasonOtherSide)
-				}
-				mu.Unlock()
-				if other != nil {
-					other.wait(r.ctx)
+				if _, known := r.asked[c]; !known && room > 0 && r.ask(c, ReasonOtherSide) != nil {
+					room--
 				}
 			}
 		})
@@ -121,7 +118,7 @@ func (r *refresh) finish() {
 			f.wait(r.ctx)
 		}
 	}
-	if more == 0 {
+	if room == 0 {
 		r.e.log.Warn("a refresh touched more pairs than are refreshed on both sides", "limit", otherSides)
 	}
 }
@@ -175,6 +172,8 @@ func (f *flight) result(r *Result) {
 	switch {
 	case !f.landed():
 		r.Outcome, r.Error = Pending, "not done by the deadline; it goes on"
+	case f.gone:
+		r.Outcome = Offline
 	case f.err != nil:
 		r.Outcome, r.Error = Failed, f.err.Error()
 	case len(f.change) == 0:

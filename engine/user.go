@@ -43,6 +43,7 @@ type flight struct {
 	done   chan struct{} // closed when the fields below are set
 	change []roster.Change
 	err    error
+	gone   bool // the user went offline meanwhile
 }
 
 func newFlight(r Reason) *flight { return &flight{reason: r, done: make(chan struct{})} }
@@ -86,8 +87,11 @@ func (e *Engine) fly(u *user, f *flight) {
 	e.remember(u)
 	start := time.Now()
 	ans, err := e.fetch(u, f.reason)
-	if u.gone.Load() || e.ctx.Err() != nil {
-		f.err = errors.Join(err, e.ctx.Err())
+	if u.gone.Load() {
+		f.gone = true
+		return
+	}
+	if f.err = e.ctx.Err(); f.err != nil {
 		return
 	}
 	if errors.Is(err, ErrUnknownUser) && e.mayBeEmpty(u) {
@@ -99,29 +103,32 @@ func (e *Engine) fly(u *user, f *flight) {
 		return
 	}
 	e.report(u, ans.Dropped)
-	f.change = e.apply(u, ans)
+	f.change = e.apply(u, f, ans)
 	e.log.Debug("roster fetched", "user", u.addr, "reason", f.reason, "contacts", ans.Roster.Len(), "unchanged", ans.Unchanged, "changes", len(f.change), "took", time.Since(start))
 }
 
 // apply makes a good answer the user's roster and tells the watcher.
-func (e *Engine) apply(u *user, ans Answer) []roster.Change {
+func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change) {
 	u.mu.Lock()
-	from, was, rev := u.roster, u.state, u.rev
+	from, first, rev := u.roster, u.state == absent, u.rev
 	to := ans.Roster
 	if ans.Unchanged {
 		to = from
 	}
-	if was == absent {
-		from = roster.Roster{} // the kept roster was never shown to anybody
-	}
-	changes := roster.Diff(from, to)
 	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
 	u.mu.Unlock()
 
-	if len(changes) > 0 || was == absent {
-		e.watch(Event{User: u.addr, From: from, To: to, First: was == absent})
+	worthKeeping := rev != ans.Rev || !from.Equal(to) || first && !ans.Unchanged
+	if first {
+		from = roster.Roster{} // a kept roster was never shown to anybody
 	}
-	if len(changes) > 0 || was == absent && !ans.Unchanged || rev != ans.Rev {
+	if !first || f.reason != ReasonLogin {
+		changes = roster.Diff(from, to)
+	}
+	if first || len(changes) > 0 {
+		e.watch(Event{User: u.addr, From: from, To: to, Changes: changes, First: first})
+	}
+	if worthKeeping {
 		e.keep(u)
 	}
 	return changes
