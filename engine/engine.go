@@ -164,6 +164,11 @@ func (e *Engine) Roster(u addr.Bare) (r roster.Roster, ok bool) {
 // Online tells whether a resource of the user is attached.
 func (e *Engine) Online(u addr.Bare) bool { return e.find(u) != nil }
 
+func (e *Engine) tell(u *user, ev Event) {
+	ev.User, ev.life = u.addr, u
+	e.watch(ev)
+}
+
 func (e *Engine) find(u addr.Bare) *user {
 	s := e.shard(u)
 	s.mu.Lock()

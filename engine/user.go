@@ -126,7 +126,7 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 		changes = roster.Diff(from, to)
 	}
 	if first || len(changes) > 0 {
-		e.watch(Event{User: u.addr, From: from, To: to, Changes: changes, First: first})
+		e.tell(u, Event{From: from, To: to, Changes: changes, First: first})
 	}
 	if worthKeeping {
 		e.keep(u)
@@ -154,9 +154,9 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 	switch {
 	case was != absent: // nothing changes for anybody
 	case known:
-		e.watch(Event{User: u.addr, To: to, First: true, Stale: true})
+		e.tell(u, Event{To: to, First: true, Stale: true})
 	default:
-		e.watch(Event{User: u.addr, First: true, Err: err})
+		e.tell(u, Event{First: true, Err: err})
 	}
 }
 

@@ -1,0 +1,147 @@
+package presence
+
+import (
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/xmppcore/registry"
+)
+
+// Changed swaps the roster of an account and makes what everybody sees agree with it; in the turn. The order is
+// what keeps a client's view whole: the new roster and its pushes under one lock, so that no presence of a new
+// contact comes before the contact; unavailable to and from those who no longer see each other; the pushes
+// that remove; presence to and from those who now do. Push sends the pushes of the changes it is given, and is
+// called under the account's lock the first time.
+func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes []roster.Change, push func([]roster.Change)) {
+	kept, removed := cut(changes)
+	turned := turns(from, to, changes)
+
+	a.Lock()
+	available := available(a)
+	faded := turned.unwanted
+	if len(available) == 0 {
+		faded = nil // nobody was shown anything
+	}
+	a.SetRoster(to, faded)
+	push(kept)
+	a.Unlock()
+
+	for _, c := range turned.revoked {
+		p.revoke(a, available, c)
+	}
+	for _, c := range faded {
+		p.hide(c, a.User, available)
+	}
+	push(removed)
+	for _, r := range available {
+		for _, c := range turned.granted {
+			p.deliver(a.User, c, r.Presence, false)
+		}
+	}
+	for _, c := range turned.wanted {
+		p.show(c, a.User, available)
+	}
+	for _, c := range faded {
+		p.settle(a, c)
+	}
+}
+
+// cut splits changes where the removals begin; roster.Diff puts them last.
+func cut(changes []roster.Change) (kept, removed []roster.Change) {
+	n := 0
+	for n < len(changes) && changes[n].New != nil {
+		n++
+	}
+	return changes[:n], changes[n:]
+}
+
+// turning is whose presence flows, or flows no more.
+type turning struct{ granted, revoked, wanted, unwanted []addr.Bare }
+
+func turns(from, to roster.Roster, changes []roster.Change) (t turning) {
+	if changes == nil && from.Len() == 0 { // a first roster comes without its changes
+		for i := range to.All() {
+			t.note(i.JID, roster.None, i.Subscription)
+		}
+		return t
+	}
+	for _, c := range changes {
+		var was, is roster.Subscription
+		if c.Old != nil {
+			was = c.Old.Subscription
+		}
+		if c.New != nil {
+			is = c.New.Subscription
+		}
+		t.note(c.Contact, was, is)
+	}
+	return t
+}
+
+func (t *turning) note(c addr.Bare, was, is roster.Subscription) {
+	put := func(before, now bool, on, off *[]addr.Bare) {
+		switch {
+		case now && !before:
+			*on = append(*on, c)
+		case before && !now:
+			*off = append(*off, c)
+		}
+	}
+	put(was.From(), is.From(), &t.granted, &t.revoked)
+	put(was.To(), is.To(), &t.wanted, &t.unwanted)
+}
+
+func available(a *registry.Account) (list []*registry.Resource) {
+	for _, r := range a.Resources() {
+		if r.Available {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// revoke tells a contact that it no longer sees the account, and ends directed presence to it.
+func (p *Presence) revoke(a *registry.Account, available []*registry.Resource, c addr.Bare) {
+	for _, r := range available {
+		b := farewell(r)
+		p.deliver(a.User, c, b, true)
+		for to := range r.Directed {
+			if to.Bare() == c {
+				p.Router.Directed(r, to, b)
+				delete(r.Directed, to)
+			}
+		}
+	}
+}
+
+// hide tells resources of a viewer that a contact, whose presence they may have been shown, is no longer there.
+func (p *Presence) hide(contact, viewer addr.Bare, to []*registry.Resource) {
+	c := p.Registry.Account(contact)
+	if c == nil {
+		return
+	}
+	c.Lock()
+	defer c.Unlock()
+	if r, _ := c.Roster(); !r.Grants(viewer) {
+		return
+	}
+	for _, r := range c.Resources() {
+		if !r.Available {
+			continue
+		}
+		b := farewell(r)
+		for _, v := range to {
+			send(v, b, viewer)
+		}
+	}
+}
+
+// settle waits, without stopping anybody, until what the contact was sending while it faded has gone out: a
+// resource that had just left was not there to be hidden, and its own unavailable must still come through.
+func (p *Presence) settle(a *registry.Account, contact addr.Bare) {
+	c := p.Registry.Account(contact)
+	if c == nil {
+		a.Faded(contact)
+		return
+	}
+	c.Turn.Post(func() { a.Faded(contact) })
+}

@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/xmppcore/session"
+)
+
+// Account is a user with a bound resource. What it causes happens in its Turn; what others read of it is
+// guarded by its lock, under which one computes and queues but calls nobody. Fields change in the turn and
+// under the lock, so the turn may read them without it.
+type Account struct {
+	User addr.Bare
+	Turn Turn
+
+	members int // guarded by the registry's shard
+
+	mu        sync.Mutex
+	resources []*Resource
+	roster    roster.Roster
+	loaded    bool              // roster is what the engine said
+	fading    map[addr.Bare]int // no longer wanted, but their unavailable still passes
+}
+
+// Resource is one bound resource of an account.
+type Resource struct {
+	*session.Session
+	Account *Account
+	Roster  *engine.Resource // set at bind
+
+	// Of the account's turn alone.
+	Directed map[addr.JID]struct{} // who got directed presence (RFC 6121 §4.6)
+	Asked    []Asked               // roster gets that wait for the roster
+	Detached bool                  // no longer in the account
+
+	// Guarded like the account's fields.
+	Available  bool      // has sent initial presence
+	Interested bool      // has asked for the roster
+	Priority   int8      //
+	Presence   []byte    // its last presence, without to
+	Shown      time.Time // when that was sent
+}
+
+// Asked is a roster get.
+type Asked struct {
+	ID, Ver   string
+	Versioned bool // had a ver, were it empty: the client keeps versions (RFC 6121 §2.6.2)
+}
+
+// Lock and Unlock guard what others read of the account.
+func (a *Account) Lock() { a.mu.Lock() }
+
+// Unlock undoes Lock.
+func (a *Account) Unlock() { a.mu.Unlock() }
+
+// Resources is the list of resources, in the turn or under the lock.
+func (a *Account) Resources() []*Resource { return a.resources }
+
+// Find is the resource with that resourcepart, in the turn or under the lock.
+func (a *Account) Find(resource string) *Resource {
+	for _, r := range a.resources {
+		if r.Full.Resource() == resource {
+			return r
+		}
+	}
+	return nil
+}
+
+// Enter adds a resource; in the turn.
+func (a *Account) Enter(r *Resource) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.resources = append(slices.Clip(a.resources), r) // a reader may hold the old list
+}
+
+// Exit takes a resource away; in the turn. With the last one goes the roster, as it does in the engine.
+func (a *Account) Exit(r *Resource) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r.Available, r.Detached = false, true
+	a.resources = slices.DeleteFunc(slices.Clone(a.resources), func(o *Resource) bool { return o == r })
+	if len(a.resources) == 0 {
+		a.roster, a.loaded, a.fading = roster.Roster{}, false, nil
+	}
+}
+
+// Roster is the account's roster, in the turn or under the lock; ok is false while there is none.
+func (a *Account) Roster() (r roster.Roster, ok bool) { return a.roster, a.loaded }
+
+// SetRoster swaps the roster; in the turn and under the lock. From now on the contacts in faded are let
+// pass with their unavailable presence, and with nothing else.
+func (a *Account) SetRoster(r roster.Roster, faded []addr.Bare) {
+	a.roster, a.loaded = r, true
+	if len(faded) > 0 && a.fading == nil {
+		a.fading = make(map[addr.Bare]int)
+	}
+	for _, c := range faded {
+		a.fading[c]++
+	}
+}
+
+// Faded ends what SetRoster began for one contact.
+func (a *Account) Faded(c addr.Bare) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := a.fading[c] - 1; n > 0 {
+		a.fading[c] = n
+	} else {
+		delete(a.fading, c)
+	}
+}
+
+// Shows tells, under the lock, whether presence of c is for the account's resources.
+func (a *Account) Shows(c addr.Bare, unavailable bool) bool {
+	return a.roster.Wants(c) || unavailable && a.fading[c] > 0
+}

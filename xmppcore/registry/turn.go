@@ -1,0 +1,65 @@
+package registry
+
+import "sync"
+
+// Turn puts in order everything that one account causes. Jobs run one after the other; inside a job nobody
+// waits for the turn of another account, work for it is posted there.
+type Turn struct {
+	mu    sync.Mutex
+	busy  bool
+	queue []func()
+}
+
+// Do runs f when it is its turn, and returns when it is done. It must not be called inside a turn.
+func (t *Turn) Do(f func()) {
+	t.mu.Lock()
+	if t.busy {
+		done := make(chan struct{})
+		t.queue = append(t.queue, func() { defer close(done); f() })
+		t.mu.Unlock()
+		<-done
+		return
+	}
+	t.busy = true
+	t.mu.Unlock()
+	defer t.pass()
+	f()
+}
+
+// Post has f run when it is its turn, and does not wait.
+func (t *Turn) Post(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue = append(t.queue, f)
+	if !t.busy {
+		t.busy = true
+		go t.drain()
+	}
+}
+
+// pass gives the turn on: who did its own job is not made to do those of others.
+func (t *Turn) pass() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.queue) > 0 {
+		go t.drain()
+		return
+	}
+	t.busy = false
+}
+
+func (t *Turn) drain() {
+	for {
+		t.mu.Lock()
+		if len(t.queue) == 0 {
+			t.busy, t.queue = false, nil
+			t.mu.Unlock()
+			return
+		}
+		f := t.queue[0]
+		t.queue[0] = nil
+		t.queue = t.queue[1:]
+		t.mu.Unlock()
+		f()
+	}
+}
