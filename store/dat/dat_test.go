@@ -71,7 +71,7 @@ func TestParseRefuses(t *testing.T) {
 		{"concatenation", `return "a" .. "b"`, "text after the value"},
 		{"arithmetic", "return 1 + 1", "text after the value"},
 		{"parentheses", "return (2/0)", "expected a value"},
-		{"hexadecimal number", "return 0x10", "return -0.0", "not a decimal number"},
+		{"hexadecimal number", "return 0x10", "not a decimal number"},
 		{"two points", "return 1.2.3", "not a decimal number"},
 		{"lone minus", "return -", "not a decimal number"},
 		{"long string", "return [[x]]", "expected a value"},
