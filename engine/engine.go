@@ -35,7 +35,13 @@ type Event struct {
 	First    bool            // the user had no roster until now
 	Stale    bool            // To is the last good roster, since the backend failed
 	Err      error           // no roster could be had, and there is no last good one: From and To mean nothing
+
+	life *user
 }
+
+// Gone tells whether the user's last resource was released, so that the event speaks of a life that is over
+// although the user may be online again.
+func (ev Event) Gone() bool { return ev.life != nil && ev.life.gone.Load() }
 
 // Watcher is called for every event of a user, one after the other. The next change of this user waits
 // until it returns; so does the answer to the refresh that caused it.

@@ -59,16 +59,15 @@ func (p *Presence) Gone(res *registry.Resource) { p.leave(res, farewell(res)) }
 func (p *Presence) leave(res *registry.Resource, unavailable []byte) {
 	a := res.Account
 	a.Lock()
-	was := res.Available
-	res.Available, res.Presence = false, nil
+	was, directed := res.Available, res.Directed
+	res.Available, res.Presence, res.Directed = false, nil, nil
 	a.Unlock()
 
-	for to := range res.Directed {
+	for to := range directed {
 		if !was || !p.reaches(a, to) {
 			p.Router.Directed(res, to, unavailable)
 		}
 	}
-	res.Directed = nil
 	if was {
 		p.toOwn(a, res, unavailable)
 		p.toContacts(a, unavailable, true)
@@ -77,6 +76,8 @@ func (p *Presence) leave(res *registry.Resource, unavailable []byte) {
 
 // Directed notes that res has sent presence to an address (RFC 6121 §4.6.3). In the turn.
 func (p *Presence) Directed(res *registry.Resource, to addr.JID, unavailable bool) {
+	res.Account.Lock()
+	defer res.Account.Unlock()
 	if unavailable {
 		delete(res.Directed, to)
 		return
@@ -212,5 +213,5 @@ func sendDelayed(to, of *registry.Resource, viewer addr.Bare) {
 }
 
 func farewell(res *registry.Resource) []byte {
-	return stanza.AppendPresence(nil, res.Full.String(), "", stanza.Unavailable, nil)
+	return stanza.AppendPresence(nil, res.Full.String(), "", stanza.TypeUnavailable, nil)
 }

@@ -104,13 +104,23 @@ func (p *Presence) revoke(a *registry.Account, available []*registry.Resource, c
 	for _, r := range available {
 		b := farewell(r)
 		p.deliver(a.User, c, b, true)
-		for to := range r.Directed {
-			if to.Bare() == c {
-				p.Router.Directed(r, to, b)
-				delete(r.Directed, to)
-			}
+		for _, to := range forget(r, c) {
+			p.Router.Directed(r, to, b)
 		}
 	}
+}
+
+// forget ends directed presence to a contact and its resources.
+func forget(r *registry.Resource, c addr.Bare) (to []addr.JID) {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	for j := range r.Directed {
+		if j.Bare() == c {
+			to = append(to, j)
+			delete(r.Directed, j)
+		}
+	}
+	return to
 }
 
 // hide tells resources of a viewer that a contact, whose presence they may have been shown, is no longer there.

@@ -34,16 +34,16 @@ type Resource struct {
 	Roster  *engine.Resource // set at bind
 
 	// Of the account's turn alone.
-	Directed map[addr.JID]struct{} // who got directed presence (RFC 6121 §4.6)
-	Asked    []Asked               // roster gets that wait for the roster
-	Detached bool                  // no longer in the account
+	Asked    []Asked // roster gets that wait for the roster
+	Detached bool    // no longer in the account
 
 	// Guarded like the account's fields.
-	Available  bool      // has sent initial presence
-	Interested bool      // has asked for the roster
-	Priority   int8      //
-	Presence   []byte    // its last presence, without to
-	Shown      time.Time // when that was sent
+	Directed   map[addr.JID]struct{} // who got directed presence (RFC 6121 §4.6)
+	Available  bool                  // has sent initial presence
+	Interested bool                  // has asked for the roster
+	Priority   int8                  //
+	Presence   []byte                // its last presence, without to
+	Shown      time.Time             // when that was sent
 }
 
 // Asked is a roster get.
@@ -102,6 +102,13 @@ func (a *Account) SetRoster(r roster.Roster, faded []addr.Bare) {
 	for _, c := range faded {
 		a.fading[c]++
 	}
+}
+
+// SentTo tells, under the lock, whether the resource sent directed presence to an address or its bare JID.
+func (r *Resource) SentTo(j addr.JID) bool {
+	_, full := r.Directed[j]
+	_, bare := r.Directed[j.Bare().Full()]
+	return full || bare
 }
 
 // Faded ends what SetRoster began for one contact.

@@ -1,0 +1,108 @@
+// Package router decides where a stanza goes (RFC 6120 §10, RFC 6121 §8), and answers those that go nowhere.
+package router
+
+import (
+	"rosterd/engine/addr"
+	"rosterd/xmppcore/presence"
+	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/stanza"
+)
+
+// Host is what routing knows of a VirtualHost. It does not change while the router uses it.
+type Host struct {
+	Domain             string
+	BlockSubscriptions bool     // requests are dropped; else they are answered with not-allowed
+	Server             Handlers // of IQs to the domain
+	Account            Handlers // of IQs to the sender's own account
+	Contact            Handlers // of IQs to the account of somebody who shares presence with the sender
+}
+
+// Router routes what the clients of this server send.
+type Router struct {
+	Registry *registry.Registry
+	Presence *presence.Presence
+	Hosts    map[string]*Host // by prepared domain
+}
+
+// Route passes on one stanza of a resource, in the goroutine that reads the resource's stream: what one entity
+// sends to another arrives in order (RFC 6120 §10.1). What it returns ends the stream.
+func (r *Router) Route(from *registry.Resource, st *scan.Stanza) error {
+	if err := checkFrom(from, st); err != nil {
+		return err
+	}
+	switch stanza.KindOf(st) {
+	case stanza.Message:
+		r.message(from, st)
+	case stanza.Presence:
+		r.presence(from, st)
+	case stanza.IQ:
+		r.iq(from, st)
+	default:
+		return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType}
+	}
+	return nil
+}
+
+// checkFrom refuses a from that is not the sender's own (RFC 6120 §8.1.2.1).
+func checkFrom(res *registry.Resource, st *scan.Stanza) error {
+	raw := st.Get("from")
+	if raw == nil || string(raw) == res.Full.String() || string(raw) == res.Account.User.String() {
+		return nil
+	}
+	v, _ := st.Attr("from")
+	if j, err := addr.Parse(v); err == nil && (j == res.Full || j == res.Account.User.Full()) {
+		return nil
+	}
+	return &stanza.StreamError{Condition: stanza.StreamInvalidFrom}
+}
+
+// target is where a stanza that is not for a bound resource goes.
+type target struct {
+	jid  addr.JID
+	host *Host             // nil: not one of ours
+	acc  *registry.Account // nil: nobody is online, or no account is meant
+}
+
+// resolve finds the target of a stanza; without to it is the sender's own account (RFC 6120 §10.3). ok is
+// false if to is malformed, which is answered here.
+func (r *Router) resolve(from *registry.Resource, st *scan.Stanza) (t target, ok bool) {
+	v, there := st.Attr("to")
+	if !there {
+		t.jid = from.Account.User.Full()
+	} else {
+		j, err := addr.Parse(v)
+		if err != nil {
+			bounce(from, st, "", stanza.Error{Condition: stanza.JIDMalformed})
+			return t, false
+		}
+		t.jid = j
+	}
+	t.host = r.Hosts[t.jid.Domain()]
+	if t.host != nil && t.jid.Local() != "" {
+		t.acc = r.Registry.Account(t.jid.Bare())
+	}
+	return t, true
+}
+
+// bounce answers a stanza with an error, unless it is one that must not be answered (RFC 6120 §8.3.1).
+func bounce(to *registry.Resource, st *scan.Stanza, from string, e stanza.Error) {
+	switch typ := string(st.Get("type")); {
+	case typ == stanza.TypeError:
+		return
+	case typ == stanza.TypeResult && stanza.KindOf(st) == stanza.IQ:
+		return
+	}
+	to.AppendOwn(func(dst []byte) []byte { return stanza.AppendError(dst, st, from, to.Full.String(), e) })
+}
+
+// addressee is the address that an error about st comes from.
+func addressee(st *scan.Stanza) string {
+	to, _ := st.Attr("to")
+	return to
+}
+
+// pass delivers st to a resource as it is.
+func pass(to, from *registry.Resource, st *scan.Stanza) {
+	to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.Full.String()) })
+}
