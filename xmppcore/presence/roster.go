@@ -9,8 +9,8 @@ import (
 // Changed swaps the roster of an account and makes what everybody sees agree with it; in the turn. The order is
 // what keeps a client's view whole: the new roster and its pushes under one lock, so that no presence of a new
 // contact comes before the contact; unavailable to and from those who no longer see each other; the pushes
-// that remove; presence to and from those who now do. Push sends the pushes of the changes it is given, and is
-// called under the account's lock the first time.
+// that remove; presence to and from those who now do. Push tells the resources of the changes it is given, and
+// is called under the account's lock.
 func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes []roster.Change, push func([]roster.Change)) {
 	kept, removed := cut(changes)
 	turned := turns(from, to, changes)
@@ -31,7 +31,9 @@ func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes 
 	for _, c := range faded {
 		p.hide(c, a.User, available)
 	}
+	a.Lock()
 	push(removed)
+	a.Unlock()
 	for _, r := range available {
 		for _, c := range turned.granted {
 			p.deliver(a.User, c, r.Presence, false)

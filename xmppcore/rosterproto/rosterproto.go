@@ -22,26 +22,28 @@ const NS = "jabber:iq:roster"
 const Feature = "<ver xmlns='urn:xmpp:features:rosterver'/>"
 
 // Get answers a roster get (RFC 6121 §2.2); in the turn of the resource's account. Where the roster is not
-// there yet, the answer follows with Answer or Refuse. From now on the resource is interested.
+// there yet, the answer follows with Answer or Refuse.
 func Get(res *registry.Resource, id string, query scan.Element) {
 	ver, versioned := query.Attr("ver")
-	r, loaded := res.Account.Roster()
-	if !loaded {
-		res.Asked = append(res.Asked, registry.Asked{ID: id, Ver: ver, Versioned: versioned})
-	} else {
-		answer(res, registry.Asked{ID: id, Ver: ver, Versioned: versioned}, r)
+	res.Asked = append(res.Asked, registry.Asked{ID: id, Ver: ver, Versioned: versioned})
+	if _, loaded := res.Account.Roster(); loaded {
+		res.Account.Lock()
+		Answer(res.Account)
+		res.Account.Unlock()
 	}
 	res.Roster.Load() // does nothing while the roster is fresh
 }
 
-// Answer gives the roster to those resources that wait for it. In the turn.
+// Answer gives the roster to those resources that wait for it, which are interested from now on. In the turn
+// and under the lock.
 func Answer(a *registry.Account) {
 	r, _ := a.Roster()
 	for _, res := range a.Resources() {
 		asked := res.Asked
 		res.Asked = nil
 		for _, q := range asked {
-			answer(res, q, r)
+			res.Interested = true
+			res.AppendOwn(func(dst []byte) []byte { return AppendResult(dst, q, res.Full.String(), r) })
 		}
 	}
 }
@@ -73,13 +75,6 @@ func condition(err error) stanza.Error {
 	default:
 		return stanza.Error{Type: stanza.Wait, Condition: stanza.InternalServerError}
 	}
-}
-
-func answer(res *registry.Resource, q registry.Asked, r roster.Roster) {
-	res.Account.Lock()
-	res.Interested = true
-	res.Account.Unlock()
-	res.AppendOwn(func(dst []byte) []byte { return AppendResult(dst, q, res.Full.String(), r) })
 }
 
 // AppendResult appends the result of a roster get: empty if the client holds this version (RFC 6121 §2.6.3).

@@ -1,0 +1,131 @@
+package xmppcore
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"rosterd/engine/addr"
+	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
+	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
+)
+
+// Bind takes over a stream whose client has authenticated and wants a resource (RFC 6120 §7).
+func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
+	if !s.begin() {
+		return &stanza.Error{Type: stanza.Wait, Condition: stanza.ServiceUnavailable, Text: "shutting down"}
+	}
+	a := s.registry.Join(r.User)
+	var res *registry.Resource
+	var refused *stanza.Error
+	a.Turn.Do(func() { res, refused = s.enter(a, r) })
+	if refused != nil {
+		s.registry.Leave(a)
+		s.work.Done()
+		return refused
+	}
+	s.log.Info("logged in", "user", res.Full, "address", r.Transport.RemoteAddr(), "encrypted", r.Transport.Secure())
+	go s.run(res)
+	if s.isClosed() { // Shutdown may have looked before the resource was there
+		res.Close(&stanza.StreamError{Condition: stanza.StreamSystemShutdown})
+	}
+	return nil
+}
+
+// enter makes the resource, in the account's turn. The result of the bind is the first thing in its outbox.
+func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Resource, *stanza.Error) {
+	full, refused := s.choose(a, r)
+	if refused != nil {
+		return nil, refused
+	}
+	if len(a.Resources()) >= s.maxSessions {
+		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("more than %d sessions", s.maxSessions)}
+	}
+	attached, err := s.engine.Attach(a.User)
+	if err != nil {
+		s.log.Error("binding a resource", "user", full, "error", err)
+		return nil, &stanza.Error{Condition: stanza.InternalServerError}
+	}
+	res := &registry.Resource{Session: session.New(full, r.Transport, s.outbox), Account: a, Roster: attached}
+	res.AppendOwn(func(dst []byte) []byte {
+		jid := stanza.AppendText([]byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>"), full.String())
+		return stanza.AppendResult(dst, r.ID, "", "", append(jid, "</jid></bind>"...))
+	})
+	a.Enter(res)
+	s.registry.Add(res)
+	return res, nil
+}
+
+// choose gives the resource the client wants, or another (RFC 6120 §7.6, §7.7.2.2).
+func (s *Server) choose(a *registry.Account, r stream.BindRequest) (addr.JID, *stanza.Error) {
+	resource := r.Resource
+	if resource == "" {
+		resource = rand.Text()
+	}
+	if old := a.Find(resource); old != nil {
+		switch s.hosts[a.User.Domain()].Conflict {
+		case KickNew:
+			return addr.JID{}, &stanza.Error{Type: stanza.Cancel, Condition: stanza.Conflict}
+		case Random:
+			resource = rand.Text()
+		default:
+			s.leave(old)
+			old.Close(&stanza.StreamError{Condition: stanza.StreamConflict})
+		}
+	}
+	full, err := a.User.WithResource(resource)
+	if err != nil {
+		return addr.JID{}, &stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest, Text: err.Error()}
+	}
+	return full, nil
+}
+
+// run reads a stream to its end.
+func (s *Server) run(res *registry.Resource) {
+	defer s.work.Done()
+	err := res.Run(func(st *scan.Stanza) error { return s.handle(res, st) })
+	res.Account.Turn.Do(func() { s.leave(res) })
+	res.Close(reason(err))
+	s.registry.Leave(res.Account)
+	s.log.Info("logged out", "user", res.Full, "cause", cause(err))
+}
+
+// handle routes one stanza. A mistake of ours costs the stream that ran into it, and nobody else.
+func (s *Server) handle(res *registry.Resource, st *scan.Stanza) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("a stanza made the server fail", "user", res.Full, "panic", p, "stack", string(debug.Stack()))
+			err = &stanza.StreamError{Condition: stanza.StreamInternalServerError}
+		}
+	}()
+	return s.router.Route(res, st)
+}
+
+// reason is the stream error that tells the client why its stream ends, if it does not know.
+func reason(err error) *stanza.StreamError {
+	var se *stanza.StreamError
+	errors.As(err, &se)
+	return se
+}
+
+func cause(err error) string {
+	if err == nil {
+		return "the client closed its stream"
+	}
+	return err.Error()
+}
+
+// leave takes a resource out of everything, in its account's turn.
+func (s *Server) leave(res *registry.Resource) {
+	if res.Detached {
+		return
+	}
+	s.presence.Gone(res)
+	res.Account.Exit(res)
+	s.registry.Remove(res)
+	res.Roster.Release()
+}

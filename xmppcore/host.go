@@ -1,0 +1,96 @@
+package xmppcore
+
+import (
+	"crypto/tls"
+	"slices"
+	"time"
+
+	"rosterd/xmppcore/rosterproto"
+	"rosterd/xmppcore/router"
+	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xep"
+)
+
+// Host is one VirtualHost.
+type Host struct {
+	Domain string // prepared
+
+	TLS                   *tls.Config // for STARTTLS; nil: none
+	RequireTLS            bool        // c2s_require_encryption
+	AllowPlainUnencrypted bool        // allow_unencrypted_plain_auth
+	Auth                  stream.Authenticator
+
+	BlockSubscriptions bool     // module block_subscriptions
+	Modules            []string // those of disco, ping, version and time that are enabled
+	Name               string   // for disco
+	Items              []xep.Item
+	Conflict           Conflict
+}
+
+// Conflict says who stays when a resource is bound twice (RFC 6120 §7.7.2.2), in the words of Prosody's
+// option conflict_resolve.
+type Conflict string
+
+// The ways to resolve it.
+const (
+	KickOld Conflict = "kick_old" // the default
+	KickNew Conflict = "kick_new"
+	Random  Conflict = "random" // the new one gets another resource
+)
+
+// streamHost is what a negotiation sees of h.
+func (h *Host) streamHost() *stream.Host {
+	return &stream.Host{
+		Domain: h.Domain, TLS: h.TLS, RequireTLS: h.RequireTLS, AllowPlainUnencrypted: h.AllowPlainUnencrypted,
+		Auth: h.Auth, Features: []byte(rosterproto.Feature),
+	}
+}
+
+// routerHost is what routing sees of h.
+func (h *Host) routerHost(version string) *router.Host {
+	own := &router.Host{Domain: h.Domain, BlockSubscriptions: h.BlockSubscriptions}
+	has := func(module string) bool { return slices.Contains(h.Modules, module) }
+	list := []xep.Extension{rosters(), sessions()}
+	if has("ping") {
+		list = append(list, xep.Ping())
+	}
+	if has("version") {
+		list = append(list, xep.Version("rosterd", version))
+	}
+	if has("time") {
+		list = append(list, xep.Time(time.Now))
+	}
+	if has("disco") {
+		var features []string
+		for _, x := range list {
+			features = append(features, x.Features...)
+		}
+		list = append(list, xep.Disco(h.Name, features, h.Items))
+	}
+	xep.Install(own, list...)
+	return own
+}
+
+// rosters answers roster gets and refuses sets (RFC 6121 §2.1.5), which the backend alone may make.
+func rosters() xep.Extension {
+	return xep.Extension{Account: router.Handlers{{Space: rosterproto.NS, Name: "query"}: func(q *router.Query) *stanza.Error {
+		if q.Set {
+			return &stanza.Error{Condition: stanza.ServiceUnavailable, Text: "contacts are managed elsewhere"}
+		}
+		q.From.Account.Turn.Do(func() { rosterproto.Get(q.From, q.ID, q.Payload) })
+		return nil
+	}}}
+}
+
+// sessions answers what RFC 3921 §3 wanted after binding, and clients still send.
+func sessions() xep.Extension {
+	h := router.Handlers{{Space: "urn:ietf:params:xml:ns:xmpp-session", Name: "session"}: func(q *router.Query) *stanza.Error {
+		if !q.Set {
+			return &stanza.Error{Condition: stanza.BadRequest}
+		}
+		q.Result(nil)
+		return nil
+	}}
+	return xep.Extension{Account: h, Server: h}
+}

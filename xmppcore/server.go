@@ -1,0 +1,197 @@
+// Package xmppcore is the XMPP server: it accepts client connections, binds their resources, and makes what
+// they send and what happens to their rosters into stanzas for others.
+package xmppcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"rosterd/engine"
+	"rosterd/xmppcore/presence"
+	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/router"
+	"rosterd/xmppcore/session"
+	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
+)
+
+// ErrServerClosed is what Serve returns after Shutdown.
+var ErrServerClosed = errors.New("xmppcore: server closed")
+
+// Config is what a Server is made of. Zero fields mean the defaults.
+type Config struct {
+	Hosts       []Host
+	Stream      stream.Limits
+	Outbox      session.Limits
+	MaxSessions int            // of an account; 20
+	Trusted     []netip.Prefix // proxies, whose connections are not counted by address
+	Version     string         // of rosterd, for XEP-0092
+	Log         *slog.Logger
+}
+
+// Server is a running XMPP server. Make it with New, hand RosterChanged to the engine, then Start it.
+type Server struct {
+	log         *slog.Logger
+	hosts       map[string]*Host
+	negotiator  stream.Server
+	outbox      *session.Limits
+	maxSessions int
+
+	registry registry.Registry
+	presence presence.Presence
+	router   router.Router
+	engine   *engine.Engine // set by Start
+
+	ctx  context.Context // of negotiations; its cause is why they end
+	stop context.CancelCauseFunc
+
+	mu        sync.Mutex // guards the fields below
+	closed    bool
+	listeners map[net.Listener]struct{}
+	work      sync.WaitGroup // connections, from accept to their end; Add under mu while not closed
+}
+
+// New makes a server.
+func New(c Config) *Server {
+	s := &Server{
+		log: c.Log, hosts: make(map[string]*Host), outbox: session.NewLimits(c.Outbox), maxSessions: c.MaxSessions,
+		listeners: make(map[net.Listener]struct{}),
+	}
+	if s.maxSessions <= 0 {
+		s.maxSessions = 20
+	}
+	s.ctx, s.stop = context.WithCancelCause(context.Background())
+	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Hosts: make(map[string]*router.Host)}
+	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router}
+	streams := make(map[string]*stream.Host)
+	for i := range c.Hosts {
+		h := &c.Hosts[i]
+		s.hosts[h.Domain] = h
+		streams[h.Domain] = h.streamHost()
+		s.router.Hosts[h.Domain] = h.routerHost(c.Version)
+	}
+	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return streams[domain] }, Limits: c.Stream, Trusted: c.Trusted}
+	return s
+}
+
+// Start gives the server the rosters. It is called once, before the first Serve.
+func (s *Server) Start(e *engine.Engine) { s.engine = e }
+
+// Serve accepts client connections (RFC 6120 §3, STARTTLS) until Shutdown, and always returns an error.
+func (s *Server) Serve(ln net.Listener) error {
+	if !s.listen(ln) {
+		return ErrServerClosed
+	}
+	defer s.unlisten(ln)
+	var pause time.Duration
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.accepted(nc)
+		case s.isClosed():
+			return ErrServerClosed
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default: // such as no file descriptors left: what is connected goes on
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.log.Error("accepting connections", "address", ln.Addr(), "error", err, "pause", pause)
+			select {
+			case <-time.After(pause):
+			case <-s.ctx.Done():
+			}
+		}
+	}
+}
+
+func (s *Server) accepted(nc net.Conn) {
+	if !s.begin() {
+		nc.Close()
+		return
+	}
+	go func() {
+		defer s.work.Done()
+		if err := s.negotiator.Serve(s.ctx, nc, s); err != nil {
+			s.log.Debug("negotiation ended", "address", nc.RemoteAddr(), "error", err)
+		}
+	}()
+}
+
+// begin counts a piece of work that Shutdown waits for.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.work.Add(1)
+	return true
+}
+
+func (s *Server) listen(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.listeners[ln] = struct{}{}
+	return true
+}
+
+func (s *Server) unlisten(ln net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, ln)
+	ln.Close()
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// Shutdown closes all streams with system-shutdown once what is queued for them is written (RFC 6120
+// §4.9.3.19), and returns when they have ended, or cuts them when ctx does.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	s.mu.Unlock()
+
+	shutdown := &stanza.StreamError{Condition: stanza.StreamSystemShutdown}
+	s.stop(shutdown)
+	for res := range s.registry.All() {
+		res.Close(shutdown)
+	}
+	done := make(chan struct{})
+	go func() { s.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	cut := 0
+	for res := range s.registry.All() {
+		res.Transport().Abort()
+		cut++
+	}
+	return fmt.Errorf("%d streams did not end in time and were cut: %w", cut, ctx.Err())
+}
+
+// Sessions is the number of bound resources.
+func (s *Server) Sessions() (n int) {
+	for range s.registry.All() {
+		n++
+	}
+	return n
+}
