@@ -57,13 +57,13 @@ type Limits struct {
 	Stanza   int // bytes from '<' to '>', default 256 KiB; RFC 6120 §13.12 forbids less than 10000
 	Depth    int // elements inside each other, the stanza itself is 1; default 64
 	Attrs    int // attributes of one element, namespace declarations included; default 64
-	Prefixes int // namespace prefixes in scope, those of the stream header included; default 32
+	Prefixes int // namespace prefixes in scope, those of the stream header included; default 32, never more than 64
 }
 
-func (l Limits) stanza() int   { return or(l.Stanza, 256<<10) }
-func (l Limits) depth() int    { return or(l.Depth, 64) }
-func (l Limits) attrs() int    { return or(l.Attrs, 64) }
-func (l Limits) prefixes() int { return or(l.Prefixes, 32) }
+func (l *Limits) stanza() int   { return min(or(l.Stanza, 256<<10), 1<<30) }
+func (l *Limits) depth() int    { return or(l.Depth, 64) }
+func (l *Limits) attrs() int    { return or(l.Attrs, 64) }
+func (l *Limits) prefixes() int { return min(or(l.Prefixes, 32), 64) }
 
 func or(n, def int) int {
 	if n > 0 {
@@ -102,6 +102,8 @@ type Stanza struct {
 	Children   []Child
 	Inherited  []Binding // prefixes of the stream header that are used and not declared inside the stanza
 	Lang       []byte    // xml:lang of the stream header: the stanza's language if it names none (RFC 6120 §8.1.5)
+
+	work
 }
 
 // Get returns the escaped value of the root tag's attribute, nil if there is none.
@@ -114,27 +116,85 @@ func (s *Stanza) Get(name string) []byte {
 	return nil
 }
 
-// Header is the peer's stream header (RFC 6120 §4.7).
-type Header struct {
-	Prefix   string // of the root tag: "stream" in <stream:stream>
-	Default  string // the default namespace, which must be one the server knows as content namespace
-	To, From string
-	ID       string
-	Version  string
-	Lang     string // xml:lang
-	Bindings []Binding
-}
-
 // Scanner reads one direction of one stream. The zero Scanner is inside
 // <stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>.
 type Scanner struct {
 	Limits Limits
+
+	context *context // what the stream header declared; nil is usual
+	half    *Stanza  // the stanza that ErrMore was returned for
 }
 
-// NextHeader reads the stream header, with or without XML declaration. It
-// returns the bytes it used and nil, ErrMore, or *Error. Each call forgets the
-// stream before (RFC 6120 §4.3.3).
-func (sc *Scanner) NextHeader(b []byte, h *Header) (n int, err error) { return 0, ErrMore }
+// Next reads one stanza and returns how many bytes it used, the space before it
+// included. Errors are:
+//   - ErrMore: the stanza is not complete. Drop the n bytes used (space, which may
+//     be a keep-alive: RFC 6120 §4.6.1) and call again with the rest and what has
+//     arrived since, at any address, and the same st. Next goes on where it
+//     stopped, so that it reads hardly a byte twice however small the pieces are;
+//     given another st it begins again.
+//   - ErrEnd: the peer's end tag of the stream.
+//   - *Error: the stream must be closed with that condition.
+func (sc *Scanner) Next(b []byte, st *Stanza) (n int, err error) {
+	half := sc.half
+	sc.half = nil
+	n = skipSpace(b, 0)
+	if sc.scope().ended {
+		return n, ErrEnd
+	}
+	if b = b[n:]; len(b) == 0 {
+		return n, ErrMore
+	}
+	if b[0] != '<' {
+		return n, refuse(BadFormat, 0, "text between stanzas")
+	}
+	if len(b) > 1 && b[1] == '/' {
+		end, err := sc.end(b)
+		return n + end, err
+	}
+	if half != st || st.reader != sc || len(b) < st.pos {
+		st.begin(sc)
+	}
+	if err := st.read(b, &sc.Limits); err != nil {
+		if err == ErrMore {
+			sc.half = st
+		}
+		return n, err
+	}
+	st.finish(b)
+	return n + st.pos, nil
+}
 
-// Next reads one stanza.
-func (sc *Scanner) Next(b []byte, st *Stanza) (n int, err error) { return 0, ErrMore }
+// end reads the end tag of the stream.
+func (sc *Scanner) end(b []byte) (n int, err error) {
+	n, err = endTag(b, 0, sc.scope().root)
+	if err == nil {
+		err = ErrEnd
+	}
+	return n, err
+}
+
+func (sc *Scanner) scope() *context {
+	if sc.context == nil {
+		return usual
+	}
+	return sc.context
+}
+
+// A context is what a stream header declared for the stanzas inside it.
+type context struct {
+	root     []byte // its qualified name
+	space    []byte // the default namespace
+	lang     []byte
+	bindings []Binding
+	ended    bool // <stream:stream/>
+}
+
+var usual = &context{
+	root:     []byte("stream:stream"),
+	space:    []byte(NSClient),
+	bindings: []Binding{{Prefix: []byte("stream"), Space: []byte(NSStream)}},
+}
+
+func refuse(c Condition, offset int, reason string, args ...any) error {
+	return &Error{Condition: c, Reason: fmt.Sprintf(reason, args...), Offset: offset}
+}
