@@ -1,0 +1,146 @@
+// Package auth is the server's side of SASL (RFC 4422, RFC 6120 §6): which mechanisms a host offers, and the
+// exchanges that tell who a client is. It sees no XML; its errors are the conditions of RFC 6120 §6.5.
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"slices"
+
+	"rosterd/engine/addr"
+	"rosterd/store/credential"
+)
+
+// Accounts finds what is kept of a user's password: credential.ErrNoUser if there is no such user. Any other
+// error is the store's and lets nobody in.
+type Accounts interface {
+	Credentials(ctx context.Context, user addr.Bare) (credential.Credentials, error)
+}
+
+// Host is how the users of one host log in. It must not change while exchanges run.
+type Host struct {
+	Domain   string // prepared
+	Accounts Accounts
+
+	// Hashes are those of the SCRAM mechanisms offered; none means SHA-1 alone. Stored keys serve one hash
+	// only, a stored password serves them all.
+	Hashes []credential.Hash
+	// StoresPasswords says that this host keeps passwords as they are (internal_plain): a login costs the
+	// server a derivation in SCRAM and none in PLAIN, and so must that of a user who does not exist.
+	StoresPasswords bool
+	// Iterations is the count of accounts of this host; 0 means credential.DefaultIterations.
+	Iterations int
+	// Secret makes the salts of users who do not exist. It should outlive the process: a salt that changes with
+	// a restart tells them apart. If it is empty, a random one is made.
+	Secret []byte
+	// Disabled are mechanisms that are never offered.
+	Disabled []string
+	// Log is told when Accounts fails and when an account cannot serve a mechanism; nil means slog.Default.
+	Log *slog.Logger
+}
+
+// Channel is what mechanisms want to know of the stream below. Channel binding will find its data here.
+type Channel struct {
+	TLS        *tls.ConnectionState // nil without encryption
+	AllowPlain bool                 // mechanisms that show the password may be used although TLS is nil
+}
+
+const plainName = "PLAIN"
+
+// Mechanisms lists what is offered on a channel, strongest first.
+func (h *Host) Mechanisms(ch Channel) []string {
+	var names []string
+	for _, name := range h.known() {
+		if name != plainName || ch.TLS != nil || ch.AllowPlain {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// known lists the mechanisms of this host on an encrypted channel.
+func (h *Host) known() []string {
+	var names []string
+	for _, hash := range credential.Hashes() {
+		if slices.Contains(h.hashes(), hash) {
+			names = append(names, hash.Mechanism())
+		}
+	}
+	names = append(names, plainName)
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(h.Disabled, name) })
+}
+
+func (h *Host) hashes() []credential.Hash {
+	if len(h.Hashes) == 0 {
+		return []credential.Hash{credential.SHA1}
+	}
+	return h.Hashes
+}
+
+func (h *Host) iterations() int {
+	if h.Iterations == 0 {
+		return credential.DefaultIterations
+	}
+	return h.Iterations
+}
+
+func (h *Host) log() *slog.Logger {
+	if h.Log == nil {
+		return slog.Default()
+	}
+	return h.Log
+}
+
+// Start begins an exchange. The error is an *Error: invalid-mechanism for what this host does not offer,
+// encryption-required for what it offers on an encrypted channel only (RFC 6120 §6.5.4, §6.5.6).
+func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
+	switch {
+	case !slices.Contains(h.known(), mechanism):
+		return nil, &Error{Condition: InvalidMechanism, Err: errMechanism(mechanism)}
+	case !slices.Contains(h.Mechanisms(ch), mechanism):
+		return nil, &Error{Condition: EncryptionRequired, Err: errMechanism(mechanism)}
+	case mechanism == plainName:
+		return &Exchange{run: &plain{host: h}}, nil
+	default:
+		return h.startSCRAM(credential.Hash(mechanism[len("SCRAM-"):]))
+	}
+}
+
+// Exchange is one run of a mechanism. It is used by one goroutine at a time.
+type Exchange struct {
+	run   run
+	begun bool
+	over  bool
+	user  addr.Bare
+}
+
+// run is a mechanism in which the client speaks first, as in all that are offered here. The user that next
+// returns is zero until the client is known to be that user.
+type run interface {
+	next(ctx context.Context, response []byte) (challenge []byte, user addr.Bare, err error)
+}
+
+// Next takes the client's decoded response, nil if it sent none. The challenge is for the client; once done is
+// true the exchange has succeeded and the challenge, unless nil, goes along with success (RFC 6120 §6.4.6).
+// The error is an *Error and ends the exchange.
+func (x *Exchange) Next(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
+	switch {
+	case x.over:
+		return nil, false, malformed("the exchange is over")
+	case !x.begun && response == nil: // no initial response: the client waits for its turn (RFC 6120 §6.4.2)
+		x.begun = true
+		return []byte{}, false, nil
+	}
+	x.begun = true
+	challenge, user, err := x.run.next(ctx, response)
+	if err != nil {
+		x.over = true
+		return nil, false, err
+	}
+	x.user, x.over = user, !user.IsZero()
+	return challenge, x.over, nil
+}
+
+// User is who the client is after Next was done, zero before.
+func (x *Exchange) User() addr.Bare { return x.user }
