@@ -1,15 +1,12 @@
 package stream
 
-import (
-	"cmp"
-	"time"
-)
+import "time"
 
 // Limits bound what a connection may cost. A zero field means the default, a
 // negative one no limit.
 type Limits struct {
 	Unauthenticated int // connections that are not yet authenticated, in all; default 2000
-	PerAddress      int // and from one address; default 20
+	PerAddress      int // and from one address (IPv6: one /64); default 20
 
 	Negotiation  int           // bytes a client may send before it is authenticated, and again before it is bound; default 16 KiB
 	Authenticate time.Duration // from accept to SASL success; default 15 s
@@ -24,36 +21,45 @@ type Limits struct {
 	Burst time.Duration // of that rate it may have saved up; default 2 s
 }
 
-// withDefaults fills in the zero fields and turns "no limit" into a value that
-// is never reached.
-func (l Limits) withDefaults() Limits {
-	l.Unauthenticated = limit(l.Unauthenticated, 2000)
-	l.PerAddress = limit(l.PerAddress, 20)
-	l.Negotiation = limit(l.Negotiation, 16<<10)
-	l.Authenticate = limit(l.Authenticate, 15*time.Second)
-	l.Bind = limit(l.Bind, 15*time.Second)
-	l.Attempts = limit(l.Attempts, 3)
-	l.Stanza = max(limit(l.Stanza, 256<<10), 10000)
-	l.WriteStall = limit(l.WriteStall, 20*time.Second)
-	l.Close = limit(l.Close, 5*time.Second)
-	l.Burst = cmp.Or(l.Burst, 2*time.Second)
+// defaults returns l with the zero fields filled in, and with values that are
+// never reached where there is no limit.
+func (l Limits) defaults() Limits {
+	l.Unauthenticated = count(l.Unauthenticated, 2000)
+	l.PerAddress = count(l.PerAddress, 20)
+	l.Negotiation = count(l.Negotiation, 16<<10)
+	l.Authenticate = period(l.Authenticate, 15*time.Second)
+	l.Bind = period(l.Bind, 15*time.Second)
+	l.Attempts = count(l.Attempts, 3)
+	l.Stanza = max(count(l.Stanza, 256<<10), 10000)
+	l.WriteStall = period(l.WriteStall, 20*time.Second)
+	l.Close = period(l.Close, 5*time.Second)
+	l.Rate = count(l.Rate, -1)
+	l.Burst = period(l.Burst, 2*time.Second)
 	return l
 }
 
-// unlimited fits an int of 32 bits and, as a duration, is 25 days when counted
-// in the milliseconds that limit makes of it.
-const unlimited = 1<<31 - 1
+// Never reached, and still safe to add to other numbers and to the clock.
+const (
+	countless = 1 << 30
+	endless   = 10 * 365 * 24 * time.Hour
+)
 
-func limit[T int | time.Duration](v, def T) T {
-	switch {
-	case v == 0:
-		return def
-	case v > 0:
-		return v
+func count(n, def int) int {
+	if n == 0 {
+		n = def
 	}
-	if d, ok := any(T(unlimited)).(time.Duration); ok {
-		d *= time.Millisecond
-		return T(d)
+	if n < 0 {
+		return countless
 	}
-	return unlimited
+	return n
+}
+
+func period(d, def time.Duration) time.Duration {
+	if d == 0 {
+		d = def
+	}
+	if d < 0 {
+		return endless
+	}
+	return d
 }

@@ -1,0 +1,304 @@
+package stream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/stanza"
+)
+
+const endTag = "</stream:stream>"
+
+// maxLinger is how much is read and thrown away while the peer is expected to
+// close its side.
+const maxLinger = 1 << 20
+
+var stanzas = sync.Pool{New: func() any { return new(scan.Stanza) }}
+
+// conn is one client's connection: while it is negotiated, and then, as a
+// Transport, until it ends. An idle one is this struct, the socket, TLS state if
+// there is any, and one goroutine inside wire.await.
+type conn struct {
+	wire    wire
+	tls     *tls.Conn // nil before STARTTLS
+	limits  *Limits   // of the server, with defaults
+	rate    *rate
+	heard   atomic.Int64 // Unix nanoseconds
+	closing atomic.Bool
+
+	// Of the reading goroutine.
+	scanner scan.Scanner
+	in      input
+
+	mu      sync.Mutex // guards what tells who closes the socket: who is last, Run or Close
+	running bool
+	ended   bool // Run is over
+	written bool // Close has ended our direction
+}
+
+var (
+	_ Transport = (*conn)(nil)
+	_ Activity  = (*conn)(nil)
+)
+
+func newConn(nc net.Conn, l *Limits) *conn {
+	c := &conn{limits: l}
+	c.wire.init(nc, l.WriteStall)
+	c.heard.Store(time.Now().UnixNano())
+	return c
+}
+
+func (c *conn) RemoteAddr() net.Addr { return c.wire.RemoteAddr() }
+func (c *conn) Secure() bool         { return c.tls != nil }
+func (c *conn) LastRead() time.Time  { return time.Unix(0, c.heard.Load()) }
+
+// startTLS makes the connection an encrypted one. What the client has sent in
+// the clear until now is forgotten: it is not part of the encrypted stream, and
+// anybody may have written it (RFC 6120 §5.4.3.3).
+func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
+	c.in.discard()
+	t := tls.Server(&c.wire, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.Abort() // nothing can be said in the clear any more
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	c.tls = t
+	c.wire.eager = c.wire.raw != nil
+	return nil
+}
+
+// Run implements Transport.
+func (c *conn) Run(handle func(*scan.Stanza) error) error {
+	if !c.begin() {
+		return net.ErrClosed
+	}
+	err := c.burst(handle)
+	for err == nil {
+		if err = c.await(); err == nil {
+			err = c.burst(handle)
+		}
+	}
+	return c.finish(err)
+}
+
+func (c *conn) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running || c.ended || c.written {
+		return false
+	}
+	c.running = true
+	return true
+}
+
+// finish ends Run and, if Close has left that to it, the connection.
+func (c *conn) finish(err error) error {
+	c.mu.Lock()
+	c.running, c.ended = false, true
+	written := c.written
+	c.mu.Unlock()
+	c.in.discard()
+	if errors.Is(err, scan.ErrEnd) {
+		err = nil
+	}
+	if written {
+		if err != nil {
+			c.linger()
+		}
+		c.Abort()
+	}
+	if err != nil && c.closing.Load() {
+		return net.ErrClosed
+	}
+	return err
+}
+
+// await blocks until there is input. It holds no buffer meanwhile, if the
+// connection lets it.
+func (c *conn) await() error {
+	if c.wire.raw == nil {
+		return c.more()
+	}
+	if c.tls == nil {
+		if err := c.wire.await(); err != nil {
+			return err
+		}
+		b, n := c.wire.take()
+		c.in.adopt(b, n)
+		c.took(n)
+		return nil
+	}
+	for {
+		err := c.fill()
+		if err == nil || !again(err) {
+			return err
+		}
+		c.in.release()
+		if err := c.wire.await(); err != nil {
+			return err
+		}
+	}
+}
+
+// more reads behind the input there is, and keeps that while it waits.
+func (c *conn) more() error {
+	for {
+		err := c.fill()
+		if err == nil || !again(err) {
+			return err
+		}
+		if err := c.wire.await(); err != nil {
+			return err
+		}
+	}
+}
+
+// fill reads once. It blocks unless the wire is eager.
+func (c *conn) fill() error {
+	p := c.in.room()
+	n, err := c.read(p)
+	c.in.w += n
+	c.took(n)
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+func (c *conn) read(p []byte) (int, error) {
+	if c.tls != nil {
+		return c.tls.Read(p)
+	}
+	return c.wire.Conn.Read(p)
+}
+
+// took notes that n bytes have come, and waits if they were too many.
+func (c *conn) took(n int) {
+	if n > 0 {
+		c.heard.Store(time.Now().UnixNano())
+		c.rate.pause(n)
+	}
+}
+
+func again(err error) bool {
+	_, ok := errors.AsType[errAgain](err)
+	return ok
+}
+
+// burst handles the stanzas that are there, and the rest of one that has begun.
+func (c *conn) burst(handle func(*scan.Stanza) error) error {
+	if c.in.empty() {
+		return nil
+	}
+	st := stanzas.Get().(*scan.Stanza)
+	defer putStanza(st)
+	for !c.in.empty() {
+		n, err := c.scanner.Next(c.in.bytes(), st)
+		if err == nil {
+			err = c.pass(st, handle)
+			c.in.advance(n)
+		} else if errors.Is(err, scan.ErrMore) {
+			if c.in.advance(n); c.in.empty() {
+				break
+			}
+			err = c.more()
+		} else if se := stanza.ScanError(err); se != nil {
+			err = se
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.in.release()
+	return nil
+}
+
+// pass gives a stanza to its handler. The peer's stream error is none: the end
+// of the stream follows it. What comes after our end tag is nobody's.
+func (c *conn) pass(st *scan.Stanza, handle func(*scan.Stanza) error) error {
+	if c.closing.Load() || string(st.Space) == scan.NSStream && string(st.Name) == "error" {
+		return nil
+	}
+	return handle(st)
+}
+
+// putStanza keeps st for the next burst, but not the memory of a huge one.
+func putStanza(st *scan.Stanza) {
+	if cap(st.Children) <= 64 {
+		stanzas.Put(st)
+	}
+}
+
+// Write implements Transport.
+func (c *conn) Write(b []byte) error {
+	var err error
+	if c.tls != nil {
+		_, err = c.tls.Write(b)
+	} else {
+		_, err = c.wire.Write(b)
+	}
+	if err != nil {
+		c.Abort()
+	}
+	return err
+}
+
+// Close implements Transport.
+func (c *conn) Close(se *stanza.StreamError) {
+	if c.closing.Swap(true) {
+		return
+	}
+	c.rate.lift()
+	limit := time.Now().Add(c.limits.Close)
+	c.wire.last.Store(limit.UnixNano())
+	var b []byte
+	if se != nil {
+		b = stanza.AppendStreamError(b, se)
+	}
+	if c.Write(append(b, endTag...)) != nil || !c.closeWrite() || c.wire.SetReadDeadline(limit) != nil {
+		c.Abort()
+		return
+	}
+	c.mu.Lock()
+	running := c.running
+	c.written = true
+	c.mu.Unlock()
+	if !running {
+		c.linger()
+		c.Abort()
+	}
+}
+
+// closeWrite tells the peer that nothing follows.
+func (c *conn) closeWrite() bool {
+	if c.tls != nil && c.tls.CloseWrite() != nil {
+		return false
+	}
+	return c.wire.closeWrite()
+}
+
+// linger reads what the peer still sends until it closes its side. A socket that
+// is closed with unread bytes in it is reset, and what we wrote last is lost.
+func (c *conn) linger() {
+	for n := 0; n < maxLinger; n += c.in.w {
+		c.in.discard()
+		if c.more() != nil {
+			break
+		}
+	}
+	c.in.discard()
+}
+
+// Abort implements Transport.
+func (c *conn) Abort() {
+	c.closing.Store(true)
+	c.rate.lift()
+	c.wire.Conn.Close()
+}

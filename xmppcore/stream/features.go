@@ -1,0 +1,74 @@
+package stream
+
+import (
+	"strconv"
+
+	"rosterd/xmppcore/auth"
+	"rosterd/xmppcore/stanza"
+)
+
+// appendFeatures appends what the client can negotiate next (RFC 6120 §4.3.2),
+// in the order in which it should.
+func (n *negotiation) appendFeatures(b []byte) []byte {
+	b = append(b, "<stream:features>"...)
+	if n.user.IsZero() {
+		b = n.appendSecurity(b)
+	} else {
+		b = append(b, "<bind xmlns='"+nsBind+"'/>"...)
+		// RFC 3921 had it; some clients still will not go on without. It does nothing.
+		b = append(b, "<session xmlns='"+nsSession+"'><optional/></session>"...)
+		b = append(b, n.host.Features...)
+		b = appendLimits(b, n.c.limits)
+	}
+	return append(b, "</stream:features>"...)
+}
+
+func (n *negotiation) appendSecurity(b []byte) []byte {
+	if n.offersTLS() {
+		b = append(b, "<starttls xmlns='"+nsTLS+"'>"...)
+		if n.host.RequireTLS {
+			b = append(b, "<required/>"...)
+		}
+		b = append(b, "</starttls>"...)
+	}
+	mechanisms := n.mechanisms()
+	if len(mechanisms) == 0 {
+		return b
+	}
+	b = append(b, "<mechanisms xmlns='"+nsSASL+"'>"...)
+	for _, m := range mechanisms {
+		b = append(b, "<mechanism>"...)
+		b = stanza.AppendText(b, m)
+		b = append(b, "</mechanism>"...)
+	}
+	return append(b, "</mechanisms>"...)
+}
+
+// appendLimits says how long a stanza may be (XEP-0478).
+func appendLimits(b []byte, l *Limits) []byte {
+	if l.Stanza >= countless {
+		return b
+	}
+	b = append(b, "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>"...)
+	b = strconv.AppendInt(b, int64(l.Stanza), 10)
+	return append(b, "</max-bytes></limits>"...)
+}
+
+func (n *negotiation) offersTLS() bool { return !n.c.Secure() && n.host.TLS != nil }
+
+// mechanisms are those that are offered now: none before the encryption that
+// the host insists on (RFC 6120 §5.3.1, §6.3.4).
+func (n *negotiation) mechanisms() []string {
+	if n.host.RequireTLS && !n.c.Secure() {
+		return nil
+	}
+	return n.host.Auth.Mechanisms(n.channel())
+}
+
+func (n *negotiation) channel() auth.Channel {
+	if n.c.tls == nil {
+		return auth.Channel{AllowPlain: n.host.AllowPlainUnencrypted}
+	}
+	state := n.c.tls.ConnectionState()
+	return auth.Channel{TLS: &state}
+}
