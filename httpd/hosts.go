@@ -1,0 +1,227 @@
+package httpd
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// Host is what one VirtualHost serves.
+type Host struct {
+	Name     string   // of the VirtualHost: a prepared domain
+	HTTPHost string   // http_host: the Host header it is reached by; "" means Name
+	Refresh  *Refresh // nil where no backend holds the rosters
+	Mounts   []Mount
+}
+
+// Mount puts a handler under a path of a VirtualHost.
+type Mount struct {
+	// Path is as http_paths has it: "/files", also "files/"; $host stands for
+	// the VirtualHost's name.
+	Path string
+	// Handler sees the path below Path, always with a leading slash. It may
+	// move the connection's deadlines or hijack it through an
+	// [http.ResponseController]; ReadTimeout is set when it is called, no
+	// deadline for writing.
+	Handler http.Handler
+}
+
+// SetHosts replaces all that is served. defaultHost, the http_default_host
+// option, names the host for requests whose Host header names none here; failing
+// that, the only host with a Refresh gets them. An error names the host and the
+// path that cannot be; then nothing has changed.
+func (s *Server) SetHosts(hosts []Host, defaultHost string) error {
+	s.setup()
+	next := &table{sites: make(map[string]*site)}
+	own := make(map[string]*site) // by VirtualHost
+	for _, h := range hosts {
+		vhost, err := s.newSite(h)
+		if err != nil {
+			return err
+		}
+		if own[hostKey(h.Name)] != nil {
+			return fmt.Errorf("HTTP of VirtualHost %q: given twice", h.Name)
+		}
+		own[hostKey(h.Name)] = vhost
+		name := hostKey(or(h.HTTPHost, h.Name))
+		if next.sites[name], err = next.sites[name].with(vhost); err != nil {
+			return err
+		}
+	}
+	// A VirtualHost with an http_host of its own is found by its name as well,
+	// unless that name is another one's http_host.
+	for name, vhost := range own {
+		if next.sites[name] == nil {
+			next.sites[name] = vhost
+		}
+	}
+	next.fallback = s.fallback(hosts, own, next.sites, defaultHost)
+	s.table.Store(next)
+	return nil
+}
+
+func (s *Server) fallback(hosts []Host, own, sites map[string]*site, defaultHost string) *site {
+	if defaultHost != "" {
+		if site := sites[hostKey(defaultHost)]; site != nil {
+			return site
+		}
+		s.log().Warn("http_default_host names no VirtualHost that is served here", "http_default_host", defaultHost)
+	}
+	var only *site
+	for _, h := range hosts {
+		if h.Refresh == nil {
+			continue
+		}
+		if only != nil {
+			return nil
+		}
+		only = own[hostKey(h.Name)]
+	}
+	return only
+}
+
+// table says who answers to which name. It does not change once it is stored.
+type table struct {
+	sites    map[string]*site // by hostKey
+	fallback *site            // may be nil
+}
+
+// site returns what is served to requests with that Host header, nil if nothing.
+func (t *table) site(host string) *site {
+	if t == nil {
+		return nil
+	}
+	if site := t.sites[hostKey(host)]; site != nil {
+		return site
+	}
+	return t.fallback
+}
+
+// site is what one HTTP host name serves: as a rule one VirtualHost, several
+// where they share an http_host and differ by $host in their paths.
+type site struct {
+	name   string
+	mounts []mount // longest prefix first
+}
+
+type mount struct {
+	prefix  string // "" or "/path", without a slash at its end
+	owner   string // the VirtualHost
+	handler http.Handler
+}
+
+func (s *Server) newSite(h Host) (*site, error) {
+	site := &site{name: h.Name}
+	if h.Refresh != nil {
+		path := or(h.Refresh.Path, "/roster_admin")
+		if err := site.add(h.Name, path, newRefreshAPI(s, h.Name, basePath(path, h.Name), *h.Refresh)); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range h.Mounts {
+		if err := site.add(h.Name, m.Path, m.Handler); err != nil {
+			return nil, err
+		}
+	}
+	return site, nil
+}
+
+func (t *site) add(owner, path string, handler http.Handler) error {
+	prefix := basePath(path, owner)
+	if prefix == healthPath {
+		return fmt.Errorf("HTTP path %s of VirtualHost %q: taken by the server's own health check", prefix, owner)
+	}
+	for _, m := range t.mounts {
+		if m.prefix == prefix {
+			return fmt.Errorf("HTTP path %s of VirtualHost %q: taken by VirtualHost %q under the same HTTP host name", or(prefix, "/"), owner, m.owner)
+		}
+	}
+	t.mounts = append(t.mounts, mount{prefix: prefix, owner: owner, handler: handler})
+	slices.SortFunc(t.mounts, func(a, b mount) int { return len(b.prefix) - len(a.prefix) })
+	return nil
+}
+
+// with returns a site that serves what t, which may be nil, and other serve.
+func (t *site) with(other *site) (*site, error) {
+	if t == nil {
+		return other, nil
+	}
+	both := &site{name: t.name, mounts: slices.Clone(t.mounts)}
+	for _, m := range other.mounts {
+		if err := both.add(m.owner, or(m.prefix, "/"), m.handler); err != nil {
+			return nil, err
+		}
+	}
+	return both, nil
+}
+
+// find returns the mount that path is under, and what of path is below it.
+func (t *site) find(path string) (m *mount, rest string) {
+	for i := range t.mounts {
+		rest, ok := strings.CutPrefix(path, t.mounts[i].prefix)
+		if ok && (rest == "" || rest[0] == '/') {
+			return &t.mounts[i], or(rest, "/")
+		}
+	}
+	return nil, ""
+}
+
+// below returns r as a handler mounted at prefix sees it.
+func below(r *http.Request, prefix, rest string) *http.Request {
+	r2 := *r
+	r2.URL = new(url.URL)
+	*r2.URL = *r.URL
+	r2.URL.Path = rest
+	// Empty where the client escaped parts of the prefix; then EscapedPath
+	// makes one from Path.
+	r2.URL.RawPath, _ = strings.CutPrefix(r.URL.RawPath, prefix)
+	if r2.URL.RawPath == r.URL.RawPath && prefix != "" {
+		r2.URL.RawPath = ""
+	}
+	return &r2
+}
+
+var pathVariable = regexp.MustCompile(`\$[0-9A-Za-z]+`)
+
+// basePath reads a path as Prosody's mod_http does: a slash before, none at the
+// end, and $host replaced; other variables stay as they are.
+func basePath(path, host string) string {
+	path = strings.TrimSuffix(path, "/")
+	if path != "" && path[0] != '/' {
+		path = "/" + path
+	}
+	return pathVariable.ReplaceAllStringFunc(path, func(name string) string {
+		if name == "$host" {
+			return host
+		}
+		return name
+	})
+}
+
+// hostKey makes Host headers and configured names comparable: without the port
+// (RFC 9110 §7.2), case, the root's dot, and with IDNs as A-labels (RFC 5890
+// §2.3.2.1), which is how clients send them.
+func hostKey(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		inner, rest, closed := strings.Cut(inner, "]")
+		if closed && (rest == "" || rest[0] == ':') {
+			host = inner
+		}
+	} else if strings.Count(host, ":") == 1 {
+		host, _, _ = strings.Cut(host, ":")
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.WithZone("").Unmap().String()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		return ascii
+	}
+	return host
+}

@@ -1,0 +1,270 @@
+package httpd
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"rosterd/engine"
+)
+
+// Refresher is told that the rosters of users changed. It answers when they have
+// been fetched again, or when ctx ends, whichever is first, with a result for
+// each name, in the names' order.
+type Refresher interface {
+	Refresh(ctx context.Context, host string, names []string) engine.Summary
+}
+
+// Refresh is the API by which a backend says that rosters changed: POST
+// Path/refresh with a JSON array of usernames, or GET Path/refresh/USERNAME.
+type Refresh struct {
+	Refresher Refresher
+	Path      string        // as http_paths has it; "" means /roster_admin
+	Token     string        // bearer token that requests must carry (RFC 6750 §2.1); "" means none
+	Timeout   time.Duration // an answer goes out that long after the request at the latest; 0 means 30 s
+	MaxBytes  int64         // of a body; 0 means 4 MiB
+	MaxNames  int           // in a body; 0 means 100,000
+}
+
+// refreshAPI serves the Refresh of one VirtualHost.
+type refreshAPI struct {
+	Refresh
+	server *Server
+	host   string
+	path   string // of the API, for messages
+}
+
+func newRefreshAPI(s *Server, host, path string, settings Refresh) http.Handler {
+	a := &refreshAPI{Refresh: settings, server: s, host: host, path: path + "/refresh"}
+	a.Timeout = or(a.Timeout, 30*time.Second)
+	a.MaxBytes = or(a.MaxBytes, 4<<20)
+	a.MaxNames = or(a.MaxNames, 100_000)
+	router := newRouter()
+	router.POST("/refresh", a.admit(a.refreshMany))
+	router.POST("/refresh/", a.admit(a.refreshMany))
+	router.GET("/refresh", a.admit(a.refreshOne))
+	router.GET("/refresh/*name", a.admit(a.refreshOne))
+	router.MethodNotAllowed = http.HandlerFunc(s.methodNotAllowed)
+	router.NotFound = http.HandlerFunc(a.notFound)
+	return router
+}
+
+func (a *refreshAPI) notFound(w http.ResponseWriter, r *http.Request) {
+	a.server.refuse(w, r, http.StatusNotFound, "no such path; "+a.usage())
+}
+
+func (a *refreshAPI) usage() string {
+	return fmt.Sprintf("POST a JSON array of usernames to %s, or GET %[1]s/USERNAME", a.path)
+}
+
+// crossOrigin tells requests that some other site's page made a browser send.
+var crossOrigin = http.NewCrossOriginProtection()
+
+// admit lets in whoever has the token. Without a token whoever reaches the port
+// is trusted, but for web pages open in a browser there.
+func (a *refreshAPI) admit(next httprouter.Handle) httprouter.Handle {
+	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
+		if a.Token == "" {
+			asPost := *r // it would let any GET pass, yet ours does something
+			asPost.Method = http.MethodPost
+			if err := crossOrigin.Check(&asPost); err != nil {
+				a.server.refuse(w, r, http.StatusForbidden, "not for web pages of other origins: "+err.Error())
+				return
+			}
+		} else if token, ok := bearer(r); !ok || !equal(token, a.Token) {
+			a.challenge(w, r, ok)
+			return
+		}
+		next(w, r, p)
+	}
+}
+
+// challenge is RFC 6750 §3: no error code for who did not try.
+func (a *refreshAPI) challenge(w http.ResponseWriter, r *http.Request, tried bool) {
+	challenge := fmt.Sprintf("Bearer realm=%q", a.host)
+	message := "a bearer token is needed (Authorization: Bearer TOKEN)"
+	if tried {
+		challenge += `, error="invalid_token"`
+		message = "the bearer token is not the one that is configured here"
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	a.server.refuse(w, r, http.StatusUnauthorized, message)
+}
+
+func bearer(r *http.Request) (token string, ok bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.Trim(token, " "), strings.EqualFold(scheme, "Bearer")
+}
+
+// equal takes as long for any two strings of their lengths.
+func equal(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+func (a *refreshAPI) refreshOne(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
+	name := strings.TrimPrefix(p.ByName("name"), "/")
+	if strings.HasSuffix(r.URL.EscapedPath(), "/") { // and not %2F, which would be part of the name
+		name = strings.TrimSuffix(name, "/")
+	}
+	if name == "" {
+		a.server.refuse(w, r, http.StatusBadRequest, "no username; "+a.usage())
+		return
+	}
+	a.refresh(w, r, []element{{name: name}})
+}
+
+func (a *refreshAPI) refreshMany(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+	body, status, err := a.readBody(r)
+	if err != nil {
+		a.server.refuse(w, r, status, err.Error())
+		return
+	}
+	elements, err := decodeNames(body, a.MaxNames)
+	switch {
+	case errors.Is(err, errTooManyNames):
+		a.server.refuse(w, r, http.StatusRequestEntityTooLarge, err.Error())
+	case err != nil:
+		a.server.refuse(w, r, http.StatusBadRequest, err.Error())
+	default:
+		a.refresh(w, r, elements)
+	}
+}
+
+// readBody reads the whole body; with an error comes the status to answer.
+func (a *refreshAPI) readBody(r *http.Request) (body []byte, status int, err error) {
+	if r.ContentLength <= a.MaxBytes { // else it is not even read: see Expect, RFC 9110 §10.1.1
+		body, err = io.ReadAll(io.LimitReader(r.Body, a.MaxBytes+1))
+	}
+	switch {
+	case r.ContentLength > a.MaxBytes, int64(len(body)) > a.MaxBytes:
+		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", a.MaxBytes)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout, fmt.Errorf("the body did not arrive in time: %d bytes of it came", len(body))
+	case err != nil:
+		return nil, http.StatusBadRequest, fmt.Errorf("the body ended after %d bytes: %w", len(body), err)
+	}
+	return body, 0, nil
+}
+
+func (a *refreshAPI) refresh(w http.ResponseWriter, r *http.Request, elements []element) {
+	names, at := distinct(elements)
+	var summary engine.Summary
+	if len(names) > 0 {
+		summary = a.call(names)
+	}
+	a.server.writeAnswer(w, r, http.StatusOK, summarize(elements, at, summary.Results))
+}
+
+// distinct returns each name once, and for each element where its name stands
+// there, -1 for what is no name.
+func distinct(elements []element) (names []string, at []int) {
+	names = make([]string, 0, len(elements))
+	at = make([]int, len(elements))
+	seen := make(map[string]int, len(elements))
+	for i, e := range elements {
+		if e.kind != "" {
+			at[i] = -1
+			continue
+		}
+		n, ok := seen[e.name]
+		if !ok {
+			n = len(names)
+			seen[e.name] = n
+			names = append(names, e.name)
+		}
+		at[i] = n
+	}
+	return names, at
+}
+
+// summarize counts every element, also those that repeat a name.
+func summarize(elements []element, at []int, results []engine.Result) answer {
+	a := answer{Status: "ok", Message: "roster update complete", Results: make([]result, len(elements))}
+	for i, e := range elements {
+		r := result{Name: e.name}
+		if at[i] < 0 {
+			r.Outcome = string(engine.Invalid)
+			r.Error = fmt.Sprintf("element %d is no string but a JSON %s", i, e.kind)
+		} else {
+			of := results[at[i]]
+			r.Outcome, r.Changes, r.Error = string(of.Outcome), of.Changes, of.Error
+		}
+		switch engine.Outcome(r.Outcome) {
+		case engine.Updated, engine.Unchanged, engine.Offline:
+			a.Updated++
+		default:
+			a.Errors++
+		}
+		a.Results[i] = r
+	}
+	if a.Updated == 0 && a.Errors > 0 {
+		a.Status, a.Message = "error", "roster update failed"
+	}
+	return a
+}
+
+// call asks the Refresher, whose time ends a little before the answer is due, so
+// that it can still say what it has reached. One that says nothing then is left
+// behind: all its names count as pending.
+//
+// The call does not end with the request: who hangs up without waiting for the
+// answer wants the refresh all the same.
+func (a *refreshAPI) call(names []string) engine.Summary {
+	grace := min(a.Timeout/10, time.Second)
+	ctx, cancel := context.WithTimeout(a.server.refreshes, a.Timeout-grace)
+	defer cancel()
+	type outcome struct {
+		summary engine.Summary
+		panic   *calledPanic
+	}
+	done := make(chan outcome, 1)
+	a.server.calls.Go(func() {
+		var o outcome
+		defer func() {
+			if v := recover(); v != nil {
+				o.panic = &calledPanic{value: v, stack: debug.Stack()}
+			}
+			done <- o
+		}()
+		o.summary = a.Refresher.Refresh(ctx, a.host, names)
+	})
+	var o outcome
+	select {
+	case o = <-done:
+	case <-ctx.Done():
+		last := time.NewTimer(grace)
+		defer last.Stop()
+		select {
+		case o = <-done:
+		case <-last.C:
+			a.server.log().Warn("refresh not answered in time", "host", a.host, "names", len(names), "timeout", a.Timeout)
+			return pending(names)
+		}
+	}
+	if o.panic != nil {
+		panic(*o.panic)
+	}
+	if len(o.summary.Results) != len(names) {
+		panic(fmt.Sprintf("refresh of %s: %d results for %d names", a.host, len(o.summary.Results), len(names)))
+	}
+	return o.summary
+}
+
+func pending(names []string) (s engine.Summary) {
+	s.Errors = len(names)
+	for _, name := range names {
+		s.Results = append(s.Results, engine.Result{Name: name, Outcome: engine.Pending, Error: "no answer in time; it goes on"})
+	}
+	return s
+}

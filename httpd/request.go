@@ -1,0 +1,135 @@
+package httpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// healthPath answers on every VirtualHost and on none: who probes whether the
+// server lives knows its address at most.
+const healthPath = "/health"
+
+// newRoot routes what belongs to the server itself; the rest belongs to a host.
+func (s *Server) newRoot() *httprouter.Router {
+	root := newRouter()
+	root.GET(healthPath, s.health)
+	root.HEAD(healthPath, s.health)
+	root.MethodNotAllowed = http.HandlerFunc(s.methodNotAllowed)
+	root.NotFound = http.HandlerFunc(s.serveHost)
+	return root
+}
+
+// newRouter returns a router that answers what it is asked and redirects nobody:
+// few of those who post follow a redirect with the body they sent.
+func newRouter() *httprouter.Router {
+	router := httprouter.New()
+	router.RedirectTrailingSlash = false
+	router.RedirectFixedPath = false
+	return router
+}
+
+// ServeHTTP answers one request of any listener.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.setup()
+	start := time.Now()
+	rec := &recorder{ResponseWriter: w}
+	r = r.WithContext(r.Context()) // a copy: net/http looks at the body of its own
+	r.Body = &requestBody{ReadCloser: r.Body, ended: r.ContentLength == 0}
+	defer s.logAccess(rec, r, start)
+	defer s.recoverPanic(rec, r)
+	s.root.ServeHTTP(rec, r)
+}
+
+func (s *Server) health(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+	s.write(w, r, http.StatusOK, []byte(`{"status":"ok"}`))
+}
+
+func (s *Server) serveHost(w http.ResponseWriter, r *http.Request) {
+	site := s.table.Load().site(r.Host)
+	if site == nil {
+		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("no VirtualHost is served as %q here", r.Host))
+		return
+	}
+	m, rest := site.find(r.URL.Path)
+	if m == nil {
+		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("nothing is served at %s on %s", r.URL.Path, site.name))
+		return
+	}
+	m.handler.ServeHTTP(w, below(r, m.prefix, rest))
+}
+
+func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	s.refuse(w, r, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not possible here, but %s", r.Method, w.Header().Get("Allow")))
+}
+
+// recoverPanic turns a panic into an answer and a log line. An answer that has
+// begun cannot be taken back: the connection is aborted, so that nobody takes it
+// for complete.
+func (s *Server) recoverPanic(rec *recorder, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
+	}
+	stack := debug.Stack()
+	if p, ok := v.(calledPanic); ok {
+		v, stack = p.value, p.stack
+	}
+	s.log().Error("panic while answering an HTTP request",
+		"method", r.Method, "host", r.Host, "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(stack))
+	if rec.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	s.refuse(rec, r, http.StatusInternalServerError, "internal error; the server's log has the cause")
+}
+
+// calledPanic is a panic of another goroutine on its way to recoverPanic.
+type calledPanic struct {
+	value any
+	stack []byte
+}
+
+// logAccess writes no query and no header: they may hold secrets.
+func (s *Server) logAccess(rec *recorder, r *http.Request, start time.Time) {
+	log := s.log()
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	log.Debug("HTTP request", "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", rec.status,
+		"bytes", rec.bytes, "duration", time.Since(start), "remote", r.RemoteAddr, "tls", r.TLS != nil)
+}
+
+// recorder remembers what was answered. [http.ResponseController] reaches the
+// connection through Unwrap, so a mounted handler can hijack it or flush.
+type recorder struct {
+	http.ResponseWriter
+	status int // 0 until the header is written
+	bytes  int64
+}
+
+func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
+
+func (rec *recorder) WriteHeader(status int) {
+	if rec.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		rec.status = status
+	}
+	rec.ResponseWriter.WriteHeader(status)
+}
+
+func (rec *recorder) Write(p []byte) (int, error) {
+	if rec.status == 0 {
+		rec.status = http.StatusOK
+	}
+	n, err := rec.ResponseWriter.Write(p)
+	rec.bytes += int64(n)
+	return n, err
+}

@@ -1,0 +1,137 @@
+// Package httpd is the HTTP(S) server: it finds the VirtualHost a request is for
+// and hands the request to what is mounted there, first of all the refresh API
+// by which a backend says that rosters changed.
+//
+// A Server listens on any number of listeners. What it serves is a list of
+// [Host] values, given by [Server.SetHosts] and replaced as a whole, so that a
+// reload never shows half of a configuration. Whatever answers, nothing of one
+// VirtualHost can be reached through the name of another.
+//
+// Only HTTP/1.1 (and 1.0) is spoken: WebSocket and BOSH are defined on it, and
+// those who post refreshes gain nothing from HTTP/2.
+package httpd
+
+import (
+	"context"
+	"crypto/tls"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// ErrServerClosed is what Serve and ServeTLS return after Shutdown.
+var ErrServerClosed = http.ErrServerClosed
+
+// Server is one HTTP server for several listeners and VirtualHosts. Its zero
+// value is ready: it knows no host yet. Fields are set before the first Serve.
+type Server struct {
+	Log *slog.Logger // nil means slog.Default()
+
+	ReadHeaderTimeout time.Duration // TLS handshake, and request line with header; 0 means 10 s
+	ReadTimeout       time.Duration // the whole request with its body; 0 means 30 s
+	WriteTimeout      time.Duration // sending one answer of ours; 0 means 30 s
+	IdleTimeout       time.Duration // between two requests of a connection; 0 means 2 min
+	MaxHeaderBytes    int           // 0 means 16 KiB
+
+	table atomic.Pointer[table] // nil until SetHosts
+
+	once      sync.Once // guards the making of the fields below
+	http      *http.Server
+	root      *httprouter.Router
+	refreshes context.Context // what every call of a Refresher lives under
+	cut       context.CancelFunc
+	calls     sync.WaitGroup // of Refreshers
+}
+
+func (s *Server) setup() {
+	s.once.Do(func() {
+		s.refreshes, s.cut = context.WithCancel(context.Background())
+		s.root = s.newRoot()
+		s.http = &http.Server{
+			Handler:           s,
+			ReadHeaderTimeout: or(s.ReadHeaderTimeout, 10*time.Second),
+			ReadTimeout:       or(s.ReadTimeout, 30*time.Second),
+			IdleTimeout:       or(s.IdleTimeout, 2*time.Minute),
+			MaxHeaderBytes:    or(s.MaxHeaderBytes, 16<<10),
+			ErrorLog:          log.New(serverLog{s}, "", 0),
+			Protocols:         new(http.Protocols),
+		}
+		s.http.Protocols.SetHTTP1(true)
+	})
+}
+
+// Serve answers plain HTTP on l until Shutdown, then returns ErrServerClosed. It
+// closes l. It may be called for several listeners at once.
+func (s *Server) Serve(l net.Listener) error {
+	s.setup()
+	return s.http.Serve(l)
+}
+
+// ServeTLS is Serve for HTTPS. The certificate is the one that config chooses,
+// usually by the name the client asks for (RFC 6066 §3).
+func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error {
+	config = config.Clone()
+	config.NextProtos = []string{"http/1.1"} // RFC 7301: whoever insists on h2 is told at once
+	return s.Serve(tls.NewListener(l, config))
+}
+
+// Shutdown closes the listeners, waits for requests in progress and then closes
+// their connections. Refreshes that still run when half of ctx's time is over
+// are answered with what they have reached; when ctx ends, what is left is cut
+// off and ctx's error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.setup()
+	defer s.cut()
+	if deadline, ok := ctx.Deadline(); ok {
+		half := time.AfterFunc(time.Until(deadline)/2, s.cut)
+		defer half.Stop()
+	}
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+		return err
+	}
+	s.cut()
+	returned := make(chan struct{})
+	go func() { defer close(returned); s.calls.Wait() }()
+	select {
+	case <-returned:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.Default()
+	}
+	return s.Log
+}
+
+// serverLog takes what net/http has to say. Failed handshakes are what port
+// scanners leave behind; the rest (accept errors) an operator must see.
+type serverLog struct{ s *Server }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	level := slog.LevelWarn
+	if strings.HasPrefix(string(line), "http: TLS handshake error") {
+		level = slog.LevelDebug
+	}
+	l.s.log().Log(context.Background(), level, strings.TrimSpace(string(line)))
+	return len(line), nil
+}
+
+func or[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
