@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/rosterproto"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/stanza"
@@ -19,7 +20,7 @@ type Host struct {
 	TLS                   *tls.Config // for STARTTLS; nil: none
 	RequireTLS            bool        // c2s_require_encryption
 	AllowPlainUnencrypted bool        // allow_unencrypted_plain_auth
-	Auth                  stream.Authenticator
+	Auth                  *auth.Host
 
 	BlockSubscriptions bool     // module block_subscriptions
 	Modules            []string // those of disco, ping, version and time that are enabled

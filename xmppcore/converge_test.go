@@ -1,0 +1,683 @@
+package xmppcore_test
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/xmppcore"
+	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
+)
+
+var (
+	convergeSeed  = flag.Uint64("converge.seed", 0, "replay the convergence test with this seed alone")
+	convergeSteps = flag.Int("converge.steps", 100_000, "how many steps the convergence test takes in all")
+)
+
+const patience = 30 * time.Second // for what must happen; nothing depends on how soon
+
+// TestConvergence plays random sequences of logins, logouts, presence, changes in the backend, refreshes and
+// failures against a model. Once a refresh of the changed users has been answered, every interested resource
+// holds the roster the backend serves, and every available resource sees exactly those whom both rosters allow.
+func TestConvergence(t *testing.T) {
+	if *convergeSeed != 0 {
+		newWorld(t, *convergeSeed).run(*convergeSteps)
+		return
+	}
+	const worlds = 8
+	base := uint64(time.Now().UnixNano())
+	for i := range uint64(worlds) {
+		t.Run(fmt.Sprint("world ", i), func(t *testing.T) {
+			t.Parallel()
+			newWorld(t, base+i).run(*convergeSteps / worlds)
+		})
+	}
+}
+
+// world is a server, its engine, a scripted backend, and what the model knows of them.
+type world struct {
+	t     *testing.T
+	seed  uint64
+	rnd   *rand.Rand
+	srv   *xmppcore.Server
+	eng   *engine.Engine
+	users []addr.Bare
+	steps int
+
+	mu      sync.Mutex // guards what the backend serves
+	docs    map[addr.Bare]doc
+	failing map[addr.Bare]bool
+	slow    map[addr.Bare]chan struct{} // closed when the backend may go on
+
+	clients []*client
+	dirty   map[addr.Bare]bool // changed since the last refresh that was answered for it
+	pending sync.WaitGroup     // refreshes under way
+	ids     int
+}
+
+type doc map[addr.Bare]roster.Item
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 17)), docs: map[addr.Bare]doc{}, failing: map[addr.Bare]bool{},
+		slow: map[addr.Bare]chan struct{}{}, dirty: map[addr.Bare]bool{}}
+	log := slog.New(slog.DiscardHandler)
+	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: []xmppcore.Host{
+		{Domain: "a.example", BlockSubscriptions: true, Modules: []string{"ping"}}, {Domain: "b.example", BlockSubscriptions: true, Modules: []string{"ping"}}}})
+	h := engine.Host{Backend: engine.BackendFunc(w.fetch), Timeout: time.Minute}
+	w.eng = engine.New(map[string]engine.Host{"a.example": h, "b.example": h}, w.srv.RosterChanged, log)
+	w.srv.Start(w.eng)
+	for _, u := range []string{"u1@a.example", "u2@a.example", "u3@a.example", "u4@a.example", "u5@b.example", "u6@b.example"} {
+		w.users = append(w.users, addr.MustBare(u))
+		w.docs[addr.MustBare(u)] = doc{}
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := errors.Join(w.srv.Shutdown(ctx), w.eng.Close(ctx)); err != nil && !t.Failed() {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func (w *world) fetch(ctx context.Context, r engine.Request) (engine.Answer, error) {
+	w.mu.Lock()
+	gate := w.slow[r.User]
+	items := slices.Collect(maps.Values(w.docs[r.User])) // what the backend had when it was asked
+	fail := w.failing[r.User]
+	w.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return engine.Answer{}, ctx.Err()
+		}
+	}
+	if fail {
+		return engine.Answer{}, &engine.TemporaryError{Err: errors.New("scripted failure")}
+	}
+	list, bad := roster.New(r.User, items...)
+	return engine.Answer{Roster: list, Dropped: bad}, nil
+}
+
+func (w *world) fatalf(format string, args ...any) {
+	w.t.Helper()
+	w.t.Fatalf("%s\nreplay: go test -race ./xmppcore -run TestConvergence -converge.seed=%d -converge.steps=%d", fmt.Sprintf(format, args...), w.seed, w.steps+100)
+}
+
+func (w *world) run(steps int) {
+	w.t.Logf("seed %d", w.seed)
+	for w.steps < steps {
+		for range 5 + w.rnd.IntN(25) {
+			w.burst()
+		}
+		w.settle()
+		w.verify()
+	}
+}
+
+// burst makes up to four things happen at once, each to a client of its own.
+func (w *world) burst() {
+	var wg sync.WaitGroup
+	busy := map[*client]bool{}
+	for range 1 + w.rnd.IntN(4) {
+		w.steps++
+		if do := w.step(busy); do != nil {
+			wg.Go(do)
+		}
+	}
+	wg.Wait()
+}
+
+// step draws one thing that happens. What it returns may run beside the others.
+func (w *world) step(busy map[*client]bool) func() {
+	pick := func() *client {
+		var free []*client
+		for _, c := range w.clients {
+			if !busy[c] && !c.isClosed() {
+				free = append(free, c)
+			}
+		}
+		if len(free) == 0 {
+			return nil
+		}
+		c := free[w.rnd.IntN(len(free))]
+		busy[c] = true
+		return c
+	}
+	switch n := w.rnd.IntN(100); {
+	case n < 12 && len(w.clients) < 14:
+		c := w.login()
+		busy[c] = true
+		return nil
+	case n < 18:
+		if c := pick(); c != nil {
+			w.clients = slices.DeleteFunc(w.clients, func(o *client) bool { return o == c })
+			clean := w.rnd.IntN(2) == 0
+			return func() { c.logout(clean) }
+		}
+	case n < 45:
+		if c := pick(); c != nil {
+			return c.presence(w.rnd.IntN(4))
+		}
+	case n < 55:
+		if c := pick(); c != nil {
+			return c.askRoster
+		}
+	case n < 75:
+		w.change()
+	case n < 90:
+		w.refresh()
+	case n < 94:
+		u := w.users[w.rnd.IntN(len(w.users))]
+		w.mu.Lock()
+		w.failing[u] = !w.failing[u]
+		w.mu.Unlock()
+	case n < 97:
+		w.toggleSlow(w.users[w.rnd.IntN(len(w.users))])
+	default:
+		w.oneSide()
+	}
+	return nil
+}
+
+func (w *world) login() *client {
+	u := w.users[w.rnd.IntN(len(w.users))]
+	c := newClient(w, u, fmt.Sprint("r", w.rnd.IntN(3)))
+	for _, old := range w.clients {
+		if old.full == c.full { // RFC 6120 §7.7.2.2: the old stream ends with a conflict
+			defer old.wait(old.ended, "the old stream of "+c.full.String()+" to end")
+		}
+	}
+	w.clients = slices.DeleteFunc(w.clients, func(o *client) bool { return o.full == c.full })
+	if err := w.srv.Bind(stream.BindRequest{User: u, Resource: c.full.Resource(), ID: "bind", Transport: c}); err != nil {
+		w.fatalf("bind %s: %v", c.full, err)
+	}
+	w.clients = append(w.clients, c)
+	switch w.rnd.IntN(4) {
+	case 0:
+		c.askRoster()
+		c.presence(0)()
+	case 1:
+		c.presence(0)()
+		c.askRoster()
+	case 2:
+		c.askRoster()
+	}
+	return c
+}
+
+// change edits what the backend serves for one user, or for both of a pair.
+func (w *world) change() {
+	u, c := w.pair()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.edit(u, c)
+	if w.rnd.IntN(3) > 0 {
+		w.edit(c, u)
+	}
+}
+
+func (w *world) pair() (u, c addr.Bare) {
+	p := w.rnd.Perm(len(w.users))
+	return w.users[p[0]], w.users[p[1]]
+}
+
+func (w *world) edit(u, c addr.Bare) {
+	w.dirty[u] = true
+	if w.rnd.IntN(3) == 0 {
+		delete(w.docs[u], c)
+		return
+	}
+	i := roster.Item{JID: c, Name: string(rune('A' + w.rnd.IntN(4))), Subscription: roster.Subscription(w.rnd.IntN(4))}
+	if w.rnd.IntN(2) == 0 {
+		i.Groups = []string{string(rune('g' + w.rnd.IntN(3)))}
+	}
+	if w.rnd.IntN(2) == 0 {
+		i.Subscription = roster.Both
+	}
+	w.docs[u][c] = i
+}
+
+// refresh names some users, changed or not, and does not always wait for the answer.
+func (w *world) refresh() {
+	var who []addr.Bare
+	for _, u := range w.users {
+		if w.rnd.IntN(3) == 0 {
+			who = append(who, u)
+		}
+	}
+	w.pending.Add(1)
+	go func() { defer w.pending.Done(); w.post(who) }()
+	if w.rnd.IntN(3) > 0 && !w.anySlow() {
+		w.pending.Wait()
+	}
+}
+
+func (w *world) anySlow() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.slow) > 0
+}
+
+func (w *world) post(who []addr.Bare) (sums []engine.Summary) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, host := range []string{"a.example", "b.example"} {
+		var names []string
+		for _, u := range who {
+			if u.Domain() == host {
+				names = append(names, u.Local())
+			}
+		}
+		if len(names) > 0 {
+			sums = append(sums, w.eng.Refresh(ctx, host, names))
+		}
+	}
+	return sums
+}
+
+func (w *world) toggleSlow(u addr.Bare) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if gate, ok := w.slow[u]; ok {
+		close(gate)
+		delete(w.slow, u)
+	} else {
+		w.slow[u] = make(chan struct{})
+	}
+}
+
+// heal ends all failures and waits for what is under way.
+func (w *world) heal() {
+	w.mu.Lock()
+	clear(w.failing)
+	for u, gate := range w.slow {
+		close(gate)
+		delete(w.slow, u)
+	}
+	w.mu.Unlock()
+	w.pending.Wait()
+}
+
+// oneSide changes both sides of a pair and refreshes only one, who is online and up to date: the other must
+// follow by itself.
+func (w *world) oneSide() {
+	w.settle()
+	u, c := w.pair()
+	if !w.eng.Online(u) {
+		return
+	}
+	w.mu.Lock()
+	before := w.docs[u][c]
+	_, had := w.docs[u][c]
+	w.edit(u, c)
+	w.edit(c, u)
+	after, has := w.docs[u][c]
+	w.mu.Unlock()
+	if had != has || before.Subscription != after.Subscription {
+		w.post([]addr.Bare{u})
+		clear(w.dirty)
+	}
+}
+
+// settle heals, refreshes whoever changed and sees that everything sent has arrived.
+func (w *world) settle() {
+	w.heal()
+	for _, c := range w.clients {
+		c.insist()
+	}
+	for _, s := range w.post(slices.Collect(maps.Keys(w.dirty))) {
+		if s.Errors > 0 {
+			w.fatalf("refresh: %+v", s)
+		}
+	}
+	clear(w.dirty)
+	w.barrier()
+}
+
+// barrier pings twice through every stream: once to have done what was sent before, once to have received
+// what that made others send.
+func (w *world) barrier() {
+	for range 2 {
+		for _, c := range w.clients {
+			c.ping()
+		}
+	}
+}
+
+func (w *world) verify() {
+	w.t.Helper()
+	for _, c := range w.clients {
+		w.verifyRoster(c)
+		w.verifyPresence(c)
+	}
+}
+
+func (w *world) verifyRoster(c *client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.roster == nil {
+		if c.asked {
+			w.fatalf("%s asked for the roster and never got it", c.full)
+		}
+		return
+	}
+	want := map[string]string{}
+	for j, i := range w.docs[c.user()] {
+		want[j.String()] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups)
+	}
+	if !maps.Equal(want, c.roster) {
+		w.fatalf("after step %d: roster of %s\n got %v\nwant %v", w.steps, c.full, c.roster, want)
+	}
+	list, _ := roster.New(c.user(), slices.Collect(maps.Values(w.docs[c.user()]))...)
+	if c.ver != list.Version() {
+		w.fatalf("after step %d: %s was told version %q, the roster has %q", w.steps, c.full, c.ver, list.Version())
+	}
+}
+
+func (w *world) verifyPresence(c *client) {
+	want := map[string]string{}
+	for _, o := range w.clients {
+		if o.shown == "" || c.shown == "" {
+			continue
+		}
+		grant, want2 := w.docs[o.user()][c.user()], w.docs[c.user()][o.user()]
+		if o.user() == c.user() || grant.Subscription.From() && want2.Subscription.To() {
+			want[o.full.String()] = o.shown
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !maps.Equal(want, c.seen) {
+		w.fatalf("after step %d: presence seen by %s\n got %v\nwant %v", w.steps, c.full, c.seen, want)
+	}
+}
+
+// client is the far end of a stream: what is written to it is what a client would read.
+type client struct {
+	w     *world
+	full  addr.JID
+	shown string // the status it last sent, "" while unavailable; of the test's goroutines
+	in    chan string
+	cut   chan struct{} // closed when the server closes
+
+	answered chan struct{} // a roster get was answered, once or more often
+	ended    chan struct{} // closed when the server has let go of the stream
+	once     sync.Once
+
+	mu      sync.Mutex
+	n       int
+	closed  bool
+	asked   bool
+	refused bool
+	first   bool
+	roster  map[string]string
+	ver     string
+	seen    map[string]string
+	pongs   map[string]chan struct{}
+}
+
+func newClient(w *world, u addr.Bare, resource string) *client {
+	full, err := u.WithResource(resource)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &client{w: w, full: full, in: make(chan string, 64), cut: make(chan struct{}), ended: make(chan struct{}), answered: make(chan struct{}, 1), seen: map[string]string{}, pongs: map[string]chan struct{}{}}
+}
+
+func (c *client) user() addr.Bare { return c.full.Bare() }
+
+// Run feeds the server what the client sends: "" is the closing tag, "cut" a broken connection.
+func (c *client) Run(handle func(*scan.Stanza) error) error {
+	var sc scan.Scanner
+	var st scan.Stanza
+	for {
+		select {
+		case s := <-c.in:
+			switch s {
+			case "":
+				return nil
+			case "cut":
+				return io.ErrUnexpectedEOF
+			}
+			if _, err := sc.Next([]byte(s), &st); err != nil {
+				return fmt.Errorf("scanning %s: %w", s, err)
+			}
+			if err := handle(&st); err != nil {
+				return err
+			}
+		case <-c.cut:
+			return net.ErrClosed
+		}
+	}
+}
+
+func (c *client) Close(*stanza.StreamError) {
+	c.Abort()
+	c.once.Do(func() { close(c.ended) })
+}
+
+func (c *client) Abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.closed = true
+		close(c.cut)
+	}
+}
+
+func (c *client) RemoteAddr() net.Addr { return &net.TCPAddr{} }
+func (c *client) Secure() bool         { return true }
+
+func (c *client) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// element is any stanza the client receives.
+type element struct {
+	XMLName xml.Name
+	Type    string `xml:"type,attr"`
+	From    string `xml:"from,attr"`
+	To      string `xml:"to,attr"`
+	ID      string `xml:"id,attr"`
+	Status  string `xml:"status"`
+	Query   *struct {
+		Ver   string `xml:"ver,attr"`
+		Items []struct {
+			JID          string   `xml:"jid,attr"`
+			Name         string   `xml:"name,attr"`
+			Subscription string   `xml:"subscription,attr"`
+			Groups       []string `xml:"group"`
+		} `xml:"item"`
+	} `xml:"jabber:iq:roster query"`
+}
+
+func (c *client) Write(b []byte) error {
+	d := xml.NewDecoder(strings.NewReader(string(b)))
+	for {
+		var e element
+		switch err := d.Decode(&e); err {
+		case nil:
+			c.receive(e)
+		case io.EOF:
+			return nil
+		default:
+			c.w.t.Errorf("%s was sent %q: %v", c.full, b, err)
+			return err
+		}
+	}
+}
+
+func (c *client) receive(e element) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.first {
+		c.first = true
+		if e.ID != "bind" {
+			c.w.t.Errorf("%s: the first thing sent is not the result of the bind but %+v", c.full, e)
+		}
+		return
+	}
+	switch e.XMLName.Local {
+	case "presence":
+		c.receivePresence(e)
+	case "iq":
+		c.receiveIQ(e)
+	}
+}
+
+func (c *client) receivePresence(e element) {
+	if e.Type == "unavailable" {
+		delete(c.seen, e.From)
+		return
+	}
+	if from := addr.MustParse(e.From).Bare(); c.roster != nil && from != c.user() {
+		if _, ok := c.roster[from.String()]; !ok {
+			c.w.t.Errorf("%s got presence of %s, who is not in the roster it holds (seed %d)", c.full, from, c.w.seed)
+		}
+	}
+	c.seen[e.From] = e.Status
+}
+
+func (c *client) receiveIQ(e element) {
+	switch {
+	case e.Type == "set" && e.Query != nil: // push
+		c.ver = e.Query.Ver
+		for _, i := range e.Query.Items {
+			if delete(c.roster, i.JID); i.Subscription != "remove" {
+				c.roster[i.JID] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups)
+			}
+		}
+	case strings.HasPrefix(e.ID, "ping"):
+		close(c.pongs[e.ID])
+		delete(c.pongs, e.ID)
+	case e.Type == "error":
+		c.refused = true
+		c.notify()
+	case e.Query != nil:
+		c.notify()
+		c.ver, c.roster = e.Query.Ver, map[string]string{}
+		for _, i := range e.Query.Items {
+			c.roster[i.JID] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups)
+		}
+	}
+}
+
+func (c *client) notify() {
+	select {
+	case c.answered <- struct{}{}:
+	default:
+	}
+}
+
+func (c *client) send(s string) {
+	select {
+	case c.in <- s:
+	case <-c.cut:
+	}
+}
+
+func (c *client) wait(ch <-chan struct{}, what string) {
+	select {
+	case <-ch:
+	case <-time.After(patience):
+		c.w.t.Errorf("%s: waited in vain for %s (seed %d, step %d)", c.full, what, c.w.seed, c.w.steps)
+	}
+}
+
+func (c *client) ping() {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.n++
+	id, pong := fmt.Sprint("ping", c.n), make(chan struct{})
+	c.pongs[id] = pong
+	c.mu.Unlock()
+	c.send("<iq type='get' id='" + id + "' to='" + c.full.Domain() + "'><ping xmlns='urn:xmpp:ping'/></iq>")
+	select {
+	case <-c.cut:
+	case <-pong:
+	case <-time.After(patience):
+		c.w.t.Errorf("%s: no answer to a ping (seed %d, step %d)", c.full, c.w.seed, c.w.steps)
+	}
+}
+
+func (c *client) askRoster() {
+	c.mu.Lock()
+	c.asked = true
+	c.mu.Unlock()
+	c.send("<iq type='get' id='roster'><query xmlns='jabber:iq:roster' ver=''/></iq>")
+}
+
+// insist sees that who has asked for the roster gets it: who was refused, by a fetch that had failed before the
+// backend was healed, asks again.
+func (c *client) insist() {
+	for {
+		c.mu.Lock()
+		have, again := !c.asked || c.roster != nil || c.closed, c.refused
+		c.refused = false
+		c.mu.Unlock()
+		switch {
+		case have:
+			return
+		case again:
+			c.askRoster()
+		}
+		select {
+		case <-c.answered:
+		case <-c.cut:
+		case <-time.After(patience):
+			c.w.fatalf("%s: no answer to a roster get", c.full)
+		}
+	}
+}
+
+// presence is unavailable one time in four, and else available with a status of its own.
+func (c *client) presence(kind int) func() {
+	c.w.ids++
+	status := fmt.Sprint("s", c.w.ids)
+	return func() {
+		if kind < 3 {
+			c.shown = status
+			c.send("<presence><status>" + status + "</status></presence>")
+			return
+		}
+		c.shown = ""
+		c.send("<presence type='unavailable'/>")
+		c.ping() // from here on it is told nothing
+		c.mu.Lock()
+		clear(c.seen)
+		c.mu.Unlock()
+	}
+}
+
+func (c *client) logout(clean bool) {
+	if c.shown = ""; clean {
+		c.send("")
+	} else {
+		c.send("cut")
+	}
+	c.wait(c.ended, "the stream to end")
+}
