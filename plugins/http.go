@@ -1,0 +1,254 @@
+package plugins
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	// maxAnswer bounds the body of an answer, decompressed.
+	maxAnswer = 16 << 20
+	// maxRequest bounds the body of a request.
+	maxRequest = 256 << 10
+	// maxHops bounds the redirects of a request.
+	maxHops = 3
+	// maxConns bounds the connections to one server, and so the requests to it at a time.
+	maxConns = 16
+)
+
+// httpClient asks the servers of one plugin: it keeps connections alive, bounds them, and lets no credentials
+// go to anybody but the server they are for.
+type httpClient struct {
+	transport *http.Transport
+	guard     *guard
+	agent     string
+	header    http.Header // rosterd_backend_headers, for the servers of the plugin's own options
+}
+
+func newHTTPClient(agent string, header http.Header, g *guard) *httpClient {
+	d := &net.Dialer{ControlContext: control}
+	return &httpClient{
+		guard: g, agent: agent, header: header,
+		transport: &http.Transport{
+			DialContext:            d.DialContext,
+			MaxConnsPerHost:        maxConns,
+			MaxIdleConnsPerHost:    maxConns,
+			IdleConnTimeout:        time.Minute,
+			TLSHandshakeTimeout:    10 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+			DisableCompression:     true, // done here, to bound it and to read what was compressed unasked
+		},
+	}
+}
+
+func (c *httpClient) do(ctx context.Context, r HTTPRequest) (*HTTPResponse, error) {
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return nil, errors.New("not a URL: " + urlReason(err))
+	}
+	if err := checkURL(u); err != nil {
+		return nil, err
+	}
+	if len(r.Body) > maxRequest {
+		return nil, fmt.Errorf("%s %s: request of %d bytes, more than %d", r.Method, redacted(u), len(r.Body), maxRequest)
+	}
+	if err := c.guard.first(u); err != nil {
+		return nil, err
+	}
+	res, err := c.follow(ctx, r, u)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", r.Method, redacted(u), plain(ctx, err))
+	}
+	return res, nil
+}
+
+// follow sends the request and, as far as it only reads, goes where it is redirected to.
+func (c *httpClient) follow(ctx context.Context, r HTTPRequest, first *url.URL) (*HTTPResponse, error) {
+	shown := *first
+	shown.User, shown.Fragment = nil, ""
+	u, hopCtx := first, ctx
+	for hop := 0; ; hop++ {
+		res, err := c.exchange(hopCtx, r, first, u, shown.String())
+		if err != nil {
+			return nil, err
+		}
+		to := location(u, r, res)
+		if to == nil {
+			return res, nil
+		}
+		if hop == maxHops {
+			return nil, fmt.Errorf("more than %d redirects, the last to %s", maxHops, redacted(to))
+		}
+		public, err := c.guard.redirect(u, to)
+		if err != nil {
+			return nil, err
+		}
+		u, hopCtx = to, ctx
+		if public {
+			hopCtx = context.WithValue(ctx, publicOnly{}, true)
+		}
+	}
+}
+
+// location is where a redirect leads (RFC 9110 §15.4), nil if res is none that can be followed.
+func location(u *url.URL, r HTTPRequest, res *HTTPResponse) *url.URL {
+	switch res.Status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil
+	}
+	to, err := u.Parse(res.Header.Get("Location"))
+	if err != nil || res.Header.Get("Location") == "" {
+		return nil
+	}
+	to.User = nil // only the operator's URL may bring credentials
+	return to
+}
+
+// exchange sends r to u, one hop on the way from first.
+func (c *httpClient) exchange(ctx context.Context, r HTTPRequest, first, u *url.URL, shown string) (*HTTPResponse, error) {
+	req, err := c.request(ctx, r, first, u, shown)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	out := &HTTPResponse{Method: r.Method, URL: shown, Status: res.StatusCode, Header: res.Header}
+	if out.Body, err = readBody(res); err != nil {
+		return nil, fmt.Errorf("in the body of a %d answer: %w", res.StatusCode, err)
+	}
+	out.Revision = revision(shown, res.Header)
+	if res.StatusCode == http.StatusNotModified && out.Revision == "" {
+		out.Revision = r.Revision
+	}
+	return out, nil
+}
+
+func (c *httpClient) request(ctx context.Context, r HTTPRequest, first, u *url.URL, shown string) (*http.Request, error) {
+	var body io.Reader
+	if len(r.Body) > 0 {
+		body = bytes.NewReader(r.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), body)
+	if err != nil {
+		return nil, errors.New(urlReason(err))
+	}
+	req.URL.User = nil
+	h := req.Header
+	h.Set("Accept", "application/json")
+	h.Set("User-Agent", c.agent)
+	h.Set("Accept-Encoding", "gzip")
+	if origin(first) == origin(u) {
+		if c.guard.trusted(u) {
+			overlay(h, c.header)
+		}
+		overlay(h, r.Header)
+		if first.User != nil && h.Get("Authorization") == "" {
+			password, _ := first.User.Password()
+			req.SetBasicAuth(first.User.Username(), password)
+		}
+	}
+	overlay(h, conditions(shown, r.Revision))
+	if host := h.Get("Host"); host != "" {
+		req.Host = host
+		h.Del("Host")
+	}
+	return req, checkHeader(h)
+}
+
+func overlay(h, over http.Header) {
+	for k, v := range over {
+		h[http.CanonicalHeaderKey(k)] = v
+	}
+}
+
+// checkHeader never shows a value, which may be a secret.
+func checkHeader(h http.Header) error {
+	for name, values := range h {
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			return fmt.Errorf("%q is no name of an HTTP header field", name)
+		case name == "Content-Length" || name == "Transfer-Encoding" || name == "Connection" || name == "Trailer":
+			return fmt.Errorf("header field %s is not for plugins to set", name)
+		}
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) {
+				return fmt.Errorf("the value of header field %s holds a line break or a control character", name)
+			}
+		}
+	}
+	return nil
+}
+
+func readBody(res *http.Response) ([]byte, error) {
+	var src io.Reader = res.Body
+	size := res.ContentLength
+	switch enc := strings.ToLower(res.Header.Get("Content-Encoding")); enc {
+	case "", "identity":
+		if size > maxAnswer {
+			return nil, errTooLarge
+		}
+	case "gzip", "x-gzip":
+		res.Header.Del("Content-Encoding")
+		res.Header.Del("Content-Length")
+		size = -1
+		z, err := gzip.NewReader(io.LimitReader(res.Body, 2*maxAnswer)) // empty blocks give no output to count
+		if errors.Is(err, io.EOF) {
+			return nil, nil // no body at all, as with 204 and 304
+		}
+		if err != nil {
+			return nil, err
+		}
+		src = z
+	default:
+		return nil, fmt.Errorf("content encoding %q, which was not asked for", enc)
+	}
+	var b bytes.Buffer
+	if size > 0 {
+		b.Grow(int(min(size, maxAnswer)) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(src, maxAnswer+1))
+	if err != nil {
+		return nil, err
+	}
+	if n > maxAnswer {
+		return nil, errTooLarge
+	}
+	return b.Bytes(), nil
+}
+
+var errTooLarge = fmt.Errorf("larger than %d MiB, the limit for an answer", maxAnswer>>20)
+
+// plain makes sure that a deadline shows as one, however the transport puts it.
+func plain(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case cause == nil:
+		return err
+	case errors.Is(cause, context.DeadlineExceeded):
+		return fmt.Errorf("no answer in time: %w", cause)
+	case !errors.Is(err, cause):
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}

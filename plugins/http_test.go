@@ -1,0 +1,557 @@
+package plugins
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// open gives the services that a plugin with these options gets, after it has read its option url.
+func open(t *testing.T, values map[string]any) *services {
+	t.Helper()
+	var got *services
+	m := &Manager{
+		Version: "1.2",
+		Shipped: fstest.MapFS{"mod_test.code": {Data: []byte("x")}},
+		Log:     slog.New(slog.DiscardHandler),
+		Engines: map[string]Opener{".code": func(_ context.Context, _ Source, _ string, o *Options, svc Services) (Plugin, error) {
+			o.Get("url")
+			got = svc.(*services)
+			return nil, nil
+		}},
+	}
+	if _, err := m.Open(t.Context(), "test", "example.com", config(values)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(got.Close)
+	return got
+}
+
+func get(t *testing.T, svc Services, url string) *HTTPResponse {
+	t.Helper()
+	res, err := svc.HTTP(t.Context(), HTTPRequest{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// server answers with h and hands over what it was asked.
+func server(t *testing.T, h http.HandlerFunc) (base string, asked chan *http.Request) {
+	asked = make(chan *http.Request, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r
+		h(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL, asked
+}
+
+func TestRequestHeader(t *testing.T) {
+	base, asked := server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+	svc := open(t, map[string]any{
+		"url":                     base + "/%s",
+		"rosterd_backend_headers": map[string]any{"x-api-key": "geheim", "Host": "crm.example"},
+	})
+	withUser := strings.Replace(base, "http://", "http://jim:p%40ss@", 1)
+	res, err := svc.HTTP(t.Context(), HTTPRequest{URL: withUser + "/a%2Fb?c=%20", Header: http.Header{"Accept": {"text/csv"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := <-asked
+	for name, want := range map[string]string{
+		"User-Agent": "rosterd/1.2", "Accept": "text/csv", "Accept-Encoding": "gzip", "X-Api-Key": "geheim",
+		"Authorization": "Basic amltOnBAc3M=", "Content-Length": "", "If-None-Match": "",
+	} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if r.Method != "GET" || r.RequestURI != "/a%2Fb?c=%20" || r.Host != "crm.example" {
+		t.Errorf("%s %s of %s", r.Method, r.RequestURI, r.Host)
+	}
+	if want := "GET " + base + "/a%2Fb?c=%20 → 204 No Content"; res.String() != want {
+		t.Errorf("response is %q, want %q", res, want)
+	}
+	get(t, svc, base)
+	if r := <-asked; r.Header.Get("Accept") != "application/json" || r.Header.Get("Authorization") != "" {
+		t.Errorf("without userinfo: %v", r.Header)
+	}
+}
+
+func TestRequestBody(t *testing.T) {
+	base, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		var b bytes.Buffer
+		_, _ = b.ReadFrom(r.Body)
+		fmt.Fprintf(w, "%s %s %q", r.Method, r.Header.Get("Content-Type"), b.String())
+	})
+	svc := open(t, map[string]any{"url": base})
+	res, err := svc.HTTP(t.Context(), HTTPRequest{Method: "POST", URL: base, Header: http.Header{"content-type": {"text/plain"}}, Body: []byte("hi")})
+	if err != nil || string(res.Body) != `POST text/plain "hi"` {
+		t.Errorf("%q, %v", res.Body, err)
+	}
+	if _, err := svc.HTTP(t.Context(), HTTPRequest{Method: "POST", URL: base, Body: make([]byte, maxRequest+1)}); err == nil {
+		t.Error("a request of any size passes")
+	}
+}
+
+func TestCompression(t *testing.T) {
+	zip := func(s string) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write([]byte(s))
+		_ = z.Close()
+		return b.Bytes()
+	}
+	tests := []struct {
+		name, encoding string
+		body           []byte
+		status         int
+		want, err      string
+	}{
+		{"plain", "", []byte("text"), 200, "text", ""},
+		{"identity", "identity", []byte("text"), 200, "text", ""},
+		{"gzip", "gzip", zip("text"), 200, "text", ""},
+		{"x-gzip", "X-GZIP", zip("text"), 200, "text", ""},
+		{"gzip of nothing", "gzip", nil, 200, "", ""},
+		{"gzip without a body", "gzip", nil, 204, "", ""},
+		{"not gzip", "gzip", []byte("this is text"), 200, "", "in the body of a 200 answer: gzip: invalid header"},
+		{"cut short", "gzip", zip("text")[:12], 200, "", "unexpected EOF"},
+		{"bomb", "gzip", zip(strings.Repeat("x", maxAnswer+1)), 200, "", "larger than 16 MiB, the limit for an answer"},
+		{"up to the limit", "gzip", zip(strings.Repeat("x", maxAnswer)), 200, strings.Repeat("x", maxAnswer), ""},
+		{"brotli", "br", []byte("text"), 200, "", `content encoding "br", which was not asked for`},
+		{"twice", "gzip, gzip", zip(string(zip("text"))), 200, "", `content encoding "gzip, gzip"`},
+	}
+	for _, tt := range tests {
+		for _, ask := range []string{"gzip", "identity"} { // some compress whatever they are asked
+			t.Run(tt.name+", asked for "+ask, func(t *testing.T) {
+				base, _ := server(t, func(w http.ResponseWriter, _ *http.Request) {
+					if tt.encoding != "" {
+						w.Header().Set("Content-Encoding", tt.encoding)
+					}
+					w.WriteHeader(tt.status)
+					_, _ = w.Write(tt.body)
+				})
+				svc := open(t, map[string]any{"url": base})
+				res, err := svc.HTTP(t.Context(), HTTPRequest{URL: base + "/x", Header: http.Header{"Accept-Encoding": {ask}}})
+				if tt.err != "" {
+					if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.HasPrefix(err.Error(), "GET "+base+"/x: ") {
+						t.Fatalf("error %v, want %q", err, tt.err)
+					}
+					return
+				}
+				if err != nil || string(res.Body) != tt.want {
+					t.Errorf("%.20q, %v", res.Body, err)
+				}
+			})
+		}
+	}
+}
+
+func TestAnswerTooLarge(t *testing.T) {
+	for name, length := range map[string]string{"announced": fmt.Sprint(maxAnswer + 1), "chunked": ""} {
+		t.Run(name, func(t *testing.T) {
+			base, _ := server(t, func(w http.ResponseWriter, _ *http.Request) {
+				if length != "" {
+					w.Header().Set("Content-Length", length)
+				}
+				for range maxAnswer>>20 + 1 {
+					if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+						return
+					}
+				}
+			})
+			_, err := open(t, map[string]any{"url": base}).HTTP(t.Context(), HTTPRequest{URL: base})
+			if err == nil || !strings.Contains(err.Error(), "larger than 16 MiB") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	var base string
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/relative":
+			http.Redirect(w, r, "end", http.StatusMovedPermanently)
+		case "/absolute":
+			http.Redirect(w, r, base+"/end", http.StatusFound)
+		case "/303":
+			http.Redirect(w, r, "/end", http.StatusSeeOther)
+		case "/307":
+			http.Redirect(w, r, "/relative", http.StatusTemporaryRedirect)
+		case "/308":
+			http.Redirect(w, r, "/307", http.StatusPermanentRedirect)
+		case "/4th":
+			http.Redirect(w, r, "/308", http.StatusFound)
+		case "/loop":
+			http.Redirect(w, r, "/loop", http.StatusFound)
+		case "/nowhere":
+			w.WriteHeader(http.StatusFound)
+		case "/ftp":
+			http.Redirect(w, r, "ftp://localhost/", http.StatusFound)
+		default:
+			fmt.Fprint(w, r.URL.Path)
+		}
+	}
+	base, _ = server(t, handler)
+	svc := open(t, map[string]any{"url": base})
+	for path, want := range map[string]string{
+		"/relative": "200 /end", "/absolute": "200 /end", "/303": "200 /end", "/307": "200 /end", "/308": "200 /end",
+		"/nowhere": "302 ",
+	} {
+		res := get(t, svc, base+path)
+		if got := fmt.Sprintf("%d %s", res.Status, res.Body); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+		if res.URL != base+path {
+			t.Errorf("%s: the response names %s", path, res.URL)
+		}
+	}
+	for path, want := range map[string]string{
+		"/4th": "more than 3 redirects", "/loop": "more than 3 redirects", "/ftp": "no HTTP URL",
+	} {
+		if _, err := svc.HTTP(t.Context(), HTTPRequest{URL: base + path}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+	}
+	if res, err := svc.HTTP(t.Context(), HTTPRequest{Method: "POST", URL: base + "/relative", Body: []byte("x")}); err != nil || res.Status != 301 {
+		t.Errorf("a POST is not sent elsewhere: %v, %v", res, err)
+	}
+}
+
+// Credentials go to the server that they are for and to no other, even where a redirect leads there.
+func TestRedirectKeepsCredentials(t *testing.T) {
+	other, askedOther := server(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "other") })
+	base, asked := server(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/here":
+			http.Redirect(w, r, "/end", http.StatusFound)
+		case "/there":
+			http.Redirect(w, r, strings.Replace(other, "http://", "http://mallory:x@", 1)+"/end", http.StatusFound)
+		}
+	})
+	svc := open(t, map[string]any{"url": base, "rosterd_backend_headers": map[string]any{"X-Api-Key": "geheim"}})
+	ask := func(path string) {
+		t.Helper()
+		_, err := svc.HTTP(t.Context(), HTTPRequest{
+			URL: strings.Replace(base, "http://", "http://jim:secret@", 1) + path, Header: http.Header{"X-Token": {"own"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const all = "Basic amltOnNlY3JldA== geheim own"
+	sent := func(r *http.Request) string {
+		return strings.TrimSpace(r.Header.Get("Authorization") + " " + r.Header.Get("X-Api-Key") + " " + r.Header.Get("X-Token"))
+	}
+	ask("/here")
+	for range 2 {
+		if got := sent(<-asked); got != all {
+			t.Errorf("at home: %q, want %q", got, all)
+		}
+	}
+	ask("/there")
+	if got := sent(<-asked); got != all {
+		t.Errorf("at home: %q, want %q", got, all)
+	}
+	r := <-askedOther
+	if got := sent(r); got != "" {
+		t.Errorf("elsewhere: %q", got)
+	}
+	if r.Header.Get("Accept") != "application/json" || r.Header.Get("User-Agent") != "rosterd/1.2" {
+		t.Errorf("elsewhere: %v", r.Header)
+	}
+}
+
+func TestRedirectNotDownToPlainHTTP(t *testing.T) {
+	plainURL, asked := server(t, func(http.ResponseWriter, *http.Request) {})
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, plainURL, http.StatusFound)
+	}))
+	defer srv.Close()
+	svc := open(t, map[string]any{"url": srv.URL})
+	pool := x509.NewCertPool()
+	pool.AddCert(srv.Certificate())
+	svc.client.transport.TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig
+	if _, err := svc.HTTP(t.Context(), HTTPRequest{URL: srv.URL}); !errors.Is(err, ErrRefused) {
+		t.Errorf("error %v, want a refusal", err)
+	}
+	if len(asked) > 0 {
+		t.Error("the plain server was asked")
+	}
+}
+
+// A server on a public network must not make us ask its neighbours in ours.
+func TestRedirectIntoOurNetwork(t *testing.T) {
+	inside, asked := server(t, func(http.ResponseWriter, *http.Request) {})
+	g := &guard{own: map[string]bool{}, allowed: map[string]bool{}, hosts: map[string]bool{}}
+	g.learn("https://backend.example.net/%s")
+	from, _ := url.Parse("http://backend.example.net/x")
+	to, _ := url.Parse(inside)
+	public, err := g.redirect(from, to)
+	if err != nil || !public {
+		t.Fatalf("public %v, %v", public, err)
+	}
+	g.learn(inside) // so that the request itself may go there, and only the address is wrong
+	c := newHTTPClient("x", nil, g)
+	defer c.transport.CloseIdleConnections()
+	_, err = c.do(context.WithValue(t.Context(), publicOnly{}, true), HTTPRequest{URL: inside})
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "no public address") {
+		t.Errorf("error %v", err)
+	}
+	if len(asked) > 0 {
+		t.Error("the server inside was asked")
+	}
+}
+
+func TestPublicAddresses(t *testing.T) {
+	for s, want := range map[string]bool{
+		"93.184.216.34:80": true, "[2606:2800:220:1::1]:80": true,
+		"127.0.0.1:80": false, "[::1]:80": false, "[::ffff:127.0.0.1]:80": false, "10.1.2.3:80": false, "192.168.0.1:80": false,
+		"172.16.0.1:80": false, "169.254.169.254:80": false, "100.64.0.1:80": false, "0.0.0.0:80": false, "[fe80::1]:80": false,
+		"[fd00::1]:80": false, "224.0.0.1:80": false, "[::ffff:10.0.0.1]:80": false, "no address": false,
+	} {
+		err := control(context.WithValue(t.Context(), publicOnly{}, true), "tcp", s, nil)
+		if (err == nil) != want {
+			t.Errorf("%s: %v, want public %v", s, err, want)
+		}
+		if err := control(t.Context(), "tcp", s, nil); err != nil {
+			t.Errorf("%s without a redirect: %v", s, err)
+		}
+	}
+}
+
+func TestOnlyServersThatTheOperatorNamed(t *testing.T) {
+	values := map[string]any{
+		"url":                       []any{"http://one.example:8080/%s", map[string]any{"x": "https://two.example/p%20q"}, "http://bad host/"},
+		"unread":                    "http://three.example/",
+		"rosterd_backend_headers":   map[string]any{"Referer": "http://four.example/"},
+		"rosterd_plugin_http_allow": []any{"five.example", "https://six.example:8443", "[2001:db8::1]"},
+	}
+	g := open(t, values).client.guard
+	for u, want := range map[string]bool{
+		"http://one.example:8080/": true, "http://ONE.example:8080/": true, "http://one.example/": false, "https://one.example:8080/": false,
+		"https://two.example/": true, "https://two.example:443/": true, "http://three.example/": false, "http://four.example/": false,
+		"http://five.example/": true, "https://five.example:1/": true, "https://six.example:8443/": true, "https://six.example/": false,
+		"http://localhost/": false, "http://[2001:db8::1]:99/": true,
+	} {
+		p, err := url.Parse(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.first(p); (err == nil) != want || err != nil && !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v, want allowed %v", u, err, want)
+		}
+	}
+}
+
+func TestBadServiceOptions(t *testing.T) {
+	m := &Manager{Engines: map[string]Opener{".code": nil}, Shipped: fstest.MapFS{"mod_test.code": {}}}
+	for name, tt := range map[string]struct {
+		option string
+		value  any
+		err    string
+	}{
+		"headers as text":    {"rosterd_backend_headers", "X-Api-Key: geheim", "a string where a table such as"},
+		"headers as a list":  {"rosterd_backend_headers", []any{"X-Api-Key: geheim"}, "a list where a table such as"},
+		"header in a header": {"rosterd_backend_headers", map[string]any{"X-Key": "geheim\r\nX-Evil: 1"}, "X-Key holds a line break"},
+		"bad name":           {"rosterd_backend_headers", map[string]any{"X Key": "geheim"}, "is no name of an HTTP header field"},
+		"framing":            {"rosterd_backend_headers", map[string]any{"content-length": "geheim"}, "Content-Length is not for plugins to set"},
+		"value of no text":   {"rosterd_backend_headers", map[string]any{"X-Key": true}, "the value of X-Key is a boolean"},
+		"allow a path":       {"rosterd_plugin_http_allow", "http://a.example/x", "neither a host name nor"},
+		"allow a pattern":    {"rosterd_plugin_http_allow", "a.example:80", "neither a host name nor"},
+		"allow a table":      {"rosterd_plugin_http_allow", map[string]any{"a": "b"}, "a table with names"},
+	} {
+		_, err := m.Open(t.Context(), "test", "example.com", config(map[string]any{tt.option: tt.value}))
+		if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), "prosody.cfg.lua:7: option "+tt.option) {
+			t.Errorf("%s: error %v, want %q", name, err, tt.err)
+		}
+		if err != nil && strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: the error shows a secret: %v", name, err)
+		}
+	}
+}
+
+func TestErrorsHideCredentials(t *testing.T) {
+	base, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		panic(http.ErrAbortHandler)
+	})
+	svc := open(t, map[string]any{"url": base, "rosterd_backend_headers": map[string]any{"Authorization": "Bearer geheim"}})
+	for _, u := range []string{
+		strings.Replace(base, "http://", "http://jim:geheim@", 1) + "/x", // cut off
+		"http://jim:geheim@[::1/x", "http://jim:geheim@host:port/", "http://jim:geheim@elsewhere.example/", "gopher://jim:geheim@host/",
+	} {
+		_, err := svc.HTTP(t.Context(), HTTPRequest{URL: u})
+		if err == nil || strings.Contains(err.Error(), "geheim") || strings.Contains(err.Error(), "jim") {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+	_, err := svc.HTTP(t.Context(), HTTPRequest{URL: base, Header: http.Header{"X-Token": {"geheim\n"}}})
+	if err == nil || strings.Contains(err.Error(), "geheim") {
+		t.Errorf("bad header: %v", err)
+	}
+}
+
+func TestRevalidation(t *testing.T) {
+	const modified = "Sat, 21 Nov 2026 10:00:00 GMT"
+	for name, validator := range map[string][3]string{
+		"ETag":          {"ETag", `"v 1&=+"`, "If-None-Match"},
+		"weak ETag":     {"ETag", `W/"1"`, "If-None-Match"},
+		"Last-Modified": {"Last-Modified", modified, "If-Modified-Since"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base, asked := server(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get(validator[2]) == validator[1] {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				w.Header().Set(validator[0], validator[1])
+				fmt.Fprint(w, "text")
+			})
+			svc := open(t, map[string]any{"url": base})
+			first := get(t, svc, base+"/a")
+			if first.Status != 200 || first.Revision == "" {
+				t.Fatalf("%s with revision %q", first, first.Revision)
+			}
+			again := func(path, rev string) *HTTPResponse {
+				res, err := svc.HTTP(t.Context(), HTTPRequest{URL: base + path, Revision: rev})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return res
+			}
+			if res := again("/a", first.Revision); res.Status != 304 || res.Revision != first.Revision {
+				t.Errorf("%s with revision %q, want 304 with %q", res, res.Revision, first.Revision)
+			}
+			if res := again("/b", first.Revision); res.Status != 200 {
+				t.Errorf("%s: the revision of another URL counts", res)
+			}
+			if res := again("/a", "nonsense%zz"); res.Status != 200 {
+				t.Errorf("%s after a broken revision", res)
+			}
+			for range len(asked) {
+				<-asked
+			}
+		})
+	}
+	for name, h := range map[string]http.Header{
+		"none":             {},
+		"no date":          {"Last-Modified": {"yesterday"}},
+		"a very long ETag": {"Etag": {`"` + strings.Repeat("x", 2000) + `"`}},
+	} {
+		if rev := revision("http://localhost/", h); rev != "" {
+			t.Errorf("%s: revision %q", name, rev)
+		}
+	}
+}
+
+func TestFreshness(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		h          http.Header
+		age, retry time.Duration
+	}{
+		"nothing said":       {http.Header{}, 0, 0},
+		"max-age":            {http.Header{"Cache-Control": {"private, Max-Age=60"}}, time.Minute, 0},
+		"two fields":         {http.Header{"Cache-Control": {"private", `max-age="60"`}}, time.Minute, 0},
+		"on its way already": {http.Header{"Cache-Control": {"max-age=60"}, "Age": {"20"}}, 40 * time.Second, 0},
+		"too old":            {http.Header{"Cache-Control": {"max-age=60"}, "Age": {"90"}}, 0, 0},
+		"no-cache":           {http.Header{"Cache-Control": {"max-age=60, no-cache"}}, 0, 0},
+		"no-store":           {http.Header{"Cache-Control": {"no-store, max-age=60"}}, 0, 0},
+		"nonsense":           {http.Header{"Cache-Control": {"max-age=soon"}, "Retry-After": {"soon"}}, 0, 0},
+		"negative":           {http.Header{"Cache-Control": {"max-age=-5"}, "Retry-After": {"-5"}}, 0, 0},
+		"huge":               {http.Header{"Cache-Control": {"max-age=18446744073709551615"}}, 1 << 31 * time.Second, 0},
+		"Retry-After":        {http.Header{"Retry-After": {"120"}}, 0, 2 * time.Minute},
+		"at a date":          {http.Header{"Retry-After": {"Sun, 22 Nov 2026 10:01:30 GMT"}}, 0, 90 * time.Second},
+		"at a past date":     {http.Header{"Retry-After": {"Sun, 22 Nov 2026 09:00:00 GMT"}}, 0, 0},
+	} {
+		r := &HTTPResponse{Header: tt.h}
+		if got := r.MaxAge(); got != tt.age {
+			t.Errorf("%s: max-age %v, want %v", name, got, tt.age)
+		}
+		if got := r.RetryAfter(now); got != tt.retry {
+			t.Errorf("%s: retry after %v, want %v", name, got, tt.retry)
+		}
+	}
+}
+
+// Connections are kept, and there are never more than maxConns to one server.
+func TestConnectionPool(t *testing.T) {
+	var open_, most atomic.Int64
+	conns := make(chan struct{}, 1000)
+	release := make(chan struct{})
+	arrived := make(chan struct{}, 1000)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := open_.Add(1)
+		defer open_.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		arrived <- struct{}{}
+		<-release
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			conns <- struct{}{}
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	svc := open(t, map[string]any{"url": srv.URL})
+	const calls = 5 * maxConns
+	done := make(chan error, calls)
+	for range calls {
+		go func() {
+			_, err := svc.HTTP(t.Context(), HTTPRequest{URL: srv.URL})
+			done <- err
+		}()
+	}
+	for range maxConns {
+		<-arrived
+	}
+	close(release)
+	for range calls {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := most.Load(); n != maxConns {
+		t.Errorf("%d requests at a time, want %d", n, maxConns)
+	}
+	if n := len(conns); n != maxConns {
+		t.Errorf("%d connections for %d requests, want %d", n, calls, maxConns)
+	}
+}
+
+func TestCallsEndWithTheirContext(t *testing.T) {
+	started := make(chan struct{}, 10)
+	base, _ := server(t, func(_ http.ResponseWriter, r *http.Request) {
+		started <- struct{}{}
+		<-r.Context().Done()
+	})
+	svc := open(t, map[string]any{"url": base})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-started; cancel() }()
+	if _, err := svc.HTTP(ctx, HTTPRequest{URL: base}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := svc.HTTP(ctx, HTTPRequest{URL: base}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no answer in time") {
+		t.Errorf("deadline: %v", err)
+	}
+}

@@ -1,0 +1,174 @@
+package plugins
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxCode bounds the code of a plugin.
+const maxCode = 8 << 20
+
+// ErrNotFound is wrapped by the errors for modules that no file holds.
+var ErrNotFound = errors.New("no such plugin")
+
+// Manager finds modules by their names and opens them. Its fields are set before the first use.
+type Manager struct {
+	Version string            // of rosterd, for the User-Agent of its requests
+	Engines map[string]Opener // by the ending of the file, such as ".lua"
+	Shipped fs.FS             // mod_NAME.* of the modules in the binary; nil if there are none. Their names win over Paths
+	Paths   []string          // plugin_paths
+	Log     *slog.Logger      // nil: slog.Default()
+	Now     func() time.Time  // nil: time.Now
+}
+
+// Find looks for a module among the shipped ones and then in Paths.
+func (m *Manager) Find(name string) (Source, error) {
+	if name == "" || strings.ContainsAny(name, `/\`) || strings.HasPrefix(name, ".") {
+		return Source{}, fmt.Errorf("%w: %q is no name of a module", ErrNotFound, name)
+	}
+	var file string
+	var root fs.FS
+	for _, dir := range m.Paths {
+		r := os.DirFS(dir)
+		if f, ok := m.lookup(r, name); ok {
+			file, root = filepath.Join(dir, filepath.FromSlash(f)), r
+			break
+		}
+	}
+	if m.Shipped != nil {
+		if f, ok := m.lookup(m.Shipped, name); ok {
+			code, err := readCode(m.Shipped, f)
+			return Source{Name: name, File: f, Code: code, Shipped: true, Unused: file}, err
+		}
+	}
+	if root == nil {
+		return Source{}, fmt.Errorf("%w: %s", ErrNotFound, name)
+	}
+	code, err := readCode(os.DirFS(filepath.Dir(file)), filepath.Base(file))
+	if err != nil {
+		return Source{}, fmt.Errorf("plugin %s: %w", name, err)
+	}
+	return Source{Name: name, File: file, Code: code}, nil
+}
+
+// lookup knows the forms that Prosody knows, for every engine there is.
+func (m *Manager) lookup(root fs.FS, name string) (string, bool) {
+	for _, ext := range m.endings() {
+		for _, f := range []string{"mod_" + name + ext, "mod_" + name + "/mod_" + name + ext} {
+			if fi, err := fs.Stat(root, f); err == nil && fi.Mode().IsRegular() {
+				return f, true
+			}
+		}
+	}
+	return "", false
+}
+
+func (m *Manager) endings() []string {
+	var e []string
+	for ext := range m.Engines {
+		e = append(e, ext)
+	}
+	slices.Sort(e)
+	return e
+}
+
+func readCode(root fs.FS, file string) ([]byte, error) {
+	fi, err := fs.Stat(root, file)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size() > maxCode {
+		return nil, fmt.Errorf("%s: larger than %d MiB", file, maxCode>>20)
+	}
+	return fs.ReadFile(root, file)
+}
+
+// Open finds a module and opens it for a host whose name is a prepared domainpart.
+func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (Plugin, error) {
+	src, err := m.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	open, ok := m.Engines[filepath.Ext(src.File)]
+	if !ok {
+		return nil, fmt.Errorf("plugin %s: nothing runs %s", name, src.File)
+	}
+	log := cmp.Or(m.Log, slog.Default()).With("plugin", name, "host", host)
+	if src.Unused != "" {
+		log.Warn("file is not used: rosterd has a module of this name itself", "file", src.Unused)
+	}
+	svc, err := m.services(NewOptions(cfg), log)
+	if err != nil {
+		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
+	}
+	opts := NewOptions(cfg)
+	opts.notice(svc.client.guard.learn)
+	p, err := open(ctx, src, host, opts, svc)
+	if err != nil {
+		svc.Close()
+		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
+	}
+	return p, nil
+}
+
+// services makes those of one plugin from the host's configuration.
+func (m *Manager) services(opts *Options, log *slog.Logger) (*services, error) {
+	header, err := backendHeader(opts)
+	if err != nil {
+		return nil, err
+	}
+	g := &guard{own: map[string]bool{}, allowed: map[string]bool{}, hosts: map[string]bool{}}
+	entries, _, err := opts.Array("rosterd_plugin_http_allow")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if err := g.allow(text(e)); err != nil {
+			return nil, opts.Wrong("rosterd_plugin_http_allow", "%v", err)
+		}
+	}
+	now := m.Now
+	if now == nil {
+		now = time.Now
+	}
+	return &services{client: newHTTPClient("rosterd/"+m.Version, header, g), log: log, now: now}, nil
+}
+
+// backendHeader reads rosterd_backend_headers, a table of header fields that every request to the backend
+// carries, credentials above all.
+func backendHeader(opts *Options) (http.Header, error) {
+	const option = "rosterd_backend_headers"
+	v, ok := opts.Get(option)
+	if !ok {
+		return nil, nil
+	}
+	fields, isTable := v.(map[string]any)
+	if list, empty := v.([]any); empty && len(list) == 0 {
+		return nil, nil
+	}
+	if !isTable {
+		return nil, opts.Wrong(option, `a %s where a table such as { ["X-Api-Key"] = "…" } is expected`, kind(v))
+	}
+	h := http.Header{}
+	for name, value := range fields {
+		s, isText := value.(string)
+		if !isText {
+			return nil, opts.Wrong(option, "the value of %s is a %s, not a string", name, kind(value))
+		}
+		h.Set(name, s)
+	}
+	if err := checkHeader(h); err != nil {
+		return nil, opts.Wrong(option, "%v", err)
+	}
+	return h, nil
+}
