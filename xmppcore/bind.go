@@ -42,8 +42,8 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	if refused != nil {
 		return nil, refused
 	}
-	if len(a.Resources()) >= s.maxSessions {
-		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("more than %d sessions", s.maxSessions)}
+	if most := s.hosts[a.User.Domain()].MaxSessions; len(a.Resources()) >= most {
+		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("more than %d sessions", most)}
 	}
 	attached, err := s.engine.Attach(a.User)
 	if err != nil {
@@ -72,6 +72,8 @@ func (s *Server) choose(a *registry.Account, r stream.BindRequest) (addr.JID, *s
 			return addr.JID{}, &stanza.Error{Type: stanza.Cancel, Condition: stanza.Conflict}
 		case Random:
 			resource = rand.Text()
+		case Increment:
+			resource = increment(a, resource)
 		default:
 			s.leave(old)
 			old.Close(&stanza.StreamError{Condition: stanza.StreamConflict})
@@ -82,6 +84,15 @@ func (s *Server) choose(a *registry.Account, r stream.BindRequest) (addr.JID, *s
 		return addr.JID{}, &stanza.Error{Type: stanza.Modify, Condition: stanza.BadRequest, Text: err.Error()}
 	}
 	return full, nil
+}
+
+// increment finds the first of "home", "home #1", "home #2" … that is free.
+func increment(a *registry.Account, resource string) string {
+	for n := 1; ; n++ {
+		if r := fmt.Sprintf("%s #%d", resource, n); a.Find(r) == nil {
+			return r
+		}
+	}
 }
 
 // run reads a stream to its end.

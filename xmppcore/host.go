@@ -27,6 +27,7 @@ type Host struct {
 	Name               string   // for disco
 	Items              []xep.Item
 	Conflict           Conflict
+	MaxSessions        int // of an account; 20 if it is 0
 }
 
 // Conflict says who stays when a resource is bound twice (RFC 6120 §7.7.2.2), in the words of Prosody's
@@ -38,6 +39,8 @@ const (
 	KickOld Conflict = "kick_old" // the default
 	KickNew Conflict = "kick_new"
 	Random  Conflict = "random" // the new one gets another resource
+	// Increment, the new one gets its resource with a number behind it.
+	Increment Conflict = "increment"
 )
 
 // streamHost is what a negotiation sees of h.

@@ -3,6 +3,7 @@
 package xmppcore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,22 +27,20 @@ var ErrServerClosed = errors.New("xmppcore: server closed")
 
 // Config is what a Server is made of. Zero fields mean the defaults.
 type Config struct {
-	Hosts       []Host
-	Stream      stream.Limits
-	Outbox      session.Limits
-	MaxSessions int            // of an account; 20
-	Trusted     []netip.Prefix // proxies, whose connections are not counted by address
-	Version     string         // of rosterd, for XEP-0092
-	Log         *slog.Logger
+	Hosts   []Host
+	Stream  stream.Limits
+	Outbox  session.Limits
+	Trusted []netip.Prefix // proxies, whose connections are not counted by address
+	Version string         // of rosterd, for XEP-0092
+	Log     *slog.Logger
 }
 
 // Server is a running XMPP server. Make it with New, hand RosterChanged to the engine, then Start it.
 type Server struct {
-	log         *slog.Logger
-	hosts       map[string]*Host
-	negotiator  stream.Server
-	outbox      *session.Limits
-	maxSessions int
+	log        *slog.Logger
+	hosts      map[string]*Host
+	negotiator stream.Server
+	outbox     *session.Limits
 
 	registry registry.Registry
 	presence presence.Presence
@@ -60,11 +59,8 @@ type Server struct {
 // New makes a server.
 func New(c Config) *Server {
 	s := &Server{
-		log: c.Log, hosts: make(map[string]*Host), outbox: session.NewLimits(c.Outbox), maxSessions: c.MaxSessions,
+		log: c.Log, hosts: make(map[string]*Host), outbox: session.NewLimits(c.Outbox),
 		listeners: make(map[net.Listener]struct{}),
-	}
-	if s.maxSessions <= 0 {
-		s.maxSessions = 20
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Hosts: make(map[string]*router.Host)}
@@ -72,6 +68,7 @@ func New(c Config) *Server {
 	streams := make(map[string]*stream.Host)
 	for i := range c.Hosts {
 		h := &c.Hosts[i]
+		h.MaxSessions = cmp.Or(h.MaxSessions, 20)
 		s.hosts[h.Domain] = h
 		streams[h.Domain] = h.streamHost()
 		s.router.Hosts[h.Domain] = h.routerHost(c.Version)
