@@ -1,0 +1,11 @@
+//go:build !unix
+
+package store
+
+import (
+	"io/fs"
+	"os"
+)
+
+// keepOwner does nothing where files have no owners.
+func keepOwner(*os.File, fs.FileInfo) error { return nil }

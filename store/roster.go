@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"rosterd/engine/addr"
+)
+
+// ErrClosed says that the store is closed.
+var ErrClosed = errors.New("store is closed")
+
+// maxBacklog is how many bytes of rosters may wait to be written.
+const maxBacklog = 64 << 20
+
+// LoadRoster is the roster that was saved last, also while it waits to be written. The document must not be
+// changed.
+func (s *Store) LoadRoster(ctx context.Context, user addr.Bare) (doc []byte, ok bool, err error) {
+	if c, ok := s.rosters.waiting(user); ok {
+		return c.doc, !c.gone, nil
+	}
+	err = s.db.QueryRowContext(ctx, `SELECT doc FROM roster WHERE host = ? AND name = ?`, user.Domain(), user.Local()).Scan(&doc)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("roster of %s in %s: %w", user, s.path, err)
+	}
+	return doc, true, nil
+}
+
+// SaveRoster queues a roster and returns; it waits only while too much is queued already. The document must not
+// be changed afterwards. The error says that the roster is not kept: the store is closed, ctx has ended, or
+// writing fails and the queue is full.
+func (s *Store) SaveRoster(ctx context.Context, user addr.Bare, doc []byte) error {
+	if doc == nil {
+		doc = []byte{} // a roster of no bytes is one all the same
+	}
+	return s.rosters.put(ctx, user, rosterChange{doc: doc})
+}
+
+// DeleteRoster queues that there is no roster any more.
+func (s *Store) DeleteRoster(ctx context.Context, user addr.Bare) error {
+	return s.rosters.put(ctx, user, rosterChange{gone: true})
+}
+
+type rosterChange struct {
+	doc  []byte
+	gone bool
+}
+
+// size estimates what a change holds in memory.
+func (c rosterChange) size() int { return len(c.doc) + 256 }
+
+// rosterWriter commits rosters in a goroutine of its own, which close stops. What comes while one commit runs
+// makes up the next: a storm of logins costs few commits, and a roster that changes twice is written once.
+type rosterWriter struct {
+	db   *sql.DB
+	log  *slog.Logger
+	wake chan struct{} // there is something to write; holds one
+	stop chan struct{} // closed by close
+	done chan struct{} // closed by run
+
+	mu      sync.Mutex // guards the fields below
+	queued  map[addr.Bare]rosterChange
+	writing map[addr.Bare]rosterChange // in the commit that runs
+	backlog int                        // bytes in both
+	failed  error                      // of the last commit
+	settled chan struct{}              // closed when a commit has ended, then made anew
+	closed  bool
+}
+
+func newRosterWriter(db *sql.DB, log *slog.Logger) *rosterWriter {
+	w := &rosterWriter{
+		db: db, log: log,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		queued: map[addr.Bare]rosterChange{}, settled: make(chan struct{}),
+	}
+	go w.run()
+	return w
+}
+
+func (w *rosterWriter) waiting(user addr.Bare) (rosterChange, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c, ok := w.queued[user]; ok {
+		return c, true
+	}
+	c, ok := w.writing[user]
+	return c, ok
+}
+
+func (w *rosterWriter) put(ctx context.Context, user addr.Bare, c rosterChange) error {
+	for {
+		settled, err := w.tryPut(user, c)
+		switch {
+		case err != nil:
+			return fmt.Errorf("keep roster of %s: %w", user, err)
+		case settled == nil:
+			return nil
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return fmt.Errorf("keep roster of %s: %w", user, ctx.Err())
+		}
+	}
+}
+
+// tryPut queues a change, or returns what to wait for.
+func (w *rosterWriter) tryPut(user addr.Bare, c rosterChange) (settled <-chan struct{}, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old, again := w.queued[user]
+	switch full := w.backlog >= maxBacklog && !again; {
+	case w.closed:
+		return nil, ErrClosed
+	case full && w.failed != nil:
+		return nil, w.failed
+	case full:
+		return w.settled, nil
+	}
+	if again {
+		w.backlog -= old.size()
+	}
+	w.queued[user] = c
+	w.backlog += c.size()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return nil, nil
+}
+
+// run writes until close. After a failure it waits longer and longer, and logs only the first and the last.
+func (w *rosterWriter) run() {
+	defer close(w.done)
+	const shortest, longest = time.Second, 30 * time.Second
+	pause := shortest
+	for {
+		select {
+		case <-w.wake:
+		case <-w.stop:
+			return
+		}
+		for w.flush() != nil {
+			select {
+			case <-time.After(pause):
+			case <-w.stop:
+				return
+			}
+			pause = min(2*pause, longest)
+		}
+		pause = shortest
+	}
+}
+
+// flush commits what is queued, in one transaction.
+func (w *rosterWriter) flush() error {
+	w.mu.Lock()
+	w.writing, w.queued = w.queued, map[addr.Bare]rosterChange{}
+	batch, before := w.writing, w.failed
+	w.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	err := w.commit(batch)
+	switch {
+	case err != nil && before == nil:
+		w.log.Error("rosters are not kept: writing fails and is tried again", "rosters", len(batch), "err", err)
+	case err == nil && before != nil:
+		w.log.Info("rosters are kept again", "rosters", len(batch))
+	}
+	w.settle(err)
+	return err
+}
+
+// settle puts back what was not written, unless something newer is queued.
+func (w *rosterWriter) settle(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for user, c := range w.writing {
+		if _, newer := w.queued[user]; err == nil || newer {
+			w.backlog -= c.size()
+		} else {
+			w.queued[user] = c
+		}
+	}
+	w.writing, w.failed = nil, err
+	close(w.settled)
+	w.settled = make(chan struct{})
+}
+
+func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
+	ctx := context.Background() // bounded by the busy timeout
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}()
+	save, err := tx.PrepareContext(ctx, `INSERT INTO roster (host, name, doc, saved) VALUES (?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET doc = excluded.doc, saved = excluded.saved`)
+	if err != nil {
+		return err
+	}
+	defer save.Close()
+	now := time.Now().Unix()
+	for user, c := range batch {
+		if c.gone {
+			_, err = tx.ExecContext(ctx, `DELETE FROM roster WHERE host = ? AND name = ?`, user.Domain(), user.Local())
+		} else {
+			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), c.doc, now)
+		}
+		if err != nil {
+			return fmt.Errorf("roster of %s: %w", user, err)
+		}
+	}
+	return tx.Commit()
+}
+
+// close stops the goroutine and writes what is left.
+func (w *rosterWriter) close() error {
+	w.mu.Lock()
+	closed := w.closed
+	w.closed = true
+	w.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	close(w.stop)
+	<-w.done
+	if err := w.flush(); err != nil {
+		return fmt.Errorf("rosters are lost: %w", err)
+	}
+	return nil
+}

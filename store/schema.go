@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// applicationID marks a database as ours (PRAGMA application_id).
+const applicationID = 0x726f7374 // "rost"
+
+// migrations lead from one version of the schema to the next. The version of a file is how many of them it has
+// seen (PRAGMA user_version). What has been released is never changed here, only added to.
+var migrations = []string{
+	`CREATE TABLE account (
+		host        TEXT NOT NULL,
+		name        TEXT NOT NULL,
+		hash        TEXT,    -- these four: credential.SCRAM
+		salt        BLOB,
+		iterations  INTEGER,
+		stored_key  BLOB,
+		server_key  BLOB,
+		password    TEXT,    -- or the password itself
+		disabled    INTEGER NOT NULL DEFAULT 0,
+		created     INTEGER NOT NULL, -- Unix time
+		changed     INTEGER NOT NULL, -- Unix time of the last password
+		PRIMARY KEY (host, name)
+	) STRICT, WITHOUT ROWID;
+	CREATE TABLE roster (
+		host  TEXT NOT NULL,
+		name  TEXT NOT NULL,
+		doc   BLOB NOT NULL,
+		saved INTEGER NOT NULL, -- Unix time
+		PRIMARY KEY (host, name)
+	) STRICT;
+	CREATE TABLE secret (
+		name  TEXT NOT NULL PRIMARY KEY,
+		value BLOB NOT NULL
+	) STRICT;`,
+}
+
+// migrate brings a database to the last version in one transaction, or leaves it as it is.
+func migrate(ctx context.Context, db *sql.DB) (err error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}()
+	version, err := schemaVersion(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if version == len(migrations) {
+		return tx.Commit()
+	}
+	for i := version; i < len(migrations); i++ {
+		if _, err := tx.ExecContext(ctx, migrations[i]); err != nil {
+			return fmt.Errorf("migrate to schema %d: %w", i+1, err)
+		}
+	}
+	pragmas := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, len(migrations))
+	if _, err := tx.ExecContext(ctx, pragmas); err != nil {
+		return fmt.Errorf("set schema version: %w", err)
+	}
+	return tx.Commit()
+}
+
+// schemaVersion is 0 for an empty database, and an error for one that is not ours or too new.
+func schemaVersion(ctx context.Context, tx *sql.Tx) (int, error) {
+	var application, version, tables int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+		return 0, err
+	}
+	if err := tx.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&application); err != nil {
+		return 0, err
+	}
+	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return 0, err
+	}
+	switch {
+	case tables == 0:
+		return 0, nil
+	case application != applicationID:
+		return 0, errors.New("this is the database of another program")
+	case version > len(migrations):
+		return 0, fmt.Errorf("schema %d is of a newer version of this program, which knows %d", version, len(migrations))
+	}
+	return version, nil
+}

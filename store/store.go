@@ -1,0 +1,136 @@
+// Package store keeps what outlives the process: accounts and the last good rosters. Its own place is one SQLite
+// file; accounts are also read and written where Prosody's "internal" storage has them, so that a server can
+// change hands and change back.
+//
+// Where a user is, is decided here once, by Accounts:
+//
+//   - A user found in SQLite is SQLite's. Only others are looked for in Prosody's data folder, and only for hosts
+//     whose accounts Prosody keeps in files.
+//   - A new user goes to Prosody's folder if that host has accounts there already, else to SQLite. A name that
+//     is taken in either place is refused.
+//   - A new password is written where the user is, in Prosody's own form if that is a file.
+//   - Deleting a user deletes it from both places, or the older one would come back with its old password.
+//   - A file that cannot be read is an error that names it, never "no such user".
+//
+// Nothing moves from one place to the other by itself.
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// Store is the SQLite file. Its methods may be called from many goroutines at once, and other processes, such
+// as the command line beside a running server, may have the file open as well.
+//
+// Durability: accounts are on disk when a call returns (WAL, synchronous=FULL). Rosters are copies of what a
+// backend has; they are queued and committed together without waiting for the disk (synchronous=NORMAL). A
+// killed process loses those of the last moments, a power cut perhaps those since the last checkpoint: either
+// way the file stays sound and an older roster takes their place.
+type Store struct {
+	path    string
+	db      *sql.DB // accounts, and everything that is read
+	bulk    *sql.DB // rosters are written here; may be db
+	rosters *rosterWriter
+}
+
+// Open opens the file, and creates it and its folder where they are not there. Whoever else may read the
+// folder, the file is for its owner alone. Failed writes that no caller waits for go to log; nil means
+// slog.Default.
+func Open(path string, log *slog.Logger) (*Store, error) {
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("create database: %w", err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, "FULL"))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(4) // a lookup takes microseconds: more would only contend
+	db.SetMaxIdleConns(4)
+	bulk, err := sql.Open("sqlite", dsn(path, "NORMAL"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
+	}
+	bulk.SetMaxOpenConns(1)
+	return start(&Store{path: path, db: db, bulk: bulk}, log)
+}
+
+// OpenMemory opens a store that is gone once it is closed.
+func OpenMemory(log *slog.Logger) (*Store, error) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db.SetMaxOpenConns(1) // each connection has a database of its own
+	db.SetConnMaxLifetime(0)
+	return start(&Store{path: "in memory", db: db, bulk: db}, log)
+}
+
+func start(s *Store, log *slog.Logger) (*Store, error) {
+	if log == nil {
+		log = slog.Default()
+	}
+	if err := migrate(context.Background(), s.db); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
+	}
+	s.rosters = newRosterWriter(s.bulk, log)
+	return s, nil
+}
+
+// create makes an empty file, which SQLite takes for an empty database; the files beside it inherit its mode.
+func create(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// dsn names a file for the driver. Writers wait five seconds for each other.
+func dsn(path, synchronous string) string {
+	options := url.Values{
+		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")"},
+		"_txlock": {"immediate"},
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: options.Encode()}).String()
+}
+
+// Close writes what is queued and closes the file. Nothing may be called afterwards.
+func (s *Store) Close() error {
+	err := s.rosters.close()
+	return errors.Join(err, s.closeDB())
+}
+
+func (s *Store) closeDB() error {
+	err := s.db.Close()
+	if s.bulk != s.db {
+		err = errors.Join(err, s.bulk.Close())
+	}
+	return err
+}
+
+// Secret is a random value of 32 bytes, made at the first call and the same ever after for one name.
+func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
+	fresh := make([]byte, 32)
+	rand.Read(fresh)
+	if _, err := s.db.ExecContext(ctx, `INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, fresh); err != nil {
+		return nil, fmt.Errorf("make secret %s: %w", name, err)
+	}
+	var value []byte
+	if err := s.db.QueryRowContext(ctx, `SELECT value FROM secret WHERE name = ?`, name).Scan(&value); err != nil {
+		return nil, fmt.Errorf("read secret %s: %w", name, err)
+	}
+	return value, nil
+}
