@@ -145,6 +145,9 @@ func prolog(b []byte) (n int, err error) {
 		return 0, err
 	}
 	n, err = gap(b, end+len("?>"))
+	if err == nil && b[n] != '<' {
+		err = refuse(NotWellFormed, n, "%q behind the XML declaration", b[n])
+	}
 	return n, err
 }
 

@@ -167,10 +167,10 @@ func (sc *Scanner) Next(b []byte, st *Stanza) (n int, err error) {
 // end reads the end tag of the stream.
 func (sc *Scanner) end(b []byte) (n int, err error) {
 	n, err = endTag(b, 0, sc.scope().root)
-	if err == nil {
-		err = ErrEnd
+	if err != nil {
+		return 0, err
 	}
-	return n, err
+	return n, ErrEnd
 }
 
 func (sc *Scanner) scope() *context {
