@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
@@ -41,19 +42,21 @@ type Event struct {
 
 // Gone tells whether the user's last resource was released, so that the event speaks of a life that is over
 // although the user may be online again.
-func (ev Event) Gone() bool { return ev.life != nil && ev.life.gone.Load() }
+func (ev Event) Gone() bool { return ev.life != nil && ev.life.gone() }
 
 // Watcher is called for every event of a user, one after the other. The next change of this user waits
-// until it returns; so does the answer to the refresh that caused it.
+// until it returns; so does the answer to the refresh that caused it: it must not wait for one itself.
 type Watcher func(Event)
 
 // Engine is the live rosters of all hosts. Make it with New.
 type Engine struct {
 	log   *slog.Logger
 	watch Watcher
-	ctx   context.Context // ends with Close; what fetches run under
-	stop  context.CancelFunc
-	work  sync.WaitGroup // the users' goroutines
+
+	ctx     context.Context // ends with Close; what fetches run under
+	stop    context.CancelFunc
+	closing sync.Mutex     // nothing is added to idle work once ctx has ended
+	work    sync.WaitGroup // the users' goroutines, their calls, and refreshes
 
 	hosts  map[string]*host // fixed before the first Attach
 	shards [64]shard
@@ -64,13 +67,14 @@ type Engine struct {
 type Stats struct{ Fetches, Failures, Dropped atomic.Int64 }
 
 type shard struct {
-	mu    sync.Mutex
-	users map[addr.Bare]*user
+	mu      sync.Mutex
+	users   map[addr.Bare]*user           // who is online
+	leaving map[addr.Bare]<-chan struct{} // who no longer is, until nothing of that life comes any more
 }
 
 type host struct {
 	Host
-	places chan struct{} // one taken for each call under way
+	places places
 }
 
 // New makes an engine. The hosts' names are prepared domainparts.
@@ -82,6 +86,7 @@ func New(hosts map[string]Host, watch Watcher, log *slog.Logger) *Engine {
 	}
 	for i := range e.shards {
 		e.shards[i].users = make(map[addr.Bare]*user)
+		e.shards[i].leaving = make(map[addr.Bare]<-chan struct{})
 	}
 	return e
 }
@@ -96,12 +101,18 @@ func newHost(h Host) *host {
 	if h.QueueTimeout <= 0 {
 		h.QueueTimeout = 10 * time.Second
 	}
-	return &host{Host: h, places: make(chan struct{}, h.Parallel)}
+	return &host{Host: h, places: places{free: h.Parallel}}
 }
 
-// Close ends all fetches and waits for the last event to be delivered, or for ctx.
+// ErrClosed is what fetches end with once Close was called.
+var ErrClosed = errors.New("the engine is closed")
+
+// Close ends all fetches and waits until the last call has returned and the last event is told, or for ctx.
+// After that nothing is fetched and nobody told.
 func (e *Engine) Close(ctx context.Context) error {
+	e.closing.Lock()
 	e.stop()
+	e.closing.Unlock()
 	done := make(chan struct{})
 	go func() { e.work.Wait(); close(done) }()
 	select {
@@ -112,11 +123,23 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 }
 
+// begin counts a goroutine that Close waits for. It is false once Close was called.
+func (e *Engine) begin() bool {
+	e.closing.Lock()
+	defer e.closing.Unlock()
+	if e.ctx.Err() != nil {
+		return false
+	}
+	e.work.Add(1)
+	return true
+}
+
 // Stats are the engine's counters.
 func (e *Engine) Stats() *Stats { return &e.stats }
 
 // Attach says that a resource of the user is online: the first one makes the engine fetch the roster,
-// which is kept until the last one is released. It does not wait. Each Attach wants one Release.
+// which is kept until the last one is released. It does not wait, and an event may come before it returns.
+// Each Attach wants one Release.
 func (e *Engine) Attach(u addr.Bare) (*Resource, error) {
 	h, ok := e.hosts[u.Domain()]
 	if !ok {
@@ -127,36 +150,56 @@ func (e *Engine) Attach(u addr.Bare) (*Resource, error) {
 	defer s.mu.Unlock()
 	w, ok := s.users[u]
 	if !ok {
-		w = &user{addr: u, host: h}
+		w = newUser(u, h, s.leaving[u])
 		s.users[u] = w
 	}
 	w.attached++
 	e.ask(w, ReasonLogin)
-	return &Resource{e, w}, nil
+	return &Resource{e: e, u: w}, nil
 }
 
 // Resource is one attached resource of a user.
 type Resource struct {
-	e *Engine
-	u *user
+	e        *Engine
+	u        *user
+	released bool // guarded by the shard's lock
 }
 
 // Load asks for the roster again if there is none, or only a stale one. It does not wait: what comes is
-// an Event.
+// an Event, unless a stale roster turns out to be as it should.
 func (r *Resource) Load() { r.e.ask(r.u, ReasonLogin) }
 
-// Release ends the resource.
+// Release ends the resource; to do so again does nothing. An event that is being told when the last one is
+// released is Gone.
 func (r *Resource) Release() {
 	s := r.e.shard(r.u.addr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.u.attached--; r.u.attached == 0 {
-		delete(s.users, r.u.addr)
-		r.u.gone.Store(true)
+	if r.released {
+		return
+	}
+	r.released = true
+	if r.u.attached--; r.u.attached > 0 {
+		return
+	}
+	delete(s.users, r.u.addr)
+	if ended := r.u.leave(); ended != nil {
+		s.leaving[r.u.addr] = ended
 	}
 }
 
-// Roster is the roster of a user who is online; ok is false if there is none yet.
+// forget ends what Release began, once nothing comes any more of a life that was over while a fetch ran.
+func (e *Engine) forget(u addr.Bare, ended <-chan struct{}) {
+	s := e.shard(u)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leaving[u] == ended {
+		delete(s.leaving, u)
+	}
+}
+
+// Roster is the roster of a user who is online; ok is false if there is none yet. It may be one event ahead of
+// the watcher.
 func (e *Engine) Roster(u addr.Bare) (r roster.Roster, ok bool) {
 	w := e.find(u)
 	if w == nil {

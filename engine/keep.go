@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -49,7 +50,8 @@ func decodeKept(owner addr.Bare, doc []byte) (k kept, r roster.Roster, err error
 	if err = json.Unmarshal(doc, &k); err != nil {
 		return k, r, err
 	}
-	r, _, err = roster.DecodeJSON(owner, k.Items, roster.Limits{Items: 1 << 30})
+	const any = 1 << 30 // what was served once is served again, whatever the limits
+	r, _, err = roster.DecodeJSON(owner, k.Items, roster.Limits{Items: any, Text: any, Groups: any})
 	return k, r, err
 }
 
@@ -63,7 +65,7 @@ func (e *Engine) keep(u *user) {
 	k.Items = r.EncodeJSON()
 	doc, err := json.Marshal(k)
 	if err == nil {
-		err = u.host.Keeper.SaveRoster(e.ctx, u.addr, doc)
+		err = u.host.Keeper.SaveRoster(context.WithoutCancel(e.ctx), u.addr, doc) // Close waits for it
 	}
 	if err != nil {
 		e.log.Error("keeping the last good roster", "user", u.addr, "error", err)

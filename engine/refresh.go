@@ -40,13 +40,14 @@ type Summary struct {
 const otherSides = 10_000
 
 // Refresh fetches the rosters of those named users of a host who are online, and returns when what changed
-// has been told to the watcher, or when ctx ends. Names are localparts as the backend writes them.
+// has been told to the watcher, or when ctx ends; what is not done by then goes on. Names are localparts as the
+// backend writes them.
 //
 // Where a change made or ended a pair whose other side is online here and was not named, that one is
 // refreshed too, once: else it would see presence from somebody who is not in its roster, or none from
 // somebody who is.
 func (e *Engine) Refresh(ctx context.Context, hostname string, names []string) Summary {
-	r := &refresh{e: e, ctx: ctx, asked: make(map[addr.Bare]*flight, len(names))}
+	r := &refresh{e: e, asked: make(map[addr.Bare]*flight, len(names)), room: otherSides}
 	results := make([]Result, len(names))
 	flights := make([]*flight, len(names))
 	for i, name := range names {
@@ -58,7 +59,18 @@ func (e *Engine) Refresh(ctx context.Context, hostname string, names []string) S
 		}
 		flights[i] = r.ask(u, ReasonRefresh)
 	}
-	r.finish()
+	if e.begin() {
+		done := make(chan struct{})
+		go func() {
+			defer e.work.Done()
+			defer close(done)
+			r.finish()
+		}()
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+	}
 	return summarize(results, flights)
 }
 
@@ -70,11 +82,13 @@ func bareOf(local, domain string) (addr.Bare, error) {
 	return addr.NewBare(l, domain)
 }
 
-// refresh is one request to refresh, with the other sides it brings along.
+// refresh is one request to refresh, with the other sides it brings along. It may outlive the request.
 type refresh struct {
-	e     *Engine
-	ctx   context.Context
+	e *Engine
+
+	mu    sync.Mutex            // guards the fields below once finish runs
 	asked map[addr.Bare]*flight // nil for who is offline
+	room  int                   // how many other sides may still be asked
 }
 
 func (r *refresh) ask(u addr.Bare, why Reason) *flight {
@@ -89,38 +103,48 @@ func (r *refresh) ask(u addr.Bare, why Reason) *flight {
 	return f
 }
 
-// finish waits for all flights and, as they land, for those of the other sides.
+// finish waits for all flights and, as they land, for those of the other sides. Flights always land, so the
+// other sides of those that the request did not wait for are asked too.
 func (r *refresh) finish() {
-	var mu sync.Mutex // guards asked and room until all have landed
 	var wg sync.WaitGroup
-	room := otherSides
-	named := maps.Clone(r.asked)
-	for u, f := range named {
+	for u, f := range maps.Clone(r.asked) {
 		if f == nil || r.e.hosts[u.Domain()].OneSided {
 			continue
 		}
 		wg.Go(func() {
-			if !f.wait(r.ctx) {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, c := range paired(f.change) {
-				if _, known := r.asked[c]; !known && room > 0 && r.ask(c, ReasonOtherSide) != nil {
-					room--
-				}
-			}
+			<-f.done
+			r.follow(f.change)
 		})
 	}
 	wg.Wait()
 	for _, f := range r.asked {
 		if f != nil {
-			f.wait(r.ctx)
+			<-f.done
 		}
 	}
-	if room == 0 {
+	if r.room == 0 {
 		r.e.log.Warn("a refresh touched more pairs than are refreshed on both sides", "limit", otherSides)
 	}
+}
+
+func (r *refresh) follow(changes []roster.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range paired(changes) {
+		if _, known := r.asked[c]; !known && r.room > 0 && r.ask(c, ReasonOtherSide) != nil {
+			r.room--
+		}
+	}
+}
+
+// catchUp refreshes the other sides of what a login found changed in a roster that had been stale. Nobody waits
+// for them.
+func (e *Engine) catchUp(u *user, f *flight) {
+	if f.reason != ReasonLogin || len(f.change) == 0 || u.host.OneSided {
+		return
+	}
+	r := &refresh{e: e, asked: map[addr.Bare]*flight{u.addr: f}, room: otherSides}
+	r.follow(f.change)
 }
 
 // paired lists the contacts whose pair with the user was made, ended or turned.
@@ -131,25 +155,6 @@ func paired(changes []roster.Change) (who []addr.Bare) {
 		}
 	}
 	return who
-}
-
-// wait tells whether the flight landed before ctx ended.
-func (f *flight) wait(ctx context.Context) bool {
-	select {
-	case <-f.done:
-		return true
-	case <-ctx.Done():
-		return f.landed()
-	}
-}
-
-func (f *flight) landed() bool {
-	select {
-	case <-f.done:
-		return true
-	default:
-		return false
-	}
 }
 
 func summarize(results []Result, flights []*flight) (s Summary) {
@@ -170,7 +175,7 @@ func summarize(results []Result, flights []*flight) (s Summary) {
 
 func (f *flight) result(r *Result) {
 	switch {
-	case !f.landed():
+	case !isClosed(f.done):
 		r.Outcome, r.Error = Pending, "not done by the deadline; it goes on"
 	case f.gone:
 		r.Outcome = Offline

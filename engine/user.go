@@ -1,39 +1,57 @@
 package engine
 
 import (
-	"context"
+	"cmp"
 	"errors"
-	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 )
 
-// user is somebody who is online. Fetches of one user run one after the other, in a goroutine that lives as
-// long as there are any; at most one more is queued, and all that ask meanwhile share it.
+// user is one life of somebody who is online, from the first resource to the last. Fetches of one user run one
+// after the other, in a goroutine that lives as long as there are any; at most one more is queued, and all that
+// ask meanwhile share it.
 type user struct {
 	addr     addr.Bare
 	host     *host
-	attached int         // guarded by the shard's lock
-	gone     atomic.Bool // the last resource was released; nothing of what still comes counts
+	attached int             // guarded by the shard's lock
+	left     chan struct{}   // closed when the last resource is released: nothing of what still comes counts
+	former   <-chan struct{} // closed when nothing of the user's former life comes any more; nil: there is none
 
-	mu      sync.Mutex // guards the fields below
-	running *flight    // being fetched or applied; nil: no goroutine
-	queued  *flight    // not started yet: who asks now shares it
+	mu      sync.Mutex    // guards the fields below
+	running *flight       // being fetched or applied; nil: no goroutine
+	queued  *flight       // not started yet: who asks now shares it
+	ended   chan struct{} // closed when the goroutine has done its last
 	state   state
 	roster  roster.Roster
 	rev     string
 	fetched time.Time // when the backend last said what roster holds
 }
 
+func newUser(a addr.Bare, h *host, former <-chan struct{}) *user {
+	return &user{addr: a, host: h, left: make(chan struct{}), former: former}
+}
+
+func (u *user) gone() bool { return isClosed(u.left) }
+
+// leave ends this life. What it returns is closed when nothing of it comes any more, nil if that is so already.
+func (u *user) leave() <-chan struct{} {
+	close(u.left)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.running == nil {
+		return nil
+	}
+	return u.ended
+}
+
 type state uint8
 
 const (
 	absent state = iota // no roster yet
-	stale               // the last good one, while the backend fails
+	stale               // the last good one, since the backend failed
 	fresh
 )
 
@@ -44,9 +62,23 @@ type flight struct {
 	change []roster.Change
 	err    error
 	gone   bool // the user went offline meanwhile
+
+	failed bool // guarded by the user's lock: who asks from now on has missed what is told of it
 }
 
 func newFlight(r Reason) *flight { return &flight{reason: r, done: make(chan struct{})} }
+
+// Flights that never took off.
+var (
+	tooLate = landed(flight{gone: true})
+	closed  = landed(flight{err: ErrClosed})
+)
+
+func landed(f flight) *flight {
+	f.done = make(chan struct{})
+	close(f.done)
+	return &f
+}
 
 // ask wants a fetch. A login is content with a fetch under way, or with a fresh roster (nil then). A refresh
 // never joins a fetch that has started, since that may have read the backend before it changed.
@@ -54,24 +86,38 @@ func (e *Engine) ask(u *user, why Reason) *flight {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
+	case u.gone():
+		return tooLate
 	case why == ReasonLogin && u.state == fresh:
 		return nil
 	case u.running == nil:
-		u.running = newFlight(why)
-		e.work.Add(1)
-		go e.serve(u, u.running)
-		return u.running
-	case why == ReasonLogin:
+		return e.takeOff(u, newFlight(why))
+	case why == ReasonLogin && !u.running.failed:
 		return u.running
 	case u.queued == nil:
 		u.queued = newFlight(why)
+	case u.queued.reason == ReasonLogin, why == ReasonRefresh:
+		u.queued.reason = why
 	}
 	return u.queued
 }
 
-// serve flies f and whatever is queued behind it.
-func (e *Engine) serve(u *user, f *flight) {
+func (e *Engine) takeOff(u *user, f *flight) *flight {
+	if !e.begin() {
+		return closed
+	}
+	u.running, u.ended = f, make(chan struct{})
+	go e.serve(u, f, u.ended)
+	return f
+}
+
+// serve flies f and whatever is queued behind it, after all that a former life of the user still had to do.
+func (e *Engine) serve(u *user, f *flight, ended chan struct{}) {
 	defer e.work.Done()
+	if u.former != nil {
+		<-u.former
+		u.former = nil
+	}
 	for f != nil {
 		e.fly(u, f)
 		u.mu.Lock()
@@ -79,19 +125,23 @@ func (e *Engine) serve(u *user, f *flight) {
 		next := u.running
 		u.mu.Unlock()
 		close(f.done)
+		e.catchUp(u, f)
 		f = next
+	}
+	close(ended)
+	if u.gone() {
+		e.forget(u.addr, ended)
 	}
 }
 
 func (e *Engine) fly(u *user, f *flight) {
+	if e.over(u, f) {
+		return
+	}
 	e.remember(u)
 	start := time.Now()
 	ans, err := e.fetch(u, f.reason)
-	if u.gone.Load() {
-		f.gone = true
-		return
-	}
-	if f.err = e.ctx.Err(); f.err != nil {
+	if e.over(u, f) {
 		return
 	}
 	if errors.Is(err, ErrUnknownUser) && e.mayBeEmpty(u) {
@@ -107,14 +157,23 @@ func (e *Engine) fly(u *user, f *flight) {
 	e.log.Debug("roster fetched", "user", u.addr, "reason", f.reason, "contacts", ans.Roster.Len(), "unchanged", ans.Unchanged, "changes", len(f.change), "took", time.Since(start))
 }
 
+// over tells whether nobody is left to be told, and notes why.
+func (e *Engine) over(u *user, f *flight) bool {
+	f.gone = u.gone()
+	if e.ctx.Err() != nil {
+		f.err = ErrClosed
+	}
+	return f.gone || f.err != nil
+}
+
 // apply makes a good answer the user's roster and tells the watcher.
 func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change) {
 	u.mu.Lock()
 	from, first, rev := u.roster, u.state == absent, u.rev
-	to := ans.Roster
 	if ans.Unchanged {
-		to = from
+		ans.Roster, ans.Rev = from, cmp.Or(ans.Rev, rev)
 	}
+	to := ans.Roster
 	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
 	u.mu.Unlock()
 
@@ -140,9 +199,10 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 	f.err = err
 	u.mu.Lock()
 	was, known, last := u.state, !u.fetched.IsZero(), u.fetched
-	if was == absent && known {
-		u.state = stale
+	if known {
+		u.state = stale // also of a roster that was fresh: the next login tries again
 	}
+	f.failed = true
 	to := u.roster
 	u.mu.Unlock()
 
@@ -150,7 +210,11 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 	if !known {
 		served = "nothing: there is no last good roster"
 	}
-	e.log.Warn("roster fetch failed", "user", u.addr, "reason", f.reason, "error", err, "took", took.Round(time.Millisecond), "served", served)
+	attrs := []any{"user", u.addr, "reason", f.reason, "error", err, "took", took.Round(time.Millisecond), "served", served}
+	if p := (*panicked)(nil); errors.As(err, &p) {
+		attrs = append(attrs, "stack", string(p.stack))
+	}
+	e.log.Warn("roster fetch failed", attrs...)
 	switch {
 	case was != absent: // nothing changes for anybody
 	case known:
@@ -160,72 +224,12 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 	}
 }
 
-// mayBeEmpty: a user never seen before has no contacts; one whose roster is known has lost the backend's
+// mayBeEmpty: a user never seen before has no contacts; one who is known to have some has lost the backend's
 // favour, or the backend its data, and keeps the last good roster unless the host says otherwise.
 func (e *Engine) mayBeEmpty(u *user) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.host.MissingEmpty || u.fetched.IsZero()
-}
-
-// fetch makes one call, when it is its turn among the host's parallel calls.
-func (e *Engine) fetch(u *user, why Reason) (Answer, error) {
-	if err := e.place(u.host, why); err != nil {
-		return Answer{}, err
-	}
-	u.mu.Lock()
-	req := Request{User: u.addr, Reason: why, Rev: u.rev}
-	u.mu.Unlock()
-	e.stats.Fetches.Add(1)
-	ctx, cancel := context.WithTimeout(e.ctx, u.host.Timeout)
-	type result struct {
-		ans Answer
-		err error
-	}
-	got := make(chan result, 1)
-	go func() {
-		defer func() { <-u.host.places }()
-		defer func() {
-			if p := recover(); p != nil {
-				got <- result{err: &FaultError{Kind: "trap", Err: fmt.Errorf("panic: %v", p)}}
-			}
-		}()
-		ans, err := u.host.Backend.Fetch(ctx, req)
-		got <- result{ans, err}
-	}()
-	defer cancel()
-	select {
-	case r := <-got:
-		if r.err == nil && r.ans.Unchanged && req.Rev == "" {
-			r.err = &FaultError{Kind: "protocol", Err: errors.New("answered that nothing changed, but was given no revision")}
-		}
-		return r.ans, r.err
-	case <-ctx.Done():
-		return Answer{}, fmt.Errorf("no answer within %v: %w", u.host.Timeout, ctx.Err())
-	}
-}
-
-// place waits for one of the host's parallel calls. A login waits only so long, since somebody waits for it.
-func (e *Engine) place(h *host, why Reason) error {
-	select {
-	case h.places <- struct{}{}:
-		return nil
-	default:
-	}
-	var late <-chan time.Time
-	if why == ReasonLogin {
-		t := time.NewTimer(h.QueueTimeout)
-		defer t.Stop()
-		late = t.C
-	}
-	select {
-	case h.places <- struct{}{}:
-		return nil
-	case <-late:
-		return &TemporaryError{Err: fmt.Errorf("all %d calls to the backend were busy for %v", h.Parallel, h.QueueTimeout)}
-	case <-e.ctx.Done():
-		return e.ctx.Err()
-	}
+	return u.host.MissingEmpty || u.roster.Len() == 0
 }
 
 func (e *Engine) report(u *user, bad []roster.BadItem) {
