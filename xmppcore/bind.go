@@ -50,6 +50,9 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 		s.log.Error("binding a resource", "user", full, "error", err)
 		return nil, &stanza.Error{Condition: stanza.InternalServerError}
 	}
+	if s.tap != nil {
+		r.Transport = &tapped{r.Transport, full, s.tap}
+	}
 	res := &registry.Resource{Session: session.New(full, r.Transport, s.outbox), Account: a, Roster: attached}
 	res.AppendOwn(func(dst []byte) []byte {
 		jid := stanza.AppendText([]byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>"), full.String())
@@ -58,6 +61,18 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	a.Enter(res)
 	s.registry.Add(res)
 	return res, nil
+}
+
+// tapped shows what is written.
+type tapped struct {
+	stream.Transport
+	full addr.JID
+	tap  func(addr.JID, []byte)
+}
+
+func (t *tapped) Write(b []byte) error {
+	t.tap(t.full, b)
+	return t.Transport.Write(b)
 }
 
 // choose gives the resource the client wants, or another (RFC 6120 §7.6, §7.7.2.2).

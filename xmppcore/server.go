@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rosterd/engine"
+	"rosterd/engine/addr"
 	"rosterd/xmppcore/presence"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/router"
@@ -33,6 +34,9 @@ type Config struct {
 	Trusted []netip.Prefix // proxies, whose connections are not counted by address
 	Version string         // of rosterd, for XEP-0092
 	Log     *slog.Logger
+
+	// Tap, if set, is shown whatever is written to a client: whole stanzas, valid until it returns.
+	Tap func(to addr.JID, stanzas []byte)
 }
 
 // Server is a running XMPP server. Make it with New, hand RosterChanged to the engine, then Start it.
@@ -41,6 +45,7 @@ type Server struct {
 	hosts      map[string]*Host
 	negotiator stream.Server
 	outbox     *session.Limits
+	tap        func(addr.JID, []byte)
 
 	registry registry.Registry
 	presence presence.Presence
@@ -59,7 +64,7 @@ type Server struct {
 // New makes a server.
 func New(c Config) *Server {
 	s := &Server{
-		log: c.Log, hosts: make(map[string]*Host), outbox: session.NewLimits(c.Outbox),
+		log: c.Log, hosts: make(map[string]*Host), outbox: session.NewLimits(c.Outbox), tap: c.Tap,
 		listeners: make(map[net.Listener]struct{}),
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"rosterd/config"
+)
+
+// check prints what the server would say of a configuration at its start.
+func check(_ context.Context, args []string, c console) int {
+	f := flags("check", c)
+	file := f.String("config", "", "configuration `FILE`")
+	asJSON := f.Bool("json", false, "print JSON")
+	strict := f.Bool("strict", false, "warnings refuse")
+	rest, err := interleaved(f, args)
+	if err != nil {
+		return exitUsage
+	}
+	if len(rest) == 1 && *file == "" {
+		*file = rest[0]
+	} else if len(rest) > 0 {
+		fmt.Fprintf(c.err, "rosterd check: unexpected argument %q\n", rest[0])
+		return exitUsage
+	}
+	path, err := findConfig(*file)
+	if err != nil {
+		fmt.Fprintln(c.err, "rosterd check:", err)
+		return exitUsage
+	}
+	cfg, diags, err := examine(path, true)
+	if err != nil {
+		fmt.Fprintln(c.err, err)
+		return exitUsage
+	}
+	if *asJSON {
+		out := json.NewEncoder(c.out)
+		out.SetIndent("", "  ")
+		if err := out.Encode(struct {
+			Files []string         `json:"files"`
+			Env   []config.EnvRead `json:"env"`
+			Diags []config.Diag    `json:"diagnostics"`
+		}{cfg.Files, cfg.Env, diags}); err != nil {
+			fmt.Fprintln(c.err, "rosterd check:", err)
+			return exitFailed
+		}
+	} else {
+		report(c.out, cfg, diags)
+	}
+	return config.ExitCode(diags, *strict)
+}
+
+// examine loads a configuration, lets the modules it names read their options, and checks it.
+func examine(path string, inspect bool) (*config.Config, []config.Diag, error) {
+	cfg, err := config.Load(path, config.LoadOptions{Inspect: inspect})
+	if err != nil {
+		return nil, nil, err
+	}
+	return cfg, config.Check(cfg), nil
+}
+
+// report prints what was read, and what is to be said of it.
+func report(w io.Writer, cfg *config.Config, diags []config.Diag) {
+	fmt.Fprintf(w, "Loaded %s\n", strings.Join(cfg.Files, ", "))
+	var env []string
+	for _, e := range cfg.Env {
+		word := "unset"
+		if e.Set {
+			word = "set"
+		}
+		env = append(env, fmt.Sprintf("%s=%s(%v)", e.Name, word, e.Pos))
+	}
+	if len(env) > 0 {
+		fmt.Fprintf(w, "Environment read: %s\n", strings.Join(env, " "))
+	}
+	for _, d := range diags {
+		fmt.Fprintln(w, d)
+	}
+	for _, h := range cfg.Hosts() {
+		var served []string
+		for _, m := range h.Modules() {
+			if kind, _ := config.LookupModule(m.Name); kind == config.Honoured || kind == config.Provider {
+				served = append(served, m.Name)
+			}
+		}
+		fmt.Fprintf(w, "Effective modules on %s: %s\n", h.Name, strings.Join(served, " "))
+	}
+}

@@ -1,0 +1,138 @@
+// Command rosterd is an XMPP server whose rosters belong to a backend. It starts from an existing
+// prosody.cfg.lua.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+// version is set by the linker in releases (make build).
+var version = "devel"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], console{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// console is where a command reads and writes.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// command is one of rosterd's subcommands. Its int is the exit status.
+type command struct {
+	name, usage, about string
+	run                func(ctx context.Context, args []string, c console) int
+}
+
+func commands() []command {
+	return []command{
+		{"serve", "serve [--config FILE]", "run the server", serve},
+		{"check", "check [--config FILE] [--json] [--strict]", "say what of the configuration works here, and what does not; exit 0, 1 warnings, 2 refused", check},
+		{"user", "user add|passwd|delete USER@HOST, list [HOST]  [--config FILE]", "manage accounts", user},
+		{"demo", "demo", "a server, a sample backend and two users, to see it work", demo},
+		{"version", "version", "print the version", printVersion},
+	}
+}
+
+// Exit statuses. Those of check are its own.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run is main without the process: it is how tests start the program.
+func run(ctx context.Context, args []string, c console) int {
+	if len(args) == 0 {
+		usage(c.err)
+		return exitUsage
+	}
+	for _, cmd := range commands() {
+		if cmd.name == args[0] {
+			return cmd.run(ctx, args[1:], c)
+		}
+	}
+	switch args[0] {
+	case "help", "-h", "--help":
+		usage(c.out)
+		return exitOK
+	}
+	fmt.Fprintf(c.err, "rosterd: unknown command %q\n", args[0])
+	usage(c.err)
+	return exitUsage
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "Usage:")
+	for _, cmd := range commands() {
+		fmt.Fprintf(w, "  rosterd %s\n        %s\n", cmd.usage, cmd.about)
+	}
+	fmt.Fprintln(w, "\nFILE defaults to the first of ./prosody.cfg.lua, /etc/rosterd/prosody.cfg.lua, /etc/prosody/prosody.cfg.lua.")
+}
+
+// flags makes the flag set of a subcommand; parse reports what is wrong and the usage.
+func flags(name string, c console) *flag.FlagSet {
+	f := flag.NewFlagSet("rosterd "+name, flag.ContinueOnError)
+	f.SetOutput(c.err)
+	return f
+}
+
+// interleaved parses flags that may stand before, between and after the other arguments.
+func interleaved(f *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, err
+		}
+		if f.NArg() == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
+	}
+}
+
+func printVersion(_ context.Context, _ []string, c console) int {
+	fmt.Fprintln(c.out, "rosterd", fullVersion())
+	return exitOK
+}
+
+func fullVersion() string {
+	if version != "devel" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+				return "devel-" + s.Value[:12]
+			}
+		}
+	}
+	return version
+}
+
+var configPlaces = []string{"prosody.cfg.lua", "/etc/rosterd/prosody.cfg.lua", "/etc/prosody/prosody.cfg.lua"}
+
+// findConfig is the named file, or the first that exists where configurations usually are.
+func findConfig(named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	for _, p := range configPlaces {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("no configuration: none of %v exists; name one with --config", configPlaces)
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/term"
+
+	"rosterd/config"
+	"rosterd/engine/addr"
+	"rosterd/store"
+)
+
+// user adds, changes, deletes and lists accounts.
+func user(ctx context.Context, args []string, c console) int {
+	f := flags("user", c)
+	file := f.String("config", "", "configuration `FILE`")
+	rest, err := interleaved(f, args)
+	if err != nil {
+		return exitUsage
+	}
+	if err := userCommand(ctx, *file, rest, c); err != nil {
+		fmt.Fprintln(c.err, "rosterd user:", err)
+		if errors.Is(err, errUsage) {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+var errUsage = errors.New("usage: rosterd user add|passwd|delete USER@HOST, or rosterd user list [HOST]")
+
+func userCommand(ctx context.Context, file string, args []string, c console) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	do, ok := map[string]func(context.Context, *config.Config, *store.Accounts, []string, console) error{
+		"add": addUser, "passwd": changePassword, "delete": deleteUser, "list": listUsers,
+	}[args[0]]
+	if !ok {
+		return errUsage
+	}
+	path, err := findConfig(file)
+	if err != nil {
+		return err
+	}
+	cfg, diags, err := examine(path, true)
+	if err != nil {
+		return err
+	}
+	for _, d := range diags { // an unknown provider or storage must not end in an account somewhere else
+		if d.Severity == config.Refused {
+			return errors.New(d.String())
+		}
+	}
+	db, err := openStore(cfg, quiet)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(ctx, cfg, accounts(cfg, db), args[1:], c), db.Close())
+}
+
+func oneUser(cfg *config.Config, args []string) (addr.Bare, error) {
+	if len(args) != 1 {
+		return addr.Bare{}, errUsage
+	}
+	u, err := addr.ParseBare(args[0])
+	if err == nil && u.Local() == "" {
+		err = fmt.Errorf("%q has no user before the @", args[0])
+	}
+	if err != nil {
+		return u, err
+	}
+	return u, hasHost(cfg, u.Domain())
+}
+
+func addUser(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+	u, err := oneUser(cfg, args)
+	if err != nil {
+		return err
+	}
+	password, err := readPassword(c)
+	if err != nil {
+		return err
+	}
+	place, err := a.Add(ctx, u, password)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s added (%s)\n", u, place)
+	return nil
+}
+
+func changePassword(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+	u, err := oneUser(cfg, args)
+	if err != nil {
+		return err
+	}
+	password, err := readPassword(c)
+	if err != nil {
+		return err
+	}
+	place, err := a.SetPassword(ctx, u, password)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "password of %s changed (%s)\n", u, place)
+	return nil
+}
+
+func deleteUser(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+	u, err := oneUser(cfg, args)
+	if err != nil {
+		return err
+	}
+	place, err := a.Delete(ctx, u)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s deleted (%s)\n", u, place)
+	return nil
+}
+
+func listUsers(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+	if len(args) > 1 {
+		return errUsage
+	}
+	hosts := args
+	if len(hosts) == 0 {
+		for _, h := range cfg.Hosts() {
+			hosts = append(hosts, h.Name)
+		}
+	}
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	var failed error
+	for _, name := range hosts {
+		if err := hasHost(cfg, name); err != nil {
+			return err
+		}
+		list, err := a.List(ctx, name)
+		failed = errors.Join(failed, err)
+		for _, u := range list {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.User, u.Place, u.Kept, remarks(u))
+			failed = errors.Join(failed, u.Err)
+		}
+	}
+	return errors.Join(w.Flush(), failed)
+}
+
+func remarks(u store.Account) string {
+	var list []string
+	if u.Disabled {
+		list = append(list, "disabled")
+	}
+	if u.Shadowed {
+		list = append(list, "does not count: the user is in the database too")
+	}
+	if u.Err != nil {
+		list = append(list, "unusable")
+	}
+	return strings.Join(list, ", ")
+}
+
+// readPassword asks at a terminal, twice; else it reads one line.
+func readPassword(c console) (string, error) {
+	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return askPassword(f, c.err)
+	}
+	line, err := bufio.NewReader(io.LimitReader(c.in, 4096)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	return notEmpty(strings.TrimRight(line, "\r\n"))
+}
+
+func askPassword(f *os.File, w io.Writer) (string, error) {
+	var typed [2]string
+	for i, prompt := range []string{"Password: ", "Again: "} {
+		fmt.Fprint(w, prompt)
+		b, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(w)
+		if err != nil {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		typed[i] = string(b)
+	}
+	if typed[0] != typed[1] {
+		return "", errors.New("the passwords are not the same")
+	}
+	return notEmpty(typed[0])
+}
+
+func notEmpty(password string) (string, error) {
+	if password == "" {
+		return "", errors.New("an empty password")
+	}
+	return password, nil
+}

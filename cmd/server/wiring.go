@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"rosterd/config"
+	"rosterd/engine"
+	"rosterd/httpd"
+	"rosterd/store"
+	"rosterd/store/credential"
+	"rosterd/xmppcore"
+	"rosterd/xmppcore/auth"
+	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
+	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xep"
+)
+
+// xmppHosts is what XMPP needs of the VirtualHosts.
+func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs certificates, log *slog.Logger) ([]xmppcore.Host, error) {
+	secret, err := db.Secret(ctx, "scram salts of unknown users")
+	if err != nil {
+		return nil, err
+	}
+	users := accounts(cfg, db)
+	var list []xmppcore.Host
+	for _, h := range cfg.Hosts() {
+		sasl := saslHost(h, users)
+		sasl.Secret, sasl.Log = secret, log
+		host := xmppcore.Host{
+			Domain: h.Name, Auth: sasl, TLS: certs.c2s(h),
+			RequireTLS:            config.C2SRequireEncryption.Get(h),
+			AllowPlainUnencrypted: config.AllowUnencryptedPlainAuth.Get(h),
+			BlockSubscriptions:    h.Has("block_subscriptions"),
+			Name:                  config.Name.Get(h),
+			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
+			MaxSessions:           config.MaxSessions.Get(h),
+		}
+		for _, m := range h.Modules() {
+			host.Modules = append(host.Modules, m.Name)
+		}
+		for _, i := range config.DiscoItems.Get(h) {
+			host.Items = append(host.Items, xep.Item{JID: i.JID, Name: i.Name})
+		}
+		list = append(list, host)
+	}
+	return list, nil
+}
+
+// saslHost offers exactly the SCRAM hash of password_hash, because stored keys serve one hash only; where the
+// passwords themselves are kept, they serve all.
+func saslHost(h *config.Host, users *store.Accounts) *auth.Host {
+	a := &auth.Host{Domain: h.Name, Accounts: users, Disabled: config.DisableSASLMechanisms.Get(h), StoresPasswords: storesPasswords(h)}
+	if a.StoresPasswords {
+		a.Hashes = []credential.Hash{credential.SHA512, credential.SHA256, credential.SHA1}
+	} else {
+		a.Hashes = []credential.Hash{credential.Hash(config.PasswordHash.Get(h))}
+	}
+	return a
+}
+
+func storesPasswords(h *config.Host) bool { return config.Authentication.Get(h) == "internal_plain" }
+
+// accounts are where the users are: the embedded database and, where storage is Prosody's "internal", its data
+// folder.
+func accounts(cfg *config.Config, db *store.Store) *store.Accounts {
+	a := &store.Accounts{Store: db, Hosts: make(map[string]store.Host)}
+	for _, h := range cfg.Hosts() {
+		host := store.Host{StorePasswords: storesPasswords(h), Hash: credential.Hash(config.PasswordHash.Get(h))}
+		if h.StorageDriver("accounts") == "internal" {
+			host.DataPath = config.DataPath.Get(cfg.Global())
+		}
+		a.Hosts[h.Name] = host
+	}
+	return a
+}
+
+func xmppConfig(cfg *config.Config, hosts []xmppcore.Host, log *slog.Logger) xmppcore.Config {
+	g := cfg.Global()
+	c := xmppcore.Config{
+		Hosts: hosts, Version: fullVersion(), Log: log, Trusted: config.TrustedProxies.Get(g),
+		Outbox: session.Limits{Soft: config.OutboxSoft.Get(g), Hard: config.OutboxHard.Get(g)},
+		Stream: stream.Limits{
+			PerAddress: config.ConnectionsPerAddress.Get(g), Negotiation: config.PreauthBytes.Get(g),
+			Authenticate: config.AuthTimeout.Get(g), Bind: config.BindTimeout.Get(g), Attempts: config.AuthAttempts.Get(g),
+			Stanza:     scan.Limits{Stanza: config.StanzaSize.Get(g), Depth: config.StanzaDepth.Get(g), Attrs: config.StanzaAttributes.Get(g)},
+			WriteStall: config.OutboxTimeout.Get(g),
+		},
+	}
+	if r, ok := config.Limits.Get(g)["c2s"]; ok && limited(cfg) {
+		c.Stream.Rate, c.Stream.Burst = int(r.Bytes), r.Burst
+	}
+	return c
+}
+
+// limited tells whether module limits is enabled; it is a module of the whole server.
+func limited(cfg *config.Config) bool {
+	for _, h := range cfg.Hosts() {
+		if h.Has("limits") {
+			return true
+		}
+	}
+	return false
+}
+
+func engineHosts(cfg *config.Config, backends map[string]engine.Backend, db *store.Store) map[string]engine.Host {
+	list := make(map[string]engine.Host)
+	for _, h := range cfg.Hosts() {
+		e := engine.Host{
+			Backend: backends[h.Name], Timeout: config.BackendTimeout.Get(h), Parallel: config.BackendParallel.Get(h),
+			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h),
+		}
+		if config.KeepRosters.Get(h) {
+			e.Keeper = db
+		}
+		list[h.Name] = e
+	}
+	return list
+}
+
+func httpHosts(cfg *config.Config, eng *engine.Engine) []httpd.Host {
+	g := cfg.Global()
+	var list []httpd.Host
+	for _, h := range cfg.Hosts() {
+		list = append(list, httpd.Host{
+			Name: h.Name, HTTPHost: config.HTTPHost.Get(h),
+			Refresh: &httpd.Refresh{
+				Refresher: eng, Path: h.HTTPPath("roster_admin", "/roster_admin"), Token: config.RefreshToken.Get(h),
+				Timeout: config.RefreshTimeout.Get(h), MaxBytes: int64(config.RefreshBody.Get(g)), MaxNames: config.RefreshNames.Get(g),
+			},
+		})
+	}
+	return list
+}
+
+// hasHost refuses a name that is no VirtualHost of the configuration.
+func hasHost(cfg *config.Config, domain string) error {
+	if cfg.Host(domain) != nil {
+		return nil
+	}
+	var names []string
+	for _, h := range cfg.Hosts() {
+		names = append(names, h.Name)
+	}
+	return fmt.Errorf("no VirtualHost %q in %s; there is %s", domain, cfg.File, strings.Join(names, ", "))
+}
