@@ -27,8 +27,8 @@ type Mount struct {
 	Path string
 	// Handler sees the path below Path, always with a leading slash. It may
 	// move the connection's deadlines or hijack it through an
-	// [http.ResponseController]; ReadTimeout is set when it is called, no
-	// deadline for writing.
+	// [http.ResponseController]. ReadTimeout holds until the request's body has
+	// been read; there is no deadline for writing.
 	Handler http.Handler
 }
 

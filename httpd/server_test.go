@@ -231,6 +231,31 @@ func TestSlowHeaderIsCutOff(t *testing.T) {
 	c.closed()
 }
 
+// ReadTimeout is for reading: an answer may take longer.
+func TestSlowHandlerIsNotCutOff(t *testing.T) {
+	const timeout = 500 * time.Millisecond
+	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-r.Context().Done():
+			t.Error("the client is taken for gone")
+		case <-time.After(2 * timeout):
+		}
+		_, _ = w.Write(body)
+	})
+	addr := start(t, &Server{ReadTimeout: timeout}, []Host{{Name: "example.com", Mounts: []Mount{{Path: "/slow", Handler: slow}}}}, "")
+	c := dial(t, addr)
+	for _, body := range []string{"", "late"} {
+		c.send(request("POST", "/slow", "example.com", body))
+		if got := c.receive("POST"); got.status != 200 || got.body != body {
+			t.Errorf("answered %+v", got)
+		}
+	}
+}
+
 func TestIdleConnectionIsClosed(t *testing.T) {
 	addr := start(t, &Server{IdleTimeout: 100 * time.Millisecond}, nil, "")
 	c := dial(t, addr)
