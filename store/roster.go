@@ -62,6 +62,7 @@ func (c rosterChange) size() int { return len(c.doc) + 256 }
 type rosterWriter struct {
 	db   *sql.DB
 	log  *slog.Logger
+	most int           // bytes that may wait
 	wake chan struct{} // there is something to write; holds one
 	stop chan struct{} // closed by close
 	done chan struct{} // closed by run
@@ -76,13 +77,11 @@ type rosterWriter struct {
 }
 
 func newRosterWriter(db *sql.DB, log *slog.Logger) *rosterWriter {
-	w := &rosterWriter{
-		db: db, log: log,
+	return &rosterWriter{
+		db: db, log: log, most: maxBacklog,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		queued: map[addr.Bare]rosterChange{}, settled: make(chan struct{}),
 	}
-	go w.run()
-	return w
 }
 
 func (w *rosterWriter) waiting(user addr.Bare) (rosterChange, bool) {
@@ -117,7 +116,7 @@ func (w *rosterWriter) tryPut(user addr.Bare, c rosterChange) (settled <-chan st
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	old, again := w.queued[user]
-	switch full := w.backlog >= maxBacklog && !again; {
+	switch full := w.backlog >= w.most && !again; {
 	case w.closed:
 		return nil, ErrClosed
 	case full && w.failed != nil:

@@ -83,6 +83,7 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	s.rosters = newRosterWriter(s.bulk, log)
+	go s.rosters.run()
 	return s, nil
 }
 

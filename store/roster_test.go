@@ -1,0 +1,234 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rosterd/engine/addr"
+)
+
+func TestRosters(t *testing.T) {
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			expect := func(user addr.Bare, want string, there bool) {
+				t.Helper()
+				doc, ok, err := s.LoadRoster(ctx, user)
+				if string(doc) != want || ok != there || err != nil {
+					t.Errorf("%s: %q, %v, %v", user, doc, ok, err)
+				}
+			}
+			save := func(user addr.Bare, doc []byte) {
+				t.Helper()
+				if err := s.SaveRoster(ctx, user, doc); err != nil {
+					t.Fatal(err)
+				}
+			}
+			expect(juliet, "", false)
+			save(juliet, []byte("one"))
+			expect(juliet, "one", true)
+			save(juliet, []byte("two"))
+			save(romeo, nil)
+			expect(juliet, "two", true)
+			expect(romeo, "", true)
+			expect(other, "", false)
+			if err := s.DeleteRoster(ctx, juliet); err != nil {
+				t.Error(err)
+			}
+			expect(juliet, "", false)
+			if err := s.AddUser(ctx, romeo, derive(t, "SHA-1", "a")); err != nil {
+				t.Error(err)
+			}
+			if err := s.DeleteUser(ctx, romeo); err != nil {
+				t.Error(err)
+			}
+			expect(romeo, "", false)
+		})
+	}
+}
+
+func TestCloseWrites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s := open(t, path)
+	for i := range 1000 {
+		user := addr.MustBare(fmt.Sprintf("user%d@example.com", i))
+		if err := s.SaveRoster(t.Context(), user, []byte(user.String())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.SaveRoster(t.Context(), juliet, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveRoster(t.Context(), juliet, nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("after close: %v", err)
+	}
+	if err := s.Close(); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed twice: %v", err)
+	}
+	s = open(t, path)
+	for i := range 1000 {
+		user := addr.MustBare(fmt.Sprintf("user%d@example.com", i))
+		if doc, ok, err := s.LoadRoster(t.Context(), user); string(doc) != user.String() || !ok || err != nil {
+			t.Fatalf("%s: %q, %v, %v", user, doc, ok, err)
+		}
+	}
+	if doc, ok, err := s.LoadRoster(t.Context(), juliet); len(doc) > 0 || !ok || err != nil {
+		t.Errorf("a roster of no bytes: %q, %v, %v", doc, ok, err)
+	}
+}
+
+// writer is a rosterWriter whose commits run when the test calls flush.
+func writer(t *testing.T, log *slog.Logger) (*rosterWriter, *Store) {
+	t.Helper()
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	return newRosterWriter(s.bulk, log), s
+}
+
+// breakRosters makes writing fail until the function that it returns is called.
+func breakRosters(t *testing.T, s *Store) (repair func()) {
+	t.Helper()
+	run := func(sql string) {
+		if _, err := s.db.Exec(sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(`CREATE TRIGGER broken BEFORE INSERT ON roster BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`)
+	return func() { run(`DROP TRIGGER broken`) }
+}
+
+func TestWriteFails(t *testing.T) {
+	var log bytes.Buffer
+	w, s := writer(t, slog.New(slog.NewTextHandler(&log, nil)))
+	repair := breakRosters(t, s)
+	put := func(user addr.Bare, doc string) error {
+		return w.put(t.Context(), user, rosterChange{doc: []byte(doc)})
+	}
+	if err := errors.Join(put(juliet, "one"), put(romeo, "one")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.flush(); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+			t.Fatalf("flush: %v", err)
+		}
+	}
+	if n := strings.Count(log.String(), "the disk is full"); n != 1 {
+		t.Errorf("logged %d times: %s", n, &log)
+	}
+	if c, ok := w.waiting(juliet); !ok || string(c.doc) != "one" {
+		t.Errorf("after the failure %q, %v is waiting", c.doc, ok)
+	}
+	w.most = w.backlog // full: now nobody is made to wait for a disk that fails
+	if err := put(other, "one"); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+		t.Errorf("queue is full: %v", err)
+	}
+	if err := put(juliet, "two"); err != nil {
+		t.Errorf("one that is queued already: %v", err)
+	}
+	repair()
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "kept again") || w.backlog != 0 || len(w.queued) != 0 {
+		t.Errorf("%d bytes are left, log: %s", w.backlog, &log)
+	}
+	for user, want := range map[addr.Bare]string{juliet: "two", romeo: "one"} {
+		if doc, ok, err := s.LoadRoster(t.Context(), user); string(doc) != want || !ok || err != nil {
+			t.Errorf("%s: %q, %v, %v", user, doc, ok, err)
+		}
+	}
+}
+
+// What was saved while a commit failed is newer than what is put back.
+func TestNewerWins(t *testing.T) {
+	w, _ := writer(t, quiet)
+	if err := w.put(t.Context(), juliet, rosterChange{doc: []byte("old")}); err != nil {
+		t.Fatal(err)
+	}
+	w.writing, w.queued = w.queued, map[addr.Bare]rosterChange{}
+	if c, ok := w.waiting(juliet); !ok || string(c.doc) != "old" {
+		t.Errorf("during the commit: %q, %v", c.doc, ok)
+	}
+	if err := w.put(t.Context(), juliet, rosterChange{doc: []byte("newer")}); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := w.waiting(juliet); string(c.doc) != "newer" {
+		t.Errorf("during the commit: %q", c.doc)
+	}
+	w.settle(errors.New("failed"))
+	if c, _ := w.waiting(juliet); string(c.doc) != "newer" || w.backlog != c.size() {
+		t.Errorf("after the commit: %q, %d bytes", c.doc, w.backlog)
+	}
+}
+
+func TestBacklog(t *testing.T) {
+	w, _ := writer(t, quiet)
+	w.most = 1
+	if err := w.put(t.Context(), juliet, rosterChange{gone: true}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.put(ctx, romeo, rosterChange{gone: true}); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), romeo.String()) {
+		t.Errorf("full: %v", err)
+	}
+	done := make(chan error)
+	go func() { done <- w.put(t.Context(), romeo, rosterChange{gone: true}) }()
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// The first failure is retried by the goroutine; close gives up and says so.
+func TestCloseFails(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "db"), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	breakRosters(t, s)
+	if err := s.SaveRoster(t.Context(), juliet, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+		t.Errorf("close: %v", err)
+	}
+}
+
+func BenchmarkSaveRoster(b *testing.B) {
+	s, err := Open(filepath.Join(b.TempDir(), "db"), quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	doc := bytes.Repeat([]byte("x"), 10_000)
+	for i := range b.N {
+		user := addr.MustBare(fmt.Sprintf("user%d@example.com", i%10_000))
+		if err := s.SaveRoster(b.Context(), user, doc); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func BenchmarkCredentials(b *testing.B) {
+	s, err := Open(filepath.Join(b.TempDir(), "db"), quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for b.Loop() {
+		_, _ = s.Credentials(b.Context(), juliet)
+	}
+}
