@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"rosterd/engine/addr"
 )
@@ -156,6 +157,38 @@ func TestLastGood(t *testing.T) {
 				tells romeo first {juliet}
 				logs romeo ERROR keeping the last good roster: error=the disk is full
 		`},
+	})
+}
+
+// TestKeeping: a document is written when what it says has changed.
+func TestKeeping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, scenario{keeper: &memory{}})
+		defer s.end()
+		for _, c := range []struct {
+			do    []string
+			saves int
+		}{
+			{[]string{"attach romeo", "unknown romeo:"}, 1},
+			{[]string{"refresh romeo", "unknown romeo:"}, 1},
+			{[]string{"refresh romeo", "answer romeo: juliet"}, 2},
+			{[]string{"refresh romeo", "answer romeo: juliet"}, 2},
+			{[]string{"refresh romeo", "answer romeo rev=1: juliet"}, 3},
+			{[]string{"refresh romeo", "answer romeo rev=1 unchanged:"}, 3},
+			{[]string{"refresh romeo", "answer romeo unchanged:"}, 3},
+			{[]string{"refresh romeo", "answer romeo rev=2 unchanged:"}, 4},
+			{[]string{"refresh romeo", "fail romeo: 503"}, 4},
+			{[]string{"release romeo", "attach romeo", "answer romeo rev=2 unchanged:"}, 4},
+			{[]string{"release romeo", "attach romeo", "answer romeo rev=2: juliet"}, 5},
+		} {
+			for _, line := range c.do {
+				s.do(line)
+				synctest.Wait()
+			}
+			if n := s.sc.keeper.saves; n != c.saves {
+				t.Errorf("%q: %d documents written, want %d", c.do, n, c.saves)
+			}
+		}
 	})
 }
 
