@@ -1,58 +1,273 @@
-// Package vm is gopher-lua made safe and closer to Lua 5.4: its own parser and
-// string library, and budgets that a script cannot outrun or swallow.
+// Package vm is gopher-lua made safe and closer to Lua 5.4: an own parser, an
+// own library, and budgets that a script can neither outrun nor swallow.
 //
-// Parse and Compile read Lua of the 5.1 to 5.4 spellings. New makes a state
-// whose library touches neither files nor environment nor code loading, and
-// Run calls into it under a context, an instruction budget and a memory bound.
+// Parse and Compile read Lua in the spelling of 5.1 to 5.4. New makes a state
+// whose library touches neither files nor environment and loads no code. Run
+// calls into it under a context, an instruction budget and, if wanted, a limit
+// on memory.
+//
+// What stays of gopher-lua: every number is a float64, so integers are exact
+// up to 2^53 and print without ".0"; there is no //, no bit operator, no weak
+// table and no finalizer; coroutines cannot yield across pcall, a metamethod
+// or an iterator.
+//
+// A Go function that Lua calls must use the L it is given: pcall and coroutines
+// run in threads of their own.
 package vm
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 )
 
-// Limits bounds what scripts may use. The zero value of a field means its
-// default.
-type Limits struct {
-	Instructions  int64  // VM instructions and library steps of one Run; 50 million
-	CallDepth     int    // nested calls; 200
-	StringBytes   int    // longest string that a library function makes; 1 MiB
-	SubjectBytes  int    // longest string that is searched with a pattern; StringBytes
-	MaxCoroutines int    // unfinished coroutines made in one Run; 64
-	HeapBytes     uint64 // growth of the process's heap during one Run; not watched
+func init() {
+	// Both are variables of the process, and states and compiled code must
+	// agree about them.
+	lua.MaxArrayIndex = 1 << 20 // t[67108863] = 1 took a gigabyte
+	lua.CompatVarArg = false    // no "arg" table in every vararg function
 }
+
+// Limits bounds what scripts may use. A zero field means its default.
+type Limits struct {
+	Instructions  int64  // VM instructions and library steps of one Run; default 50 million
+	CallDepth     int    // nested calls, and nested pcalls; 200
+	StringBytes   int    // longest string that a library function makes; 1 MiB
+	SubjectBytes  int    // longest string that patterns are matched against; 4 MiB
+	PatternSteps  int64  // steps of one pattern function; 10 million
+	MaxCoroutines int    // unfinished coroutines among those made in one Run; 64
+	HeapBytes     uint64 // growth of the whole process's heap during one Run; not watched
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Instructions = cmp.Or(l.Instructions, 50_000_000)
+	l.CallDepth = cmp.Or(l.CallDepth, 200)
+	l.StringBytes = cmp.Or(l.StringBytes, 1<<20)
+	l.SubjectBytes = cmp.Or(l.SubjectBytes, 4<<20)
+	l.PatternSteps = cmp.Or(l.PatternSteps, 10_000_000)
+	l.MaxCoroutines = cmp.Or(l.MaxCoroutines, 64)
+	return l
+}
+
+const (
+	registryMax = 64 << 10 // values on one thread's stack
+	maxUnpack   = 32 << 10
+)
 
 // State is one Lua state. It is for one goroutine at a time.
 type State struct {
-	l *lua.LState
+	l       *lua.LState
+	limits  Limits
+	meter   *meter
+	running bool
+
+	patterns   map[string]*pattern  // compiled, a few
+	guards     map[*lua.LState]bool // threads in which pcall runs a function now
+	idle       []*lua.LState        // threads for pcall to use again
+	coroutines int                  // unfinished, of this run
+	nested     int                  // pcalls and resumes in progress
+	random     *random
+
+	next, ipairsNext *lua.LFunction // what pairs and ipairs give
 }
 
 // New makes a state with the hardened library.
-func New(l Limits) *State {
-	o := lua.Options{SkipOpenLibs: true, CallStackSize: 200, RegistrySize: 1024, RegistryMaxSize: 64 << 10, RegistryGrowStep: 1024}
-	return &State{l: lua.NewState(o)}
+func New(limits Limits) *State {
+	limits = limits.withDefaults()
+	s := &State{
+		limits:   limits,
+		patterns: map[string]*pattern{},
+		guards:   map[*lua.LState]bool{},
+		random:   newRandom(),
+	}
+	s.l = lua.NewState(lua.Options{
+		SkipOpenLibs: true, CallStackSize: limits.CallDepth,
+		RegistrySize: 512, RegistryMaxSize: registryMax, RegistryGrowStep: 1024,
+	})
+	s.l.Options.RegistrySize = 128 // of its threads
+	s.meter = &meter{state: s, err: errNotRunning}
+	s.meter.halt.Store(true)
+	s.l.SetContext(s.meter)
+	s.open()
+	return s
 }
 
-// L is the state to put tables and functions into. Lua code only runs inside Run.
+// L is the state, to put tables and functions into. Lua code runs only inside Run.
 func (s *State) L() *lua.LState { return s.l }
-
-// Run calls f, in which Lua code may be called unprotected (L.Call): a Lua
-// error, a spent budget or the end of ctx ends f and is returned as
-// *RuntimeError, ErrInstructions, ErrMemory or the context's error.
-func (s *State) Run(ctx context.Context, f func(L *lua.LState) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.l.SetContext(ctx)
-	defer s.l.RemoveContext()
-	var ferr error
-	s.l.Push(s.l.NewFunction(func(L *lua.LState) int { ferr = f(L); return 0 }))
-	if err := s.l.PCall(0, 0, nil); err != nil {
-		return err
-	}
-	return ferr
-}
 
 // Close releases the state.
 func (s *State) Close() { s.l.Close() }
+
+var errRunning = errors.New("vm: Run inside Run")
+
+// Run calls f, which calls Lua code unprotected (L.Call). What ends f early is
+// returned: a Lua error as *RuntimeError; a spent budget or the end of ctx as
+// *StopError, for errors.Is(err, ErrInstructions), ErrMemory or
+// context.DeadlineExceeded. Else the result is f's own.
+//
+// f must use the L it gets. It protects calls of its own with Call.
+func (s *State) Run(ctx context.Context, f func(L *lua.LState) error) error {
+	if s.running {
+		return errRunning
+	}
+	if err := ctx.Err(); err != nil {
+		return &StopError{Err: err}
+	}
+	s.running, s.coroutines = true, 0
+	disarm := s.meter.start(ctx, s.limits)
+	defer func() { disarm(); s.running = false }()
+
+	var result error
+	s.l.Push(s.l.NewFunction(func(L *lua.LState) int {
+		L.Panic = raise
+		result = f(L)
+		return 0
+	}))
+	err := s.l.PCall(0, 0, nil)
+	if s.meter.err != nil {
+		return &StopError{Place: s.meter.place, Err: s.meter.err}
+	}
+	if err != nil {
+		return uncaught(err)
+	}
+	return result
+}
+
+// Used is how many instructions and library steps the last Run took.
+func (s *State) Used() int64 { return s.meter.used }
+
+// raised is an error on its way to Run. It travels as the error object.
+type raised struct {
+	lua.LValue
+	err *RuntimeError
+}
+
+// raise is the main thread's Panic: it notes where an error comes from while
+// the stack is there to tell. gopher-lua's own traceback lists every tail call
+// of a loop of them; a million took 600 MB.
+func raise(L *lua.LState) {
+	v := L.Get(-1)
+	m := meterOf(L)
+	top := place(L, 0)
+	if m.err != nil {
+		m.place = cmp.Or(m.place, top)
+	}
+	e := &RuntimeError{Place: top, Value: v, Traceback: traceback(L)}
+	e.Msg = message(v)
+	if p, rest := splitPlace(e.Msg); p.Line != 0 && (p == top || sourceOnStack(L, p.File)) {
+		e.Place, e.Msg = p, rest
+	}
+	if e.Msg == "attempt to call a non-function object" {
+		e.Msg += nearCall(L)
+	}
+	panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: raised{v, e}, StackTrace: "-"})
+}
+
+// uncaught makes Run's error of what PCall returned.
+func uncaught(err error) error {
+	var api *lua.ApiError
+	if !errors.As(err, &api) {
+		return err
+	}
+	if r, ok := api.Object.(raised); ok {
+		return r.err
+	}
+	return &RuntimeError{Msg: api.Object.String(), Value: api.Object} // a panic of a Go function
+}
+
+// message is what an error object says.
+func message(v lua.LValue) string {
+	switch v := v.(type) {
+	case lua.LString:
+		return string(v)
+	case lua.LNumber:
+		return formatNumber(float64(v))
+	}
+	return fmt.Sprintf("(error object is a %s value)", v.Type())
+}
+
+// frames calls f for each frame of L from level on, innermost first, as far as
+// f wants. Where there were tail calls, gopher-lua counts them as levels and
+// shows the outermost frame for each; those are left out.
+func frames(L *lua.LState, level int, f func(fn *lua.LFunction, d *lua.Debug) bool) {
+	var lastFn *lua.LFunction
+	lastLine := 0
+	for n := 0; n < 64; n++ {
+		d, ok := L.GetStack(level + n)
+		if !ok {
+			return
+		}
+		v, err := L.GetInfo("fnSl", d, nil)
+		fn, isFn := v.(*lua.LFunction)
+		if err != nil || !isFn {
+			return
+		}
+		if fn == lastFn && d.CurrentLine == lastLine {
+			continue
+		}
+		lastFn, lastLine = fn, d.CurrentLine
+		if !f(fn, d) {
+			return
+		}
+	}
+}
+
+// place is where the innermost Lua function from level on is.
+func place(L *lua.LState, level int) (p Place) {
+	frames(L, level, func(fn *lua.LFunction, d *lua.Debug) bool {
+		if fn.IsG || fn.Proto.SourceName == goSource {
+			return true
+		}
+		p = Place{File: d.Source, Line: d.CurrentLine}
+		return false
+	})
+	return p
+}
+
+func sourceOnStack(L *lua.LState, file string) (found bool) {
+	frames(L, 0, func(fn *lua.LFunction, d *lua.Debug) bool {
+		found = !fn.IsG && d.Source == file
+		return !found
+	})
+	return found
+}
+
+const maxTraceback = 12
+
+func traceback(L *lua.LState) (lines []string) {
+	frames(L, 0, func(fn *lua.LFunction, d *lua.Debug) bool {
+		switch {
+		case fn.IsG && d.Name != "main chunk": // which is Run itself
+			lines = append(lines, "[Go]: in "+d.Name)
+		case !fn.IsG && fn.Proto.SourceName != goSource:
+			lines = append(lines, fmt.Sprintf("%s:%d: in %s", d.Source, d.CurrentLine, d.Name))
+		}
+		return len(lines) < maxTraceback
+	})
+	return lines
+}
+
+// nearCall names the functions called on the line of a failed call, of which
+// one is none. gopher-lua does not say which.
+func nearCall(L *lua.LState) (near string) {
+	frames(L, 0, func(fn *lua.LFunction, d *lua.Debug) bool {
+		if fn.IsG {
+			return false
+		}
+		var names []string
+		for _, c := range fn.Proto.DbgCalls {
+			if c.Pc < len(fn.Proto.DbgSourcePositions) && fn.Proto.DbgSourcePositions[c.Pc] == d.CurrentLine && isLetter((c.Name + " ")[0]) {
+				names = append(names, "'"+c.Name+"'")
+			}
+		}
+		if len(names) > 0 && len(names) <= 3 {
+			near = " (near the call of " + strings.Join(names, ", ") + ")"
+		}
+		return false
+	})
+	return near
+}

@@ -1,0 +1,177 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// meter is the context of a state and of all its coroutines, for the state's
+// whole life. gopher-lua asks a context's Done before every instruction: that
+// is where instructions are counted and where a stopped run learns of it, again
+// at every instruction, so that no pcall can go on.
+//
+// Only the state's goroutine uses it, but for halt and the fields behind it.
+type meter struct {
+	state *State
+	ctx   context.Context // of the run; nil between runs
+	used  int64           // instructions and library steps of the run
+	limit int64
+	err   error // why the run was stopped
+	place Place // where
+
+	halt     atomic.Bool // "look why": ctx may have ended, or memory run out
+	overHeap atomic.Bool
+}
+
+var _ context.Context = (*meter)(nil)
+
+// closed is what Done gives when the run is over.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+var errNotRunning = errors.New("Lua called outside Run")
+
+// start arms the meter. The function it returns disarms it.
+func (m *meter) start(ctx context.Context, l Limits) (stop func()) {
+	m.ctx, m.used, m.limit, m.err, m.place = ctx, 0, l.Instructions, nil, Place{}
+	m.halt.Store(false)
+	m.overHeap.Store(false)
+	unhook := context.AfterFunc(ctx, func() { m.halt.Store(true) })
+	unwatch := func() {}
+	if l.HeapBytes > 0 {
+		unwatch = watchHeap(l.HeapBytes, func() { m.overHeap.Store(true); m.halt.Store(true) })
+	}
+	return func() {
+		unhook()
+		unwatch()
+		m.ctx, m.err = nil, errNotRunning
+		m.halt.Store(true)
+	}
+}
+
+// Done counts an instruction. It is nil, which a select never takes, as long as
+// the run may go on.
+func (m *meter) Done() <-chan struct{} {
+	m.used++
+	if m.used <= m.limit && !m.halt.Load() {
+		return nil
+	}
+	if m.stopped() {
+		return closed
+	}
+	return nil
+}
+
+// stopped finds out whether the run is over, and why. halt is cleared before
+// the reasons are read, so that none can come between and be lost; and it may
+// be set without a reason, by a late AfterFunc of an earlier run.
+func (m *meter) stopped() bool {
+	if m.err != nil {
+		return true
+	}
+	m.halt.Store(false)
+	switch {
+	case m.used > m.limit:
+		m.err = ErrInstructions
+	case m.overHeap.Load():
+		m.err = ErrMemory
+	default:
+		m.err = m.ctx.Err()
+	}
+	if m.err == nil {
+		return false
+	}
+	m.halt.Store(true)
+	return true
+}
+
+func (m *meter) Err() error { return m.err }
+
+func (m *meter) Deadline() (time.Time, bool) {
+	if m.ctx == nil {
+		return time.Time{}, false
+	}
+	return m.ctx.Deadline()
+}
+
+func (m *meter) Value(key any) any {
+	if m.ctx == nil {
+		return nil
+	}
+	return m.ctx.Value(key)
+}
+
+// meterOf is the meter of the state that L belongs to.
+func meterOf(L *lua.LState) *meter { return L.Context().(*meter) }
+
+// Context is the context of the run that L is in, for Go functions that wait
+// for something. (L.Context counts instructions and cannot be waited for.)
+func Context(L *lua.LState) context.Context {
+	if m := meterOf(L); m.ctx != nil {
+		return m.ctx
+	}
+	return context.Background()
+}
+
+// Charge adds steps to what the run has used, and stops it when that is too
+// much. Go functions whose work grows with their arguments call it; a step is
+// worth some tens of nanoseconds.
+func Charge(L *lua.LState, steps int) {
+	m := meterOf(L)
+	m.used += int64(max(steps, 0))
+	if (m.used > m.limit || m.halt.Load()) && m.stopped() {
+		L.RaiseError("%s", m.err)
+	}
+}
+
+// chargeBytes charges for copying or comparing n bytes.
+func chargeBytes(L *lua.LState, n int) { Charge(L, n>>7) }
+
+// heapInterval is how often the heap is looked at during a run. A script that
+// doubles a string gets to about twice its limit between two looks.
+const heapInterval = 2 * time.Millisecond
+
+// watchHeap calls over once when the live heap of the process has grown by
+// more than limit. Every goroutine's memory counts: use it in processes that
+// do little else. The function it returns ends the watch; over is not called
+// after that.
+func watchHeap(limit uint64, over func()) (stop func()) {
+	var (
+		mu    sync.Mutex
+		timer *time.Timer
+		done  bool
+	)
+	base := heapBytes()
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(heapInterval, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if done {
+			return
+		}
+		if heapBytes() > base+limit {
+			over()
+			return
+		}
+		timer.Reset(heapInterval)
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done = true
+		timer.Stop()
+	}
+}
+
+// heapBytes is the memory held by objects that are live or not yet swept.
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}

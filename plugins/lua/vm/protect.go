@@ -1,0 +1,177 @@
+package vm
+
+import (
+	"errors"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// goSource is the source name of the few lines of Lua below, which count as Go
+// in messages and tracebacks.
+const goSource = "[Go]"
+
+// glue compiles "return function … end" to that function.
+func glue(src string) *lua.FunctionProto {
+	proto, err := Compile(goSource, []byte(src))
+	if err != nil {
+		panic(err)
+	}
+	f := proto.FunctionPrototypes[0]
+	for i, inst := range f.Code { // a tail call would leave no frame to return to
+		if int(inst>>opShift) == lua.OP_TAILCALL {
+			f.Code[i] = inst&^(0x3f<<opShift) | uint32(lua.OP_CALL)<<opShift
+		}
+	}
+	return f
+}
+
+var (
+	// threadMain runs a thread: Go functions cannot be the first function of
+	// one, and gopher-lua makes one nil of no results.
+	threadMain = glue(`return function(f, ...) return true, f(...) end`)
+	// yieldGlue takes what resume brings as a list: gopher-lua puts it on the
+	// stack without looking how many values are wanted.
+	yieldGlue = glue(`return function(yield) return function(...) return yield(...) end end`).FunctionPrototypes[0]
+)
+
+// protect calls fn so that its errors end there. It does so in a thread of its
+// own: gopher-lua's PCall detaches the captured variables of all callers that
+// survive the error, and then "n = n + 1" in one function is not seen by the next.
+//
+// What ended the whole run is no error to survive, and goes on.
+func protect(L *lua.LState, fn lua.LValue, args []lua.LValue) (results []lua.LValue, thrown lua.LValue) {
+	s := meterOf(L).state
+	th := s.borrow(L)
+	s.guards[th] = true
+	defer delete(s.guards, th)
+	state, err, values := s.resume(L, th, fn, args)
+	switch state {
+	case lua.ResumeOK:
+		th.Dead = false
+		s.idle = append(s.idle, th)
+		return values, nil
+	case lua.ResumeYield: // yield refuses, so that this cannot be
+		L.RaiseError("attempt to yield across pcall")
+	}
+	return nil, thrownBy(err)
+}
+
+// borrow gives a thread that has nothing on its stack.
+func (s *State) borrow(L *lua.LState) *lua.LState {
+	if n := len(s.idle); n > 0 {
+		th := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return th
+	}
+	return s.newThread(L)
+}
+
+// newThread makes a thread under the same meter. gopher-lua would derive a
+// context of its own, which counts nothing and never ends.
+func (s *State) newThread(L *lua.LState) *lua.LState {
+	ctx := L.RemoveContext()
+	th, _ := L.NewThread()
+	L.SetContext(ctx)
+	th.SetContext(ctx)
+	return th
+}
+
+// resume starts th with fn, or continues it if fn is nil.
+func (s *State) resume(L, th *lua.LState, fn lua.LValue, args []lua.LValue) (lua.ResumeState, error, []lua.LValue) {
+	if s.nested >= s.limits.CallDepth {
+		L.RaiseError("stack overflow (too many nested pcalls and coroutines)")
+	}
+	s.nested++
+	defer func() { s.nested-- }()
+	var main *lua.LFunction
+	if fn != nil {
+		main = L.NewFunctionFromProto(threadMain)
+		args = append([]lua.LValue{fn}, args...)
+	}
+	state, err, values := L.Resume(th, main, args...)
+	if s.meter.err != nil {
+		if p, _ := splitPlace(thrownBy(err).String()); s.meter.place.Line == 0 {
+			s.meter.place = p
+		}
+		L.RaiseError("%s", s.meter.err)
+	}
+	if state != lua.ResumeError {
+		values = values[1:] // the mark of threadMain or of yield
+	}
+	return state, err, values
+}
+
+// thrownBy is the error object in what Resume returned.
+func thrownBy(err error) lua.LValue {
+	var api *lua.ApiError
+	if errors.As(err, &api) {
+		if msg, ok := api.Object.(lua.LString); ok { // raised by a Go function that threadMain called
+			return lua.LString(strings.TrimPrefix(string(msg), goSource+":1: "))
+		}
+		return api.Object
+	}
+	if err != nil {
+		return lua.LString(err.Error())
+	}
+	return lua.LNil
+}
+
+// Call calls fn protected, as Lua's pcall does: for Go functions that go on
+// after an error of the Lua function they call. The error is a *RuntimeError.
+// (L.PCall and a protected L.CallByParam break the captured variables of all
+// Lua functions that are running.)
+func Call(L *lua.LState, fn lua.LValue, args ...lua.LValue) ([]lua.LValue, error) {
+	results, thrown := protect(L, fn, args)
+	if thrown == nil {
+		return results, nil
+	}
+	e := &RuntimeError{Value: thrown}
+	e.Place, e.Msg = splitPlace(message(thrown))
+	return nil, e
+}
+
+// rest is the arguments from n on.
+func rest(L *lua.LState, n int) []lua.LValue {
+	var list []lua.LValue
+	for ; n <= L.GetTop(); n++ {
+		list = append(list, L.Get(n))
+	}
+	return list
+}
+
+func pushAll(L *lua.LState, values []lua.LValue) int {
+	for _, v := range values {
+		L.Push(v)
+	}
+	return len(values)
+}
+
+func basePcall(L *lua.LState) int {
+	results, thrown := protect(L, L.CheckAny(1), rest(L, 2))
+	if thrown != nil {
+		L.Push(lua.LFalse)
+		L.Push(thrown)
+		return 2
+	}
+	L.Push(lua.LTrue)
+	return 1 + pushAll(L, results)
+}
+
+// baseXpcall calls the handler after the stack is gone: nothing here could
+// look at it.
+func baseXpcall(L *lua.LState) int {
+	handler := L.CheckFunction(2)
+	results, thrown := protect(L, L.CheckAny(1), rest(L, 3))
+	if thrown == nil {
+		L.Push(lua.LTrue)
+		return 1 + pushAll(L, results)
+	}
+	L.Push(lua.LFalse)
+	handled, again := protect(L, handler, []lua.LValue{thrown})
+	if again != nil {
+		L.Push(again)
+		return 2
+	}
+	return 1 + pushAll(L, handled)
+}
