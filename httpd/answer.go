@@ -71,35 +71,15 @@ func linger(w http.ResponseWriter, r *http.Request) {
 // requestBody is a request's body that remembers how reading it went.
 type requestBody struct {
 	io.ReadCloser
-	control *http.ResponseController
-	ended   bool // read to its end
-	failed  bool // it will never be: malformed, cut short or too slow
-}
-
-func newRequestBody(w http.ResponseWriter, r *http.Request) *requestBody {
-	b := &requestBody{ReadCloser: r.Body, control: http.NewResponseController(w)}
-	if r.ContentLength == 0 {
-		b.end()
-	}
-	return b
+	ended  bool // read to its end
+	failed bool // it will never be: malformed, cut short or too slow
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	switch {
-	case err == io.EOF:
-		b.end()
-	case err != nil:
-		b.failed = true
-	}
+	b.ended = b.ended || err == io.EOF
+	b.failed = b.failed || err != nil && err != io.EOF
 	return n, err
-}
-
-// end takes the deadline off the connection: nothing is read any more, but when
-// it passed, net/http would take the client for gone.
-func (b *requestBody) end() {
-	b.ended = true
-	_ = b.control.SetReadDeadline(time.Time{}) // an error: there was no deadline
 }
 
 func bodyState(r *http.Request) (ended, failed bool) {

@@ -41,7 +41,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w}
 	r = r.WithContext(r.Context()) // a copy: net/http looks at the body of its own
-	r.Body = newRequestBody(w, r)
+	r.Body = &requestBody{ReadCloser: r.Body, ended: r.ContentLength == 0}
 	defer s.logAccess(rec, r, start)
 	defer s.recoverPanic(rec, r)
 	s.root.ServeHTTP(rec, r)
