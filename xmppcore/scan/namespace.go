@@ -8,7 +8,7 @@ import (
 // space is a namespace name by where it is written.
 type space struct {
 	in       place
-	off, end int
+	off, end int32
 }
 
 type place uint8
@@ -23,7 +23,7 @@ const (
 
 // prefix is a declaration xmlns:… of an element that is open.
 type prefix struct {
-	off, end int
+	off, end int32
 	space    space
 }
 
@@ -48,12 +48,13 @@ func (w *work) at(b []byte, s space) []byte {
 // declarations, resolves its prefixes, and refuses two attributes with the same
 // expanded name.
 func (w *work) names(b []byte, l *Limits) (err error) {
-	t := &w.tag
-	if n := len(w.open); n > 0 {
-		t.inner = w.open[n-1].inner
+	last := len(w.open) - 1
+	t := &w.open[last]
+	if last > 0 {
+		t.inner = w.open[last-1].inner
 	}
 	if w.declares {
-		if err := w.declare(b, l); err != nil {
+		if err := w.declare(b, t, l); err != nil {
 			return err
 		}
 	}
@@ -69,22 +70,22 @@ func (w *work) names(b []byte, l *Limits) (err error) {
 	return nil
 }
 
-// declare takes the namespace declarations of the tag at hand.
-func (w *work) declare(b []byte, l *Limits) error {
+// declare takes the namespace declarations of the tag at hand, which is t's.
+func (w *work) declare(b []byte, t *element, l *Limits) error {
 	for k := w.rooted; k < len(w.attrs); k++ {
 		a := &w.attrs[k]
 		if a.kind != defaultNamespace && a.kind != prefixNamespace {
 			continue
 		}
-		s := w.namespace(b, a)
-		if err := checkNamespace(w.at(b, s), a.value); err != nil {
-			return err
+		s, ok := w.namespace(b, a)
+		if !ok {
+			return refuse(BadFormat, int(a.value), "namespace name with what no URI has")
 		}
 		if a.kind == defaultNamespace {
 			if err := checkDefault(w.at(b, s), a.value); err != nil {
 				return err
 			}
-			w.tag.inner = s
+			t.inner = s
 			continue
 		}
 		p := b[a.colon+1 : a.nameEnd]
@@ -95,7 +96,7 @@ func (w *work) declare(b []byte, l *Limits) error {
 			continue // it is always declared
 		}
 		if len(w.prefixes)+len(w.context.bindings) >= l.prefixes() {
-			return refuse(PolicyViolation, a.name, "more than %d namespace prefixes in scope", l.prefixes())
+			return refuse(PolicyViolation, int(a.name), "more than %d namespace prefixes in scope", l.prefixes())
 		}
 		w.prefixes = append(w.prefixes, prefix{off: a.colon + 1, end: a.nameEnd, space: s})
 	}
@@ -103,32 +104,28 @@ func (w *work) declare(b []byte, l *Limits) error {
 }
 
 // namespace returns the namespace name that a declares, unescaping it if it must.
-func (w *work) namespace(b []byte, a *attr) space {
+// It reports false for a name with bytes that no URI has: parsers with namespace
+// support hand out names as "namespace separator local", and expat refuses a
+// namespace that holds the separator its user has chosen.
+func (w *work) namespace(b []byte, a *attr) (name space, ok bool) {
 	raw := b[a.value:a.end]
 	if bytes.IndexByte(raw, '&') < 0 {
-		return space{in: inBytes, off: a.value, end: a.end}
+		return space{in: inBytes, off: a.value, end: a.end}, a.uri
 	}
 	off := len(w.unescaped)
 	w.unescaped = AppendValue(w.unescaped, raw)
-	return space{in: inUnescaped, off: off, end: len(w.unescaped)}
-}
-
-// checkNamespace refuses namespace names with bytes that no URI has. Parsers with
-// namespace support hand out names as "namespace separator local", and expat
-// refuses a namespace that holds the separator its user has chosen.
-func checkNamespace(name []byte, offset int) error {
-	for _, c := range name {
+	for _, c := range w.unescaped[off:] {
 		if bytesIn[c]&inURI == 0 {
-			return refuse(BadFormat, offset, "namespace name with %q", c)
+			return space{}, false
 		}
 	}
-	return nil
+	return space{in: inUnescaped, off: int32(off), end: int32(len(w.unescaped))}, true
 }
 
 // checkDefault refuses the names that Namespaces in XML §3 reserves.
-func checkDefault(name []byte, offset int) error {
+func checkDefault(name []byte, offset int32) error {
 	if string(name) == NSXML || string(name) == NSXMLNS {
-		return refuse(BadNamespacePrefix, offset, "reserved namespace as default namespace")
+		return refuse(BadNamespacePrefix, int(offset), "reserved namespace as default namespace")
 	}
 	return nil
 }
@@ -136,19 +133,19 @@ func checkDefault(name []byte, offset int) error {
 // checkPrefix refuses what Namespaces in XML §3 and §5 reserve: xmlns, a prefix
 // for its namespace, another prefix than xml for that of xml, and taking back a
 // prefix.
-func checkPrefix(prefix, name []byte, offset int) error {
+func checkPrefix(prefix, name []byte, offset int32) error {
 	xml := string(prefix) == "xml"
 	switch {
 	case len(name) == 0:
-		return refuse(BadNamespacePrefix, offset, "prefix %s bound to nothing", prefix)
+		return refuse(BadNamespacePrefix, int(offset), "prefix %s bound to nothing", prefix)
 	case string(prefix) == "xmlns", string(name) == NSXMLNS, xml != (string(name) == NSXML):
-		return refuse(BadNamespacePrefix, offset, "reserved prefix or namespace")
+		return refuse(BadNamespacePrefix, int(offset), "reserved prefix or namespace")
 	}
 	return nil
 }
 
 // resolve returns the namespace of the prefix b[off:end].
-func (w *work) resolve(b []byte, off, end int) (space, error) {
+func (w *work) resolve(b []byte, off, end int32) (space, error) {
 	p := b[off:end]
 	for k := len(w.prefixes) - 1; k >= 0; k-- {
 		if d := &w.prefixes[k]; string(b[d.off:d.end]) == string(p) {
@@ -158,13 +155,13 @@ func (w *work) resolve(b []byte, off, end int) (space, error) {
 	for k := range w.context.bindings {
 		if string(w.context.bindings[k].Prefix) == string(p) {
 			w.inherited |= 1 << k
-			return space{in: inHeader, off: k}, nil
+			return space{in: inHeader, off: int32(k)}, nil
 		}
 	}
 	if string(p) == "xml" {
 		return space{in: inXML}, nil
 	}
-	return space{}, refuse(BadNamespacePrefix, off, "prefix %s is not declared", p)
+	return space{}, refuse(BadNamespacePrefix, int(off), "prefix %s is not declared", p)
 }
 
 // distinct resolves the attributes with prefixes and refuses two with the same
@@ -183,7 +180,7 @@ func (w *work) distinct(b []byte) (err error) {
 			o := &tag[k]
 			if o.kind == foreign && string(b[o.local():o.nameEnd]) == string(b[a.local():a.nameEnd]) &&
 				bytes.Equal(w.at(b, o.space), w.at(b, a.space)) {
-				return refuse(NotWellFormed, a.name, "two attributes %s in one namespace", b[a.local():a.nameEnd])
+				return refuse(NotWellFormed, int(a.name), "two attributes %s in one namespace", b[a.local():a.nameEnd])
 			}
 		}
 	}
@@ -210,7 +207,7 @@ func (s *Stanza) finish(b []byte) {
 	s.Children = reuse(s.Children)
 	for i := range w.children {
 		c := &w.children[i]
-		s.Children = append(s.Children, Child{Name: b[c.local():c.nameEnd], Space: w.at(b, c.space), Off: c.start, End: c.end})
+		s.Children = append(s.Children, Child{Name: b[c.name:c.nameEnd], Space: w.at(b, c.space), Off: int(c.start), End: int(c.end)})
 	}
 	s.Inherited = s.Inherited[:0]
 	for set := w.inherited; set != 0; set &= set - 1 {

@@ -22,18 +22,18 @@ type work struct {
 	state   state
 	pos     int // where to read on
 	quote   byte
+	all     uint8 // the bits that all bytes of the attribute value at hand have
 
-	tag      element // the start tag at hand
-	attrs    []attr  // those of the root tag, then those of tag
-	rooted   int     // how many are the root tag's
-	declares bool    // tag declares namespaces
-	prefixed bool    // tag has attributes with prefixes that are declared somewhere
+	attrs    []attr // those of the root tag, then those of the start tag at hand
+	rooted   int    // how many are the root tag's
+	declares bool   // the tag at hand declares namespaces
+	prefixed bool   // it has attributes with prefixes that are declared somewhere
 
 	root       element
 	body       int
 	selfClosed bool
-	open       []element
-	prefixes   []prefix // declared by the open elements and tag
+	open       []element // the last one's start tag may be at hand still
+	prefixes   []prefix  // declared by the open elements
 	children   []child
 	inherited  uint64 // which of the context's bindings are used
 	unescaped  []byte // namespace names that were written with references
@@ -41,13 +41,13 @@ type work struct {
 
 // element is an open element.
 type element struct {
-	start, colon, nameEnd int // '<', the colon in its name or 0, and the end of its name
+	start, colon, nameEnd int32 // '<', the colon in its name or 0, and the end of its name
+	prefixes              int32 // how many prefixes its outer elements declare
 	space                 space
 	inner                 space // the default namespace inside
-	prefixes              int   // how many prefixes were in scope before it
 }
 
-func (e *element) local() int {
+func (e *element) local() int32 {
 	if e.colon > 0 {
 		return e.colon + 1
 	}
@@ -55,8 +55,9 @@ func (e *element) local() int {
 }
 
 type child struct {
-	element
-	end int
+	start, end    int32
+	name, nameEnd int32 // of its local name
+	space         space
 }
 
 // read reads on until the stanza is complete.
@@ -140,8 +141,7 @@ func (w *work) endTag(b []byte) error {
 	if err != nil {
 		return err
 	}
-	w.open = w.open[:len(w.open)-1]
-	w.leave(e, end)
+	w.leave(end)
 	return nil
 }
 
@@ -167,16 +167,17 @@ func endTag(b []byte, i int, name []byte) (end int, err error) {
 	return end + 1, nil
 }
 
-// leave closes e, which ends before b[end].
-func (w *work) leave(e *element, end int) {
-	w.prefixes = w.prefixes[:e.prefixes]
-	w.pos = end
-	w.state = inContent
-	switch len(w.open) {
+// leave closes the innermost element, which ends before b[end].
+func (w *work) leave(end int) {
+	last := len(w.open) - 1
+	w.prefixes = w.prefixes[:w.open[last].prefixes]
+	w.open = w.open[:last]
+	w.pos, w.state = end, inContent
+	switch last {
 	case 0:
 		w.state = done
 	case 1:
-		w.children[len(w.children)-1].end = end
+		w.children[len(w.children)-1].end = int32(end)
 	}
 }
 

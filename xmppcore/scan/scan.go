@@ -60,6 +60,7 @@ type Limits struct {
 	Prefixes int // namespace prefixes in scope, those of the stream header included; default 32, never more than 64
 }
 
+// stanza is small enough for the offsets of 32 bits that the scanner keeps.
 func (l *Limits) stanza() int   { return min(or(l.Stanza, 256<<10), 1<<30) }
 func (l *Limits) depth() int    { return or(l.Depth, 64) }
 func (l *Limits) attrs() int    { return or(l.Attrs, 64) }

@@ -2,10 +2,11 @@ package scan
 
 // attr is an attribute of the tag at hand.
 type attr struct {
-	name, colon, nameEnd int
-	value, end           int
-	kind                 attrKind
+	name, colon, nameEnd int32
+	value, end           int32
 	space                space // of the attribute, if kind is foreign
+	kind                 attrKind
+	uri                  bool // but for references, the value holds nothing that a URI has not
 }
 
 type attrKind uint8
@@ -17,7 +18,7 @@ const (
 	prefixNamespace                  // xmlns:…
 )
 
-func (a *attr) local() int {
+func (a *attr) local() int32 {
 	if a.colon > 0 {
 		return a.colon + 1
 	}
@@ -32,7 +33,9 @@ func (w *work) startTag(b []byte, l *Limits) error {
 	if err != nil {
 		return err
 	}
-	w.tag = element{start: w.pos, colon: colon, nameEnd: end, prefixes: len(w.prefixes)}
+	w.open = append(w.open, element{}) // filled in place, which is faster than copying one
+	t := &w.open[len(w.open)-1]
+	t.start, t.colon, t.nameEnd, t.prefixes = int32(w.pos), int32(colon), int32(end), int32(len(w.prefixes))
 	w.attrs = w.attrs[:w.rooted]
 	w.declares, w.prefixed = false, false
 	w.pos, w.state = end, inTag
@@ -80,72 +83,94 @@ func (w *work) attribute(b []byte, i int, l *Limits) error {
 			return refuse(NotWellFormed, i, "two attributes %s", b[i:end])
 		}
 	}
-	at, err := gap(b, end)
+	at, err := equals(b, end)
 	if err != nil {
 		return err
 	}
-	if b[at] != '=' {
-		return refuse(NotWellFormed, at, "attribute without a value")
-	}
-	if at, err = gap(b, at+1); err != nil {
-		return err
-	}
-	if b[at] != '\'' && b[at] != '"' {
-		return refuse(NotWellFormed, at, "attribute value without quotes")
-	}
-	a := attr{name: i, colon: colon, nameEnd: end, value: at + 1}
-	w.classify(b, &a)
-	w.attrs = append(w.attrs, a)
-	w.quote, w.pos, w.state = b[at], at+1, inQuotes
+	w.attrs = append(w.attrs, attr{})
+	a := &w.attrs[len(w.attrs)-1]
+	a.name, a.colon, a.nameEnd, a.value = int32(i), int32(colon), int32(end), int32(at+1)
+	a.kind = w.classify(b[i:end], colon-i)
+	w.quote, w.all, w.pos, w.state = b[at], 0xFF, at+1, inQuotes
 	return w.value(b)
 }
 
-// classify finds out what a does to namespaces.
-func (w *work) classify(b []byte, a *attr) {
-	switch {
-	case a.colon > 0 && string(b[a.name:a.colon]) == "xmlns":
-		a.kind, w.declares = prefixNamespace, true
-	case a.colon > 0 && string(b[a.name:a.colon]) != "xml":
-		a.kind, w.prefixed = foreign, true
-	case a.colon == 0 && string(b[a.name:a.nameEnd]) == "xmlns":
-		a.kind, w.declares = defaultNamespace, true
+// equals reads the '=' at or behind the spaces at b[i] and returns the offset of
+// the quote that follows it.
+func equals(b []byte, i int) (quote int, err error) {
+	if b[i] != '=' {
+		if i, err = gap(b, i); err != nil {
+			return i, err
+		}
 	}
+	if b[i] != '=' {
+		return i, refuse(NotWellFormed, i, "attribute without a value")
+	}
+	if i++; i == len(b) || isSpace(b[i]) {
+		if i, err = gap(b, i); err != nil {
+			return i, err
+		}
+	}
+	if b[i] != '\'' && b[i] != '"' {
+		return i, refuse(NotWellFormed, i, "attribute value without quotes")
+	}
+	return i, nil
+}
+
+// classify finds out what an attribute does to namespaces, by its name and where
+// in it the colon is.
+func (w *work) classify(name []byte, colon int) attrKind {
+	switch {
+	case colon > 0 && string(name[:colon]) == "xmlns":
+		w.declares = true
+		return prefixNamespace
+	case colon > 0 && string(name[:colon]) != "xml":
+		w.prefixed = true
+		return foreign
+	case string(name) == "xmlns":
+		w.declares = true
+		return defaultNamespace
+	}
+	return unprefixed
 }
 
 // value reads on in an attribute value.
 func (w *work) value(b []byte) error {
-	end, err := value(b, w.pos, w.quote)
+	end, all, err := value(b, w.pos, w.quote)
+	w.all &= all
 	if err != nil {
 		w.pos = end
 		return err
 	}
-	w.attrs[len(w.attrs)-1].end = end
+	a := &w.attrs[len(w.attrs)-1]
+	a.end, a.uri = int32(end), w.all&inURI != 0
 	w.pos, w.state = end+1, inTag
 	return nil
 }
 
-// enter opens the element whose start tag is complete. The tag's '>' or "/>" is
-// at body, what follows it at end.
+// enter goes into the element whose start tag is complete. The tag's '>' or "/>"
+// is at body, what follows it at end.
 func (w *work) enter(b []byte, body, end int, l *Limits) error {
 	if err := w.names(b, l); err != nil {
 		return err
 	}
+	w.pos, w.state = end, inContent
+	t := &w.open[len(w.open)-1]
 	selfClosed := b[body] == '/'
 	switch len(w.open) {
-	case 0:
-		w.root, w.body, w.selfClosed = w.tag, body, selfClosed
-		w.rooted = len(w.attrs)
 	case 1:
-		w.children = append(w.children, child{element: w.tag})
+		w.root, w.body, w.selfClosed = *t, body, selfClosed
+		w.rooted = len(w.attrs)
+	case 2:
+		w.children = append(w.children, child{})
+		c := &w.children[len(w.children)-1]
+		c.start, c.name, c.nameEnd, c.space = t.start, t.local(), t.nameEnd, t.space
 	}
 	switch {
 	case w.header:
-		w.pos, w.state = end, done
+		w.state = done
 	case selfClosed:
-		w.leave(&w.tag, end)
-	default:
-		w.open = append(w.open, w.tag)
-		w.pos, w.state = end, inContent
+		w.leave(end)
 	}
 	return nil
 }

@@ -78,20 +78,28 @@ func startsWith(b []byte, s string) (bool, error) {
 }
 
 // value reads an attribute value from b[i] to the quote that ends it (XML 1.0
-// §2.3 AttValue). With an error it returns the offset where to go on.
-func value(b []byte, i int, quote byte) (end int, err error) {
+// §2.3 AttValue), and returns the bits that all its bytes have. With an error it
+// returns the offset where to go on.
+func value(b []byte, i int, quote byte) (end int, all uint8, err error) {
+	all = 0xFF
 	for {
-		for i < len(b) && bytesIn[b[i]]&inValue != 0 {
+		for i < len(b) {
+			in := bytesIn[b[i]]
+			if in&inValue == 0 {
+				break
+			}
+			all &= in
 			i++
 		}
 		if i == len(b) {
-			return i, ErrMore
+			return i, all, ErrMore
 		}
 		next := i + 1
 		switch c := b[i]; c {
 		case quote:
-			return i, nil
+			return i, all, nil
 		case '\'', '"':
+			all &= bytesIn[c]
 		case '&':
 			next, err = reference(b, i)
 		case '<':
@@ -100,7 +108,7 @@ func value(b []byte, i int, quote byte) (end int, err error) {
 			_, next, err = char(b, i)
 		}
 		if err != nil {
-			return i, err
+			return i, all, err
 		}
 		i = next
 	}
