@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -360,4 +361,34 @@ func TestPurge(t *testing.T) {
 	if there, err := files.has(romeo); !there || err != nil {
 		t.Errorf("account of another: %v, %v", there, err)
 	}
+}
+
+// An account that can be read is written so that it opens to the same password.
+func FuzzAccount(f *testing.F) {
+	for _, s := range []string{
+		`return { password = "x\"\208\191"; disabled = true }`, `return {}`, `return { stored_key = "0f"; server_key = "0f" }`,
+		"return { stored_key = '" + strings.Repeat("0f", 20) + "'; server_key = '" + strings.Repeat("a0", 20) + "'; salt = 's'; iteration_count = 4096; }",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		v, _ := dat.Parse(src)
+		table, ok := v.(*dat.Table)
+		if !ok {
+			return
+		}
+		c, err := decodeAccount(table)
+		if err != nil {
+			return
+		}
+		encodeAccount(table, c)
+		again, err := dat.Parse(dat.Append(nil, table))
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := decodeAccount(again.(*dat.Table))
+		if err != nil || !reflect.DeepEqual(back, c) {
+			t.Errorf("%q: %v became %v, %v", src, c, back, err)
+		}
+	})
 }

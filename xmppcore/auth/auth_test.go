@@ -584,33 +584,6 @@ func TestLog(t *testing.T) {
 	}
 }
 
-func TestDecode(t *testing.T) {
-	tests := []struct {
-		name, text string
-		want       []byte
-		bad        bool
-	}{
-		{"nothing", "", nil, false},
-		{"present but empty", "=", []byte{}, false},
-		{"text", "AGp1bGlldABwdw==", []byte("\x00juliet\x00pw"), false},
-		{"no padding", "AGp1bGlldABwdw", nil, true},
-		{"not base64", "====", nil, true},
-		{"URL alphabet", "-_-_", nil, true},
-		{"space", "AGp1 bGlldABwdw==", nil, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := Decode([]byte(tt.text))
-			if !bytes.Equal(got, tt.want) || (got == nil) != (tt.want == nil) {
-				t.Errorf("%q, want %q", got, tt.want)
-			}
-			if (condition(err) == IncorrectEncoding) != tt.bad {
-				t.Errorf("error %v", err)
-			}
-		})
-	}
-}
-
 // Whatever a client says, only the right password makes it a user.
 func FuzzExchange(f *testing.F) {
 	f.Add("PLAIN", []byte("\x00juliet\x00wherefore"), []byte(nil))

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -47,9 +46,6 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// SASLCondition is the condition, for those who do not import this package.
-func (e *Error) SASLCondition() string { return string(e.Condition) }
-
 var (
 	errPassword = errors.New("wrong password")
 	errDisabled = errors.New("account disabled")
@@ -66,21 +62,4 @@ func errMechanism(name string) error {
 
 func malformed(why string) *Error {
 	return &Error{Condition: MalformedRequest, Err: errors.New(why)}
-}
-
-// Decode takes the text of an <auth/> or <response/> element: nil if there is none, empty but not nil for "=",
-// which stands for a response of no bytes (RFC 6120 §6.4.2). The error is incorrect-encoding (§6.5.5).
-func Decode(text []byte) ([]byte, error) {
-	switch string(text) {
-	case "":
-		return nil, nil
-	case "=":
-		return []byte{}, nil
-	}
-	b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-	n, err := base64.StdEncoding.Decode(b, text)
-	if err != nil {
-		return nil, &Error{Condition: IncorrectEncoding, Err: err}
-	}
-	return b[:n], nil
 }
