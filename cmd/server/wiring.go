@@ -13,7 +13,6 @@ import (
 	"rosterd/store/credential"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/auth"
-	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stream"
 	"rosterd/xmppcore/xep"
@@ -43,7 +42,7 @@ func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs c
 			host.Modules = append(host.Modules, m.Name)
 		}
 		for _, i := range config.DiscoItems.Get(h) {
-			host.Items = append(host.Items, xep.Item{JID: i.JID, Name: i.Name})
+			host.Items = append(host.Items, xep.Item{JID: i.JID.String(), Name: i.Name})
 		}
 		list = append(list, host)
 	}
@@ -86,12 +85,12 @@ func xmppConfig(cfg *config.Config, hosts []xmppcore.Host, log *slog.Logger) xmp
 		Stream: stream.Limits{
 			PerAddress: config.ConnectionsPerAddress.Get(g), Negotiation: config.PreauthBytes.Get(g),
 			Authenticate: config.AuthTimeout.Get(g), Bind: config.BindTimeout.Get(g), Attempts: config.AuthAttempts.Get(g),
-			Stanza:     scan.Limits{Stanza: config.StanzaSize.Get(g), Depth: config.StanzaDepth.Get(g), Attrs: config.StanzaAttributes.Get(g)},
+			Stanza: config.StanzaSize.Get(g), Depth: config.StanzaDepth.Get(g), Attributes: config.StanzaAttributes.Get(g),
 			WriteStall: config.OutboxTimeout.Get(g),
 		},
 	}
 	if r, ok := config.Limits.Get(g)["c2s"]; ok && limited(cfg) {
-		c.Stream.Rate, c.Stream.Burst = int(r.Bytes), r.Burst
+		c.Stream.Rate, c.Stream.Burst = int(r.Rate), r.Burst
 	}
 	return c
 }

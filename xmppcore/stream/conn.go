@@ -50,6 +50,7 @@ var (
 
 func newConn(nc net.Conn, l *Limits) *conn {
 	c := &conn{limits: l}
+	c.scanner.Limits = scan.Limits{Stanza: l.Stanza, Depth: l.Depth, Attrs: l.Attributes}
 	c.wire.init(nc, l.WriteStall)
 	c.heard.Store(time.Now().UnixNano())
 	return c

@@ -14,6 +14,8 @@ type Limits struct {
 	Attempts     int           // failed SASL exchanges (RFC 6120 §6.4.5); default 3
 
 	Stanza     int           // bytes of one stanza afterwards; default 256 KiB, never under 10000 (RFC 6120 §13.12)
+	Depth      int           // elements inside each other in a stanza; default scan.Limits'
+	Attributes int           // of one element; default scan.Limits'
 	WriteStall time.Duration // how long a client may take nothing while there is something to write; default 20 s
 	Close      time.Duration // for the closing handshake; default 5 s
 
