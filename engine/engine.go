@@ -58,9 +58,10 @@ type Engine struct {
 	closing sync.Mutex     // nothing is added to idle work once ctx has ended
 	work    sync.WaitGroup // the users' goroutines, their calls, and refreshes
 
-	hosts  map[string]*host // fixed before the first Attach
-	shards [64]shard
-	stats  Stats
+	hosts      map[string]*host // fixed before the first Attach
+	otherSides int              // how many users one refresh may bring along
+	shards     [64]shard
+	stats      Stats
 }
 
 // Stats counts since the start.
@@ -79,7 +80,7 @@ type host struct {
 
 // New makes an engine. The hosts' names are prepared domainparts.
 func New(hosts map[string]Host, watch Watcher, log *slog.Logger) *Engine {
-	e := &Engine{log: log, watch: watch, hosts: make(map[string]*host, len(hosts))}
+	e := &Engine{log: log, watch: watch, hosts: make(map[string]*host, len(hosts)), otherSides: 10_000}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	for name, h := range hosts {
 		e.hosts[name] = newHost(h)

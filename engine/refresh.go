@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"maps"
 	"sync"
 
 	"rosterd/engine/addr"
@@ -36,9 +35,6 @@ type Summary struct {
 	Results         []Result // in the order of the names
 }
 
-// otherSides bounds how many contacts one refresh makes the engine fetch beside those it named.
-const otherSides = 10_000
-
 // Refresh fetches the rosters of those named users of a host who are online, and returns when what changed
 // has been told to the watcher, or when ctx ends; what is not done by then goes on. Names are localparts as the
 // backend writes them.
@@ -47,31 +43,24 @@ const otherSides = 10_000
 // refreshed too, once: else it would see presence from somebody who is not in its roster, or none from
 // somebody who is.
 func (e *Engine) Refresh(ctx context.Context, hostname string, names []string) Summary {
-	r := &refresh{e: e, asked: make(map[addr.Bare]*flight, len(names)), room: otherSides}
 	results := make([]Result, len(names))
-	flights := make([]*flight, len(names))
+	users := make([]addr.Bare, len(names)) // zero where the name is none
 	for i, name := range names {
-		results[i] = Result{Name: name, Outcome: Offline}
+		results[i].Name = name
 		u, err := bareOf(name, hostname)
 		if err != nil {
 			results[i].Outcome, results[i].Error = Invalid, err.Error()
 			continue
 		}
-		flights[i] = r.ask(u, ReasonRefresh)
+		users[i] = u
 	}
-	if e.begin() {
-		done := make(chan struct{})
-		go func() {
-			defer e.work.Done()
-			defer close(done)
-			r.finish()
-		}()
-		select {
-		case <-done:
-		case <-ctx.Done():
-		}
+	r := e.newRefresh(e.hosts[hostname], len(names))
+	r.start(users)
+	select {
+	case <-r.done:
+	case <-ctx.Done():
 	}
-	return summarize(results, flights)
+	return r.summary(results, users)
 }
 
 func bareOf(local, domain string) (addr.Bare, error) {
@@ -82,58 +71,112 @@ func bareOf(local, domain string) (addr.Bare, error) {
 	return addr.NewBare(l, domain)
 }
 
-// refresh is one request to refresh, with the other sides it brings along. It may outlive the request.
+// refresh is one request to refresh, with the other sides it brings along. It may outlive the request. A few
+// goroutines go through the users, since one for each would be too many where everybody is named.
 type refresh struct {
-	e *Engine
+	e    *Engine
+	done chan struct{} // closed when all have landed
 
-	mu    sync.Mutex            // guards the fields below once finish runs
-	asked map[addr.Bare]*flight // nil for who is offline
-	room  int                   // how many other sides may still be asked
+	mu      sync.Mutex            // guards the fields below
+	asked   map[addr.Bare]*flight // nil for who still waits
+	waiting []wanted
+	workers int
+	most    int // workers at a time
+	room    int // how many other sides may still come
+	cut     bool
 }
 
-func (r *refresh) ask(u addr.Bare, why Reason) *flight {
-	if f, ok := r.asked[u]; ok {
-		return f
-	}
-	var f *flight
-	if w := r.e.find(u); w != nil {
-		f = r.e.ask(w, why)
-	}
-	r.asked[u] = f
-	return f
+type wanted struct {
+	user addr.Bare
+	why  Reason
 }
 
-// finish waits for all flights and, as they land, for those of the other sides. Flights always land, so the
-// other sides of those that the request did not wait for are asked too.
-func (r *refresh) finish() {
-	var wg sync.WaitGroup
-	for u, f := range maps.Clone(r.asked) {
-		if f == nil || r.e.hosts[u.Domain()].OneSided {
-			continue
-		}
-		wg.Go(func() {
-			<-f.done
-			r.follow(f.change)
-		})
+func (e *Engine) newRefresh(h *host, users int) *refresh {
+	r := &refresh{e: e, done: make(chan struct{}), asked: make(map[addr.Bare]*flight, users), room: e.otherSides, most: 64}
+	if h != nil {
+		r.most += 2 * h.Parallel // some of those asked wait for a place, so that none stays free
 	}
-	wg.Wait()
-	for _, f := range r.asked {
-		if f != nil {
-			<-f.done
-		}
-	}
-	if r.room == 0 {
-		r.e.log.Warn("a refresh touched more pairs than are refreshed on both sides", "limit", otherSides)
-	}
+	return r
 }
 
-func (r *refresh) follow(changes []roster.Change) {
+func (r *refresh) start(users []addr.Bare) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, c := range paired(changes) {
-		if _, known := r.asked[c]; !known && r.room > 0 && r.ask(c, ReasonOtherSide) != nil {
-			r.room--
+	for _, u := range users {
+		if _, known := r.asked[u]; known || u.IsZero() {
+			continue
 		}
+		if r.asked[u] = tooLate; r.e.Online(u) {
+			r.want(u, ReasonRefresh)
+		}
+	}
+	if r.workers == 0 {
+		close(r.done)
+	}
+}
+
+// want has a user asked for. Under the lock.
+func (r *refresh) want(u addr.Bare, why Reason) {
+	switch {
+	case r.workers == r.most:
+	case r.e.begin():
+		r.workers++
+		go r.work()
+	case r.workers == 0:
+		r.asked[u] = closed
+		return
+	}
+	r.asked[u] = nil
+	r.waiting = append(r.waiting, wanted{u, why})
+}
+
+// work asks for one user after the other, and for the other sides of those that were named. Flights always
+// land, so it also does what the request no longer waits for.
+func (r *refresh) work() {
+	defer r.e.work.Done()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.waiting) > 0 {
+		next := r.waiting[0]
+		r.waiting = r.waiting[1:]
+		f := r.e.request(next.user, next.why)
+		r.asked[next.user] = f
+		r.mu.Unlock()
+		<-f.done
+		r.mu.Lock()
+		if next.why == ReasonRefresh && len(f.change) > 0 && !r.e.hosts[next.user.Domain()].OneSided {
+			r.follow(f.change)
+		}
+	}
+	if r.workers--; r.workers > 0 {
+		return
+	}
+	if r.cut {
+		r.e.log.Warn("a refresh touched more pairs than are refreshed on both sides", "limit", r.e.otherSides)
+	}
+	close(r.done)
+}
+
+// request asks for a user who may have left meanwhile.
+func (e *Engine) request(u addr.Bare, why Reason) *flight {
+	if w := e.find(u); w != nil {
+		return e.ask(w, why)
+	}
+	return tooLate
+}
+
+// follow wants the other sides of changed pairs. Under the lock.
+func (r *refresh) follow(changes []roster.Change) {
+	for _, c := range paired(changes) {
+		if _, known := r.asked[c]; known || !r.e.Online(c) {
+			continue
+		}
+		if r.room == 0 {
+			r.cut = true
+			return
+		}
+		r.room--
+		r.want(c, ReasonOtherSide)
 	}
 }
 
@@ -143,7 +186,10 @@ func (e *Engine) catchUp(u *user, f *flight) {
 	if f.reason != ReasonLogin || len(f.change) == 0 || u.host.OneSided {
 		return
 	}
-	r := &refresh{e: e, asked: map[addr.Bare]*flight{u.addr: f}, room: otherSides}
+	r := e.newRefresh(u.host, 1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked[u.addr] = f
 	r.follow(f.change)
 }
 
@@ -157,10 +203,12 @@ func paired(changes []roster.Change) (who []addr.Bare) {
 	return who
 }
 
-func summarize(results []Result, flights []*flight) (s Summary) {
-	for i, f := range flights {
-		if r := &results[i]; f != nil {
-			f.result(r)
+func (r *refresh) summary(results []Result, users []addr.Bare) (s Summary) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range results {
+		if !users[i].IsZero() {
+			r.asked[users[i]].result(&results[i])
 		}
 		switch results[i].Outcome {
 		case Failed, Invalid, Pending:
@@ -173,9 +221,10 @@ func summarize(results []Result, flights []*flight) (s Summary) {
 	return s
 }
 
+// result is what became of f, which is nil while it waits to be asked for.
 func (f *flight) result(r *Result) {
 	switch {
-	case !isClosed(f.done):
+	case f == nil || !isClosed(f.done):
 		r.Outcome, r.Error = Pending, "not done by the deadline; it goes on"
 	case f.gone:
 		r.Outcome = Offline

@@ -4,10 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rosterd/engine/addr"
+	"rosterd/engine/roster"
 )
 
 func TestRefresh(t *testing.T) {
@@ -363,6 +368,99 @@ func TestOtherSide(t *testing.T) {
 				tells romeo {} → {juliet} +juliet
 		`},
 	})
+}
+
+// TestRefreshEverybody: a refresh of many users who are online has few goroutines, and goes on behind its deadline.
+func TestRefreshEverybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const users = 2000
+		gate := make(chan struct{})
+		var told atomic.Int64
+		e := New(map[string]Host{"example.com": {Timeout: time.Hour, Backend: BackendFunc(func(_ context.Context, r Request) (Answer, error) {
+			if r.Reason == ReasonLogin {
+				return Answer{}, nil
+			}
+			<-gate
+			return Answer{Roster: parseRoster("juliet")}, nil
+		})}}, func(Event) { told.Add(1) }, slog.New(slog.DiscardHandler))
+		names := make([]string, users)
+		for i := range names {
+			names[i] = fmt.Sprint("user", i)
+			if _, err := e.Attach(jid(names[i])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		s := e.Refresh(ctx, "example.com", names)
+		if n := runtime.NumGoroutine() - before; n > users/4 {
+			t.Errorf("%d goroutines", n)
+		}
+		if s.Errors != users || s.Results[0].Outcome != Pending || s.Results[users-1].Outcome != Pending {
+			t.Errorf("%d updated, %d errors, %+v, %+v", s.Updated, s.Errors, s.Results[0], s.Results[users-1])
+		}
+		close(gate)
+		synctest.Wait()
+		if n := told.Load(); n != 2*users {
+			t.Errorf("%d events, want a first one and a change for each of %d users", n, users)
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestOtherSideLimit: one refresh does not make the engine fetch more than so many users whom it did not name.
+func TestOtherSideLimit(t *testing.T) {
+	const most = 20
+	play := func(pairs int) (fetched int64, lines []string) {
+		synctest.Test(t, func(t *testing.T) {
+			var items []roster.Item
+			for i := range pairs {
+				items = append(items, roster.Item{JID: jid(fmt.Sprint("user", i)), Subscription: roster.Both})
+			}
+			all, _ := roster.New(addr.Bare{}, items...)
+			var others atomic.Int64
+			var mu sync.Mutex
+			log := slog.New(&logged{say: func(format string, args ...any) {
+				mu.Lock()
+				defer mu.Unlock()
+				lines = append(lines, fmt.Sprintf(format, args...))
+			}})
+			e := New(map[string]Host{"example.com": {Backend: BackendFunc(func(_ context.Context, r Request) (Answer, error) {
+				switch r.Reason {
+				case ReasonOtherSide:
+					others.Add(1)
+				case ReasonRefresh:
+					return Answer{Roster: all}, nil
+				}
+				return Answer{}, nil
+			})}}, func(Event) {}, log)
+			e.otherSides = most
+			for _, i := range append(items, roster.Item{JID: jid("romeo")}) {
+				if _, err := e.Attach(i.JID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+			if s := e.Refresh(t.Context(), "example.com", []string{"romeo"}); s.Results[0].Changes != len(items) {
+				t.Errorf("%+v", s)
+			}
+			fetched = others.Load()
+			if err := e.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return fetched, lines
+	}
+	if n, lines := play(most); n != most || len(lines) != 0 {
+		t.Errorf("%d fetched, %q", n, lines)
+	}
+	if n, lines := play(most + 1); n != most || len(lines) != 1 {
+		t.Errorf("%d fetched, %q", n, lines)
+	}
 }
 
 // TestRefreshOffline: many names cost neither a call nor much time.
