@@ -32,9 +32,9 @@ func AppendRoutedTo(dst []byte, st *scan.Stanza, from, to string) []byte {
 // AppendAddressed appends a stanza that was written without to, by AppendPresence
 // or AppendRoutedTo, with to: a broadcast is built once and addressed many times.
 func AppendAddressed(dst, stanza []byte, to string) []byte {
-	name := bytes.IndexAny(stanza, " />")
-	if name < 0 {
-		name = len(stanza)
+	name := 0
+	for name < len(stanza) && stanza[name] != ' ' && stanza[name] != '/' && stanza[name] != '>' {
+		name++
 	}
 	dst = append(dst, stanza[:name]...)
 	dst = AppendAttr(dst, "to", to)

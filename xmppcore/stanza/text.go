@@ -47,37 +47,48 @@ func AppendAttr(dst []byte, name, value string) []byte {
 // appendEscaped appends s; keep is the class of bytes that is left alone
 // besides plain.
 func appendEscaped(dst []byte, s string, keep uint8) []byte {
-	from := 0
-	for i := 0; i < len(s); {
-		c := class[s[i]]
-		if c == plain || c == keep {
-			i++
+	for {
+		n := unchanged(s, keep)
+		dst = append(dst, s[:n]...)
+		if s = s[n:]; s == "" {
+			return dst
+		}
+		if c := class[s[0]]; c == escaped || c == line {
+			dst = append(dst, reference(s[0])...)
+			s = s[1:]
 			continue
 		}
-		size, with := 1, replacement
-		switch c {
-		case multi:
-			var r rune
-			if r, size = utf8.DecodeRuneInString(s[i:]); allowed(r, size) {
-				i += size
-				continue
-			}
-		case escaped, line:
-			with = reference(s[i])
-		}
-		dst = append(dst, s[from:i]...)
-		dst = append(dst, with...)
-		i += size
-		from = i
+		dst = append(dst, replacement...)
+		_, n = utf8.DecodeRuneInString(s)
+		s = s[n:]
 	}
-	return append(dst, s[from:]...)
+}
+
+// unchanged returns how much of s can be written as it is.
+func unchanged(s string, keep uint8) int {
+	for i := 0; i < len(s); {
+		switch c := class[s[i]]; c {
+		case plain, keep:
+			i++
+		case multi:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if !allowed(r, size) {
+				return i
+			}
+			i += size
+		default:
+			return i
+		}
+	}
+	return len(s)
 }
 
 const replacement = "\uFFFD"
 
-// allowed reports whether a decoded sequence is a character of XML 1.0 §2.2.
+// allowed reports whether a sequence that is not ASCII is a character of XML 1.0
+// §2.2.
 func allowed(r rune, size int) bool {
-	return r != utf8.RuneError && r != 0xFFFE && r != 0xFFFF || r == utf8.RuneError && size > 1
+	return size > 1 && r != 0xFFFE && r != 0xFFFF // what is not UTF-8 has size 1
 }
 
 func reference(c byte) string {
