@@ -1,0 +1,274 @@
+package config
+
+import "strings"
+
+// moduleTable is the one registry of modules: what rosterd provides, what needs no providing, and
+// what the absence of the others means. Names that are not here are Missing without an explanation.
+var moduleTable = map[string]moduleSpec{
+	"c2s":                 {Honoured, "connections of clients"},
+	"saslauth":            {Honoured, "logging in"},
+	"tls":                 {Honoured, "STARTTLS"},
+	"presence":            {Honoured, "presence"},
+	"message":             {Honoured, "messages"},
+	"iq":                  {Honoured, "requests and answers"},
+	"disco":               {Honoured, "service discovery"},
+	"ping":                {Honoured, "XMPP ping"},
+	"version":             {Honoured, "software version"},
+	"time":                {Honoured, "entity time"},
+	"limits":              {Honoured, "limits of what a session may send"},
+	"http":                {Honoured, "the HTTP server"},
+	"block_subscriptions": {Honoured, "subscription requests are dropped"},
+
+	"http_roster_admin": {Provider, "rosters from http_roster_url"},
+
+	"posix":             {Quiet, "built in"},
+	"windows":           {Quiet, "built in"},
+	"authz_internal":    {Quiet, "built in"},
+	"storage_internal":  {Quiet, "storage drivers need no module"},
+	"storage_memory":    {Quiet, "storage drivers need no module"},
+	"storage_none":      {Quiet, "storage drivers need no module"},
+	"cron":              {Quiet, "nothing here needs it"},
+	"compression":       {Quiet, "not offering it is safer"},
+	"legacyauth":        {Quiet, "not offering it is safer"},
+	"admin_shell":       {Quiet, "rosterd has commands of its own"},
+	"admin_telnet":      {Quiet, "rosterd has commands of its own"},
+	"admin_socket":      {Quiet, "rosterd has commands of its own"},
+	"console":           {Quiet, "rosterd has commands of its own"},
+	"reload_modules":    {Quiet, "nothing is loaded that could be reloaded"},
+	"inotify_reload":    {Quiet, "nothing is loaded that could be reloaded"},
+	"http_errors":       {Quiet, "pages for browsers"},
+	"http_openmetrics":  {Quiet, "figures of Prosody's inside"},
+	"prometheus":        {Quiet, "figures of Prosody's inside"},
+	"log_slow_events":   {Quiet, "figures of Prosody's inside"},
+	"presence_cache":    {Quiet, "built in"},
+	"presence_dedup":    {Quiet, "saves traffic only"},
+	"throttle_presence": {Quiet, "saves traffic only"},
+	"filter_chatstates": {Quiet, "saves traffic only"},
+	"csi_battery_saver": {Quiet, "saves traffic only"},
+	"debug_reset":       {Quiet, "for Prosody's developers"},
+	"debug_sql":         {Quiet, "for Prosody's developers"},
+	"debug_stanzas":     {Quiet, "for Prosody's developers"},
+	"debug_traceback":   {Quiet, "for Prosody's developers"},
+	"stanza_debug":      {Quiet, "for Prosody's developers"},
+	"stanzadebug":       {Quiet, "for Prosody's developers"},
+	"traceback":         {Quiet, "for Prosody's developers"},
+	"proctitle":         {Quiet, "for Prosody's process"},
+
+	"onions":  {Moot, "this server does not talk to other servers"},
+	"darknet": {Moot, "this server does not talk to other servers"},
+
+	"roster":                  {Missing, "rosters that users edit"},
+	"offline":                 {Missing, "messages for users who are offline are returned"},
+	"register":                {Missing, "nobody can register or change a password over XMPP"},
+	"register_ibr":            {Missing, "nobody can register over XMPP"},
+	"private":                 {Missing, "clients cannot store private data"},
+	"pep":                     {Missing, "no personal events: avatars, bookmarks, OMEMO keys"},
+	"pep_simple":              {Missing, "no personal events: avatars, bookmarks, OMEMO keys"},
+	"vcard":                   {Missing, "no vCards"},
+	"vcard4":                  {Missing, "no vCards"},
+	"vcard_legacy":            {Missing, "no vCards"},
+	"carbons":                 {Missing, "messages do not reach the other clients of a user"},
+	"mam":                     {Missing, "no message archive"},
+	"smacks":                  {Missing, "interrupted streams cannot be resumed"},
+	"csi":                     {Missing, "clients cannot say that they are in the background"},
+	"csi_simple":              {Missing, "traffic to clients in the background is not reduced"},
+	"cloud_notify":            {Missing, "no push notifications to phones"},
+	"bookmarks":               {Missing, "no bookmarks on the server"},
+	"bosh":                    {Missing, "web clients cannot connect by BOSH"},
+	"websocket":               {Missing, "web clients cannot connect by WebSocket"},
+	"groups":                  {Missing, "shared groups of groups_file do not appear in rosters"},
+	"http_files":              {Missing, "no static files over HTTP"},
+	"http_file_share":         {Missing, "no file transfer over HTTP"},
+	"http_upload":             {Missing, "no file transfer over HTTP"},
+	"proxy65":                 {Missing, "no file transfer through the server"},
+	"announce":                {Missing, "no announcements to all users"},
+	"motd":                    {Missing, "no message of the day"},
+	"welcome":                 {Missing, "new users are not welcomed"},
+	"uptime":                  {Missing, "nobody can ask how long the server has been running"},
+	"lastactivity":            {Missing, "nobody can ask when a user was last seen"},
+	"server_contact_info":     {Missing, "contact_info does not appear in service discovery"},
+	"admin_adhoc":             {Missing, "no administration by ad-hoc commands"},
+	"adhoc":                   {Missing, "no ad-hoc commands"},
+	"invites":                 {Missing, "no invitations"},
+	"turn_external":           {Missing, "clients are not told of a TURN server"},
+	"external_services":       {Missing, "clients are not told of other services"},
+	"user_account_management": {Missing, "users cannot change their passwords over XMPP"},
+	"muc_mam":                 {Missing, "no archive of rooms"},
+}
+
+// Prefixes of modules that have something in common.
+var modulePrefixes = []struct {
+	prefix string
+	moduleSpec
+}{
+	{"measure_", moduleSpec{Quiet, "figures of Prosody's inside"}},
+	{"s2s_", moduleSpec{Moot, "this server does not talk to other servers"}},
+	{"compat_", moduleSpec{Quiet, "for old clients and modules"}},
+}
+
+// moduleInfo is the registry's row for a module, by name or by prefix.
+func moduleInfo(name string) moduleSpec {
+	if s, ok := moduleTable[name]; ok {
+		return s
+	}
+	for _, p := range modulePrefixes {
+		if strings.HasPrefix(name, p.prefix) {
+			return p.moduleSpec
+		}
+	}
+	return moduleSpec{}
+}
+
+// federation are the modules that ask for connections to other servers.
+var federation = map[string]bool{"s2s": true, "dialback": true, "s2s_bidi": true, "compat_dialback": true}
+
+// refusals are modules without which a host would be more open than under Prosody.
+var refusals = map[string]string{
+	"isolate_host":        "users of the host could talk to users of other hosts",
+	"restrict_xmpp":       "what it restricts would be allowed",
+	"http_authentication": "HTTP requests would not have to authenticate; for refreshes there is rosterd_refresh_token",
+	"client_proxy":        "stanzas would not go through the proxy",
+	"auth_ccert":          "accounts by client certificate are not available",
+}
+
+// restrictions are modules that hold something back, or watch it, for the users' sake rather than to
+// keep anybody out. Their absence must be seen.
+var restrictions = map[string]string{
+	"blocklist":              "contacts that users have blocked reach them again",
+	"blocking":               "contacts that users have blocked reach them again",
+	"privacy":                "privacy lists of users are not applied",
+	"privacy_lists":          "privacy lists of users are not applied",
+	"firewall":               "its rules are not applied",
+	"limit_auth":             "failed logins are counted for each stream only (rosterd_auth_attempts)",
+	"block_strangers":        "strangers can send messages",
+	"block_outgoing":         "messages to other places are not blocked",
+	"block_subscribes":       "subscription requests to groups are not blocked",
+	"block_registrations":    "nobody can register here anyway",
+	"host_guard":             "access to components is not guarded",
+	"host_blacklist":         "the hosts it names are not blocked",
+	"readonly":               "what it keeps from being changed can be changed",
+	"anti_spam":              "spam is not filtered",
+	"spam_reporting":         "users cannot report spam",
+	"watch_spam_reports":     "nobody is told of spam",
+	"e2e_policy":             "unencrypted messages are not warned of",
+	"require_otr":            "unencrypted messages are not refused",
+	"otr":                    "unencrypted messages are not refused",
+	"omemo_all_access":       "access to OMEMO keys is what it is without it",
+	"watchregistrations":     "nobody is told of registrations",
+	"mimicking":              "names that look alike can be created",
+	"tombstones":             "names of deleted users can be given again",
+	"log_auth":               "failed logins are not logged in its form",
+	"audit":                  "nothing is audited",
+	"audit_auth":             "logins are not audited",
+	"audit_status":           "starts are not audited",
+	"audit_user_accounts":    "changes of accounts are not audited",
+	"audit_tokens":           "tokens are not audited",
+	"tls_policy":             "ciphers are not checked by its policy",
+	"warn_legacy_tls":        "users of old TLS are not warned",
+	"c2s_limit_sessions":     "rosterd_max_sessions limits the sessions of an account",
+	"c2s_conn_throttle":      "rosterd_connections_per_address limits connections",
+	"ipcheck":                "addresses are not checked",
+	"throttle_unsolicited":   "messages to strangers are not limited",
+	"admin_blocklist":        "what administrators block is not blocked for all",
+	"secure_interfaces":      "no interface counts as secure without TLS",
+	"conformance_restricted": "clients are not held to its rules",
+	"filter_words":           "words are not filtered",
+	"password_policy":        "passwords are not checked; only rosterd user sets them",
+	"deny_omemo":             "OMEMO is not refused",
+	"dnsbl":                  "addresses are not looked up in blocklists",
+	"message_logging":        "messages are not logged",
+}
+
+// mootOptions are options, by name, that tune or guard something that is not here.
+var mootOptions = map[string]string{
+	"allow_anonymous_s2s":       noFederation,
+	"use_dane":                  noFederation,
+	"dialback_secret":           noFederation,
+	"disallow_s2s":              noFederation,
+	"s2s_dns_resolvers":         noFederation,
+	"component_secret":          "there are no components",
+	"component_ports":           "there are no components",
+	"component_interface":       "there are no components",
+	"component_interfaces":      "there are no components",
+	"restrict_room_creation":    "there are no rooms",
+	"consider_bosh_secure":      noBrowsers,
+	"consider_websocket_secure": noBrowsers,
+	"cross_domain_bosh":         noBrowsers,
+	"cross_domain_websocket":    noBrowsers,
+	"http_cors_override":        "HTTP allows no other origins, whatever is set",
+	"http_external_url":         "rosterd hands out no URLs of its own",
+	"http_max_content_size":     "rosterd_refresh_body limits requests",
+	"http_max_buffer_size":      "rosterd_refresh_body limits requests",
+	"authorization":             "nobody but admins has a role",
+	"sql":                       "no store is in SQL",
+}
+
+const (
+	noFederation   = "this server does not talk to other servers"
+	noBrowsers     = "there is neither BOSH nor WebSocket"
+	noRegistration = "nobody can register over XMPP"
+)
+
+// mootPrefixes are the same by the beginning of a name.
+var mootPrefixes = []struct{ prefix, why string }{
+	{"s2s_", noFederation},
+	{"component_", "there are no components"},
+	{"muc_", "there are no rooms"},
+	{"bosh_", noBrowsers},
+	{"websocket_", noBrowsers},
+	{"access_control_", "HTTP allows no other origins, whatever is set"},
+	{"ldap_", "authentication by LDAP is not available"},
+	{"cyrus_", "authentication by Cyrus is not available"},
+	{"registration_", noRegistration},
+	{"block_registrations_", noRegistration},
+	{"min_seconds_between_registrations", noRegistration},
+	{"allowlist_registration", noRegistration},
+	{"whitelist_registration", noRegistration},
+	{"blocklist_on_registration", noRegistration},
+	{"blacklist_on_registration", noRegistration},
+	{"captcha_", noRegistration},
+	{"register_", noRegistration},
+	{"welcome_", "new users are not welcomed"},
+}
+
+// mootOption says why an option has nothing to do here.
+func mootOption(name string) (why string, ok bool) {
+	if why, ok := mootOptions[name]; ok {
+		return why, true
+	}
+	for _, p := range mootPrefixes {
+		if strings.HasPrefix(name, p.prefix) {
+			return p.why, true
+		}
+	}
+	return "", false
+}
+
+// quietOptions are accepted without a word of their own: their work is built in, left to the service
+// manager, or not needed.
+var quietOptions = func() map[string]bool {
+	set := map[string]bool{}
+	for _, name := range strings.Fields(`
+		daemonize no_daemonize run_as_root umask prosody_user prosody_group setuid setgid
+		use_libevent network_backend network_settings network_default_read_size gc unbound dns_timeout
+		tcp_keepalives c2s_tcp_keepalives c2s_close_timeout limits_resolution ssl_compression
+		statistics statistics_interval statistics_config openmetrics_allow_ips openmetrics_allow_cidr
+		plugin_server installer_plugin_path reload_modules reload_global_modules force_module_reload
+		site_name muc_log_cleanup_interval archive_cleanup_interval syslog_facility prosodyctl_timeout
+		admin_socket console_port console_ports console_interface console_interfaces console_banner console_prettyprint_settings
+		http_errors_always_show http_errors_default_message http_errors_detailed http_errors_messages
+		log_slow_events_threshold storage_async_check strict_deprecate_is_admin error_library
+		hide_os_type os_version_command c2s_direct_tls_interfaces c2s_direct_tls_interface legacy_ssl_interfaces legacy_ssl_interface`) {
+		set[name] = true
+	}
+	return set
+}()
+
+// restrictiveOptions belong to no module that is looked for, or are set where their module is built
+// in, and hold something back.
+var restrictiveOptions = map[string]string{
+	"custom_roles":             "roles of your own are not available",
+	"add_permissions":          "permissions of your own are not available",
+	"default_provisioned_role": "roles of your own are not available",
+	"firewall_scripts":         "the rules of mod_firewall are not applied",
+}

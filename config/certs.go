@@ -1,0 +1,301 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A KeyPair names the files of a certificate.
+type KeyPair struct {
+	Certificate string // PEM, the chain
+	Key         string // PEM
+}
+
+// tlsSettings are the keys of ssl and its kin that are honoured.
+type tlsSettings struct {
+	certificate, key string
+	minVersion       uint16
+}
+
+// over lays s over what is below it.
+func (s tlsSettings) over(below tlsSettings) tlsSettings {
+	if s.certificate != "" {
+		below.certificate = s.certificate
+	}
+	if s.key != "" {
+		below.key = s.key
+	}
+	if s.minVersion != 0 {
+		below.minVersion = s.minVersion
+	}
+	return below
+}
+
+// protocols are the values of ssl.protocol that bound the version from below. Go speaks nothing
+// older than TLS 1.2 unless told to, and rosterd does not tell it to.
+var protocols = map[string]uint16{
+	"tlsv1_3": tls.VersionTLS13, "tlsv1_3+": tls.VersionTLS13,
+	"tlsv1_2+": tls.VersionTLS12, "tlsv1_1+": tls.VersionTLS12, "tlsv1+": tls.VersionTLS12, "sslv23": tls.VersionTLS12, "sslv3+": tls.VersionTLS12,
+}
+
+// tlsTable reads the table of ssl, c2s_ssl and https_ssl.
+func tlsTable(r *reading, v Value) (tlsSettings, bool) {
+	t := v.Table()
+	if t == nil || len(t.List) > 0 {
+		r.fail(v, "takes a table such as { certificate = …, key = … }")
+		return tlsSettings{}, false
+	}
+	var s tlsSettings
+	for _, f := range t.Fields {
+		switch key := keyText(f.Key); key {
+		case "certificate":
+			s.certificate, _ = configPath(r, f.Value)
+		case "key":
+			s.key, _ = configPath(r, f.Value)
+		case "protocol":
+			name, _ := text(r, f.Value)
+			version, known := protocols[name]
+			if !known {
+				r.fail(f.Value, "protocol %s is not available: \"tlsv1_2+\" and \"tlsv1_3\" are", f.Value.describe())
+			}
+			s.minVersion = version
+		case "password":
+			r.fail(f.Value, "keys with a password are not available")
+		case "verify", "verifyext", "cafile", "capath", "depth", "mode":
+			r.warn(f.Value, "%s has no effect: clients do not log in with certificates", key)
+		default:
+			r.warn(f.Value, "%s has no effect: the cipher suites and curves are those of Go", key)
+		}
+	}
+	return s, true
+}
+
+// MinTLSVersion is the least TLS version for clients of the host: that of ssl.protocol, else that of
+// tls_profile.
+func (h *Host) MinTLSVersion() uint16 {
+	if v := h.tls(c2sSSL).minVersion; v != 0 {
+		return v
+	}
+	if tlsProfile.Get(h) == "modern" {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
+}
+
+// tls lays the layers that concern a service over each other: global ssl, the global option of the
+// service, the host's ssl, or that of the host one label up, and the host's option of the service.
+func (h *Host) tls(service *Option[tlsSettings]) tlsSettings {
+	global := h.cfg.global
+	s := service.own(global).over(sslOption.own(global))
+	if h == global {
+		return s
+	}
+	own := sslOption.own(h)
+	if own == (tlsSettings{}) {
+		if parent := h.cfg.parent(h.Name); parent != nil {
+			own = sslOption.own(parent)
+		}
+	}
+	return service.own(h).over(own.over(s))
+}
+
+// own is the option's value in the host's section itself.
+func (o *Option[T]) own(h *Host) (value T) {
+	if st := h.section.set[o.Name]; st != nil {
+		value, _ = o.read(&reading{cfg: h.cfg}, st.value)
+	}
+	return value
+}
+
+// parent is the section of the host one label up, served or not.
+func (c *Config) parent(name string) *Host {
+	_, up, _ := strings.Cut(name, ".")
+	for _, s := range c.sections {
+		if s.host == up {
+			return &Host{Name: up, cfg: c, section: s}
+		}
+	}
+	return nil
+}
+
+// Certificate finds the certificate for the host's clients where Prosody would: in ssl and c2s_ssl,
+// then in the certificates directory, by the names that certificates are made out to, then by the
+// names of files, then the same for the domain without its first label. The error says where was
+// looked.
+func (h *Host) Certificate() (KeyPair, error) {
+	s := h.tls(c2sSSL)
+	if s.certificate != "" {
+		return pair(s)
+	}
+	return h.cfg.findCertificate(h.Name)
+}
+
+// HTTPSCertificate finds the certificate for the host's HTTPS: as for clients, but for http_host,
+// and https_ssl and https_certificate come first.
+func (h *Host) HTTPSCertificate() (KeyPair, error) {
+	s := httpsSSL.own(h.cfg.global).over(sslOption.own(h.cfg.global))
+	if s.certificate != "" {
+		return pair(s)
+	}
+	if at := httpsCertificate.Get(h); at != "" {
+		if p, ok := tryFiles(at, "https"); ok {
+			return p, nil
+		}
+		return KeyPair{}, fmt.Errorf("no certificate with its key at %s", at)
+	}
+	return h.cfg.findCertificate(HTTPHost.Get(h))
+}
+
+func pair(s tlsSettings) (KeyPair, error) {
+	p := KeyPair{Certificate: s.certificate, Key: s.key}
+	if p.Key == "" {
+		p.Key = matchingKey(p.Certificate)
+	}
+	for _, file := range []string{p.Certificate, p.Key} {
+		if !isFile(file) {
+			return KeyPair{}, fmt.Errorf("no file %s, which ssl names", file)
+		}
+	}
+	return p, nil
+}
+
+// findCertificate looks for a domain and then for those above it.
+func (c *Config) findCertificate(domain string) (KeyPair, error) {
+	dir := Certificates.Get(c.global)
+	index := indexCertificates(dir, time.Now())
+	for name := domain; name != ""; {
+		_, up, _ := strings.Cut(name, ".")
+		if p, ok := index[name]; ok {
+			return p, nil
+		}
+		if p, ok := index["*."+up]; ok && up != "" {
+			return p, nil
+		}
+		at := dir
+		if own := c.section(name); own != nil {
+			if named := certificateOption.Get(own); named != "" {
+				at = named
+			}
+		}
+		if p, ok := tryFiles(at, name); ok {
+			return p, nil
+		}
+		name = up
+	}
+	return KeyPair{}, fmt.Errorf("no certificate with its key for %s in %s", domain, dir)
+}
+
+// section is a host of the file under that name, served or not; the global one otherwise.
+func (c *Config) section(name string) *Host {
+	for _, s := range c.sections {
+		if s.host == name {
+			return &Host{Name: name, cfg: c, section: s}
+		}
+	}
+	return c.global
+}
+
+// tryFiles looks at a file, or in a directory for the names that Prosody tries.
+func tryFiles(at, name string) (KeyPair, bool) {
+	for _, p := range []KeyPair{
+		{at, matchingKey(at)},
+		{filepath.Join(at, name+".crt"), filepath.Join(at, name+".key")},
+		{filepath.Join(at, name, "fullchain.pem"), filepath.Join(at, name, "privkey.pem")},
+		{filepath.Join(at, name+".pem"), filepath.Join(at, name+".pem")},
+	} {
+		if isFile(p.Certificate) && isFile(p.Key) {
+			return p, true
+		}
+	}
+	return KeyPair{}, false
+}
+
+// matchingKey names the file that the key of a certificate is expected in.
+func matchingKey(cert string) string {
+	dir, base := filepath.Split(cert)
+	if stem, ok := strings.CutSuffix(base, ".crt"); ok {
+		base = stem + ".key"
+	}
+	return filepath.Join(dir, strings.Replace(base, "fullchain", "privkey", 1))
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Bounds of the search, which runs over a directory that others write to.
+const (
+	indexDepth    = 3
+	indexFiles    = 10_000
+	indexFileSize = 1 << 20
+)
+
+// indexCertificates maps the DNS names of certificates below dir to their files: *.crt and whatever
+// has "fullchain" in its name, valid now, with a key beside it. Of several for a name the one that is
+// valid longest counts.
+func indexCertificates(dir string, now time.Time) map[string]KeyPair {
+	index := map[string]KeyPair{}
+	until := map[string]time.Time{}
+	seen := 0
+	root := filepath.Clean(dir)
+	_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // what cannot be read has no certificates for us
+		}
+		if seen++; seen > indexFiles {
+			return fs.SkipAll
+		}
+		if e.IsDir() {
+			depth := strings.Count(strings.TrimPrefix(path, root), string(filepath.Separator))
+			if path != root && (depth >= indexDepth || strings.HasPrefix(e.Name(), ".")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(e.Name(), ".crt") && !strings.Contains(e.Name(), "fullchain") {
+			return nil
+		}
+		cert := leaf(path)
+		key := matchingKey(path)
+		if cert == nil || now.Before(cert.NotBefore) || now.After(cert.NotAfter) || !isFile(key) {
+			return nil
+		}
+		for _, name := range cert.DNSNames {
+			name = strings.ToLower(name)
+			if cert.NotAfter.After(until[name]) {
+				index[name], until[name] = KeyPair{path, key}, cert.NotAfter
+			}
+		}
+		return nil
+	})
+	return index
+}
+
+// leaf reads the first certificate of a PEM file, or nothing.
+func leaf(path string) *x509.Certificate {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > indexFileSize {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil
+	}
+	return cert
+}

@@ -1,0 +1,445 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"rosterd/config/known"
+)
+
+// Check says what of a configuration rosterd does not honour, each with its file and line, and what
+// keeps it from starting. The list is sorted: the worst first, then by file and line.
+func Check(c *Config) []Diag {
+	ck := &checker{Config: c, diags: slices.Clone(c.diags), said: map[string]bool{}}
+	ck.section(c.global)
+	for _, h := range c.hosts {
+		ck.section(h)
+	}
+	for _, s := range c.sections {
+		if s.kind == KindComponent {
+			ck.component(s)
+		}
+	}
+	ck.hosts()
+	ck.network()
+	ck.automatic()
+	ck.summary()
+	sortDiags(ck.diags, c.Files)
+	return ck.diags
+}
+
+type checker struct {
+	*Config
+	diags []Diag
+	quiet []quiet         // accepted without effect
+	said  map[string]bool // to say once what concerns several hosts
+}
+
+type quiet struct {
+	name string
+	pos  Pos
+}
+
+func (ck *checker) add(sev Severity, code Code, h *Host, name string, pos Pos, msg, hint string) {
+	d := Diag{Severity: sev, Code: code, Pos: pos, Name: name, Message: msg, Hint: hint}
+	if h != nil && h != ck.global {
+		d.Host = h.Name
+	}
+	ck.diags = append(ck.diags, d)
+}
+
+// once is add for what several hosts inherit from one place.
+func (ck *checker) once(sev Severity, code Code, h *Host, name string, pos Pos, msg, hint string) {
+	key := fmt.Sprint(code, pos, name, msg)
+	if !ck.said[key] {
+		ck.said[key] = true
+		ck.add(sev, code, h, name, pos, msg, hint)
+	}
+}
+
+func (ck *checker) section(h *Host) {
+	for _, name := range h.section.order {
+		ck.option(h, h.section.set[name])
+	}
+}
+
+// option says what becomes of one line.
+func (ck *checker) option(h *Host, st *setting) {
+	if o, ok := registry[st.name]; ok {
+		ck.honoured(h, o, st)
+		return
+	}
+	_, isFunction := st.value.v.(Function)
+	_, isKnown := known.LookupOption(st.name)
+	switch {
+	case ck.readByPlugin(st.name):
+	case st.used && (isFunction || !isKnown):
+		// A variable of the file, not an option.
+	case isFunction:
+		ck.add(Warn, CodeUnknown, h, st.name, st.pos, st.name+" is a function that nothing calls", "")
+	default:
+		ck.foreign(h, st, isKnown)
+	}
+}
+
+// honoured looks at the value of an option that counts.
+func (ck *checker) honoured(h *Host, o anOption, st *setting) {
+	s := o.spec()
+	if s.Scope == ScopeGlobal && h != ck.global {
+		ck.add(Warn, CodeMisplaced, h, st.name, st.pos,
+			fmt.Sprintf("%s is a global option; under %s it has no effect, as in Prosody", st.name, h.section.title()), "move it above the first VirtualHost")
+		return
+	}
+	ck.oldName(h, s, st)
+	if s.Owner != "" && !ck.anyHas(h, s.Owner) {
+		ck.add(Note, CodeMoot, h, st.name, st.pos, fmt.Sprintf("%s has no effect: it belongs to the module %q, which is not enabled (as in Prosody)", st.name, s.Owner), "")
+	}
+	problems, ok := o.examine(ck.Config, st)
+	for _, p := range problems {
+		sev, code, tail := Warn, CodeValueOdd, ""
+		if p.bad {
+			code = CodeValue
+			switch {
+			case s.Risk == Security:
+				sev = Refused
+			case !ok:
+				tail = "; its default counts"
+			}
+		}
+		pos := p.pos
+		if pos.IsZero() {
+			pos = st.pos
+		}
+		ck.add(sev, code, h, st.name, pos, st.name+": "+p.msg+tail, "")
+	}
+	ck.consequences(h, st)
+}
+
+// oldName reports a name that is not the option's own.
+func (ck *checker) oldName(h *Host, s *Spec, st *setting) {
+	if st.name == s.Name {
+		return
+	}
+	if own := h.find(s.Name, s.Scope); own != nil {
+		ck.add(Warn, CodeDeprecated, h, st.name, st.pos, fmt.Sprintf("%s has no effect, since %s is set (%s)", st.name, s.Name, own.pos), "")
+		return
+	}
+	if s.Old {
+		ck.add(Warn, CodeDeprecated, h, st.name, st.pos, fmt.Sprintf("%s is deprecated, it is read as %s", st.name, s.Name), "")
+	}
+}
+
+// anyHas reports whether the module is enabled where a setting of h could matter.
+func (ck *checker) anyHas(h *Host, module string) bool {
+	if h != ck.global {
+		return h.Has(module)
+	}
+	return slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool { return h.Has(module) })
+}
+
+// consequences of honoured options that reach further than their value.
+func (ck *checker) consequences(h *Host, st *setting) {
+	switch st.name {
+	case "modules_enabled":
+		for _, m := range moduleList(h.section, "modules_enabled") {
+			ck.module(h, m)
+		}
+	case "modules_disabled":
+		for _, m := range moduleList(h.section, "modules_disabled") {
+			ck.disabled(h, m)
+		}
+	case "anonymous_login":
+		if AnonymousLogin.Get(h) {
+			ck.add(Refused, CodeAccounts, h, st.name, st.pos, "anonymous_login: anonymous users are not available", "")
+		}
+	case "c2s_direct_tls_ports", "legacy_ssl_ports":
+		if list := C2SDirectTLSPorts.Get(h); len(list) > 0 {
+			ck.add(Warn, CodePorts, h, st.name, st.pos, fmt.Sprintf("%s: direct TLS is not served yet, clients have to use STARTTLS on c2s_ports", st.name), "")
+		}
+	case "plugin_paths":
+		ck.pluginPaths(h, st)
+	case "storage", "default_storage":
+		ck.otherStores(h, st)
+	case "http_paths":
+		for _, f := range fieldsOf(st.value) {
+			if keyText(f.Key) != "roster_admin" {
+				ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("http_paths: nothing is served under the name %q", keyText(f.Key)), "")
+			}
+		}
+	case "http_default_host":
+		if name := HTTPDefaultHost.Get(h); name != "" && ck.Host(name) == nil {
+			ck.add(Warn, CodeValueOdd, h, st.name, st.pos, fmt.Sprintf("http_default_host: there is no VirtualHost %q", name), "")
+		}
+	}
+}
+
+func fieldsOf(v Value) []Field {
+	if t := v.Table(); t != nil {
+		return t.Fields
+	}
+	return nil
+}
+
+// otherStores notes drivers of stores that rosterd does not have. Those it has are a matter of hosts.
+func (ck *checker) otherStores(h *Host, st *setting) {
+	for _, f := range fieldsOf(st.value) {
+		if name := keyText(f.Key); drivers[name] == nil {
+			ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("storage: the store %q is not kept here", name), "")
+		}
+	}
+}
+
+// pluginPaths names the original of a module that is built in, where it lies in the way.
+func (ck *checker) pluginPaths(h *Host, st *setting) {
+	ck.quiet = append(ck.quiet, quiet{st.name, st.pos})
+	for _, dir := range PluginPaths.Get(h) {
+		for _, rel := range []string{"mod_http_roster_admin.lua", filepath.Join("mod_http_roster_admin", "mod_http_roster_admin.lua")} {
+			if _, err := os.Stat(filepath.Join(dir, rel)); err == nil {
+				ck.add(Note, CodePlugins, h, st.name, st.pos, fmt.Sprintf("%s is not used: rosterd has an http_roster_admin of its own", filepath.Join(dir, rel)), "")
+			}
+		}
+	}
+}
+
+// module says what becomes of an entry of modules_enabled. One that is disabled wherever it would be
+// loaded has no effect in Prosody either.
+func (ck *checker) module(h *Host, m Module) {
+	if !ck.anyHas(h, m.Name) {
+		return
+	}
+	info := moduleInfo(m.Name)
+	why := ""
+	if info.doc != "" {
+		why = ": " + info.doc
+	}
+	switch {
+	case info.kind == Honoured || info.kind == Provider:
+	case info.kind == Quiet:
+		ck.quiet = append(ck.quiet, quiet{m.Name, m.Pos})
+	case federation[m.Name]:
+		ck.add(Warn, CodeFederation, h, m.Name, m.Pos, fmt.Sprintf("module %q: there is no federation, %s", m.Name, noFederation), "")
+	case info.kind == Moot:
+		ck.add(Note, CodeMoot, h, m.Name, m.Pos, fmt.Sprintf("module %q has no effect: %s", m.Name, info.doc), "")
+	case refusals[m.Name] != "":
+		ck.add(Refused, CodeSecurity, h, m.Name, m.Pos, fmt.Sprintf("module %q is not available: %s", m.Name, refusals[m.Name]), "take it out if that is acceptable")
+	case restrictions[m.Name] != "":
+		ck.add(Warn, CodeRestriction, h, m.Name, m.Pos, fmt.Sprintf("module %q is not available: %s", m.Name, restrictions[m.Name]), "")
+	case info.doc != "":
+		ck.add(Warn, CodeModule, h, m.Name, m.Pos, fmt.Sprintf("module %q is not available%s", m.Name, why), "")
+	default:
+		ck.strangeModule(h, m)
+	}
+}
+
+// strangeModule deals with modules that the registry says nothing about.
+func (ck *checker) strangeModule(h *Host, m Module) {
+	quoted := fmt.Sprintf("module %q", m.Name)
+	if bare, ok := strings.CutPrefix(m.Name, "mod_"); ok {
+		ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, quoted+" is written with mod_, Prosody would not find it either", fmt.Sprintf("write %q", bare))
+		return
+	}
+	for prefix, option := range map[string]string{"auth_": "authentication", "storage_": "storage"} {
+		if name, ok := strings.CutPrefix(m.Name, prefix); ok {
+			ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, fmt.Sprintf("%s is not for this list, it has no effect", quoted), fmt.Sprintf("Prosody chooses it by %s = %q", option, name))
+			return
+		}
+	}
+	if path := ck.plugin(m.Name); path != "" {
+		ck.add(Warn, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s: %s is not loaded, modules of your own are not available yet", quoted, path), "")
+		return
+	}
+	if _, ok := known.LookupModule(m.Name); ok {
+		ck.add(Warn, CodeModule, h, m.Name, m.Pos, quoted+" is not available", "")
+		return
+	}
+	ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, quoted+" is not known", didYouMean(m.Name, moduleNamesKnown()))
+}
+
+// plugin finds a module of the administrator's own in plugin_paths.
+func (ck *checker) plugin(name string) string {
+	if name != filepath.Base(name) {
+		return ""
+	}
+	for _, dir := range PluginPaths.Get(ck.global) {
+		for _, rel := range []string{"mod_" + name + ".lua", filepath.Join("mod_"+name, "mod_"+name+".lua"), "mod_" + name + ".wasm", name + ".wasm"} {
+			if info, err := os.Stat(filepath.Join(dir, rel)); err == nil && info.Mode().IsRegular() {
+				return filepath.Join(dir, rel)
+			}
+		}
+	}
+	return ""
+}
+
+// disabled looks for misspelt names: what is disabled under a wrong name stays enabled.
+func (ck *checker) disabled(h *Host, m Module) {
+	if _, ok := known.LookupModule(m.Name); ok {
+		return
+	}
+	if _, ok := moduleTable[m.Name]; ok || moduleInfo(m.Name).doc != "" || restrictions[m.Name] != "" {
+		return
+	}
+	if hint := didYouMean(m.Name, moduleNamesKnown()); hint != "" || strings.HasPrefix(m.Name, "mod_") {
+		if bare, ok := strings.CutPrefix(m.Name, "mod_"); ok {
+			hint = fmt.Sprintf("write %q", bare)
+		}
+		ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, fmt.Sprintf("modules_disabled: module %q is not known, nothing is disabled by it", m.Name), hint)
+	}
+}
+
+func didYouMean(name string, candidates []string) string {
+	if s := known.Suggest(name, candidates); s != "" {
+		return "did you mean " + s + "?"
+	}
+	return ""
+}
+
+// moduleNamesKnown are all names that a module can have been meant by.
+func moduleNamesKnown() []string {
+	list := known.Modules()
+	for name := range moduleTable {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// optionNamesKnown are all names that an option can have been meant by.
+func optionNamesKnown() []string {
+	list := known.Options()
+	for name := range registry {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// foreign says why an option has no effect that is not in the registry.
+func (ck *checker) foreign(h *Host, st *setting, isKnown bool) {
+	name := st.name
+	if quietOptions[name] {
+		ck.quiet = append(ck.quiet, quiet{name, st.pos})
+		return
+	}
+	if why := restrictiveOptions[name]; why != "" {
+		ck.add(Warn, CodeRestriction, h, name, st.pos, name+": "+why, "")
+		return
+	}
+	if name == "allow_registration" {
+		ck.registration(h, st)
+		return
+	}
+	if why, ok := mootOption(name); ok && isKnown {
+		ck.add(Note, CodeMoot, h, name, st.pos, fmt.Sprintf("%s has no effect: %s", name, why), "")
+		return
+	}
+	if isKnown {
+		ck.ownedByOthers(h, st)
+		return
+	}
+	hint := didYouMean(name, optionNamesKnown())
+	if strings.HasPrefix(name, "rosterd_") {
+		// Every such name is ours: this one is misspelt, and may have been meant to close something.
+		ck.add(Refused, CodeUnknown, h, name, st.pos, name+": rosterd has no such option", hint)
+		return
+	}
+	ck.add(Warn, CodeUnknown, h, name, st.pos, name+": unknown option; Prosody ignores it too", hint)
+}
+
+// registration: the switch guards what is not there.
+func (ck *checker) registration(h *Host, st *setting) {
+	if v, ok := boolean(&reading{cfg: ck.Config}, st.value); ok && !v {
+		ck.quiet = append(ck.quiet, quiet{st.name, st.pos})
+		return
+	}
+	ck.add(Note, CodeMoot, h, st.name, st.pos, "allow_registration has no effect: "+noRegistration, "add users with rosterd user add")
+}
+
+// ownedByOthers explains a known option by the modules that read it in Prosody.
+func (ck *checker) ownedByOthers(h *Host, st *setting) {
+	o, _ := known.LookupOption(st.name)
+	if o.Replaced == "obsolete" || len(o.Owners) == 0 {
+		ck.quiet = append(ck.quiet, quiet{st.name, st.pos})
+		return
+	}
+	for _, m := range o.Owners {
+		kind := moduleInfo(m).kind
+		if m == "(core)" || (kind == Honoured || kind == Provider) && ck.anyHas(h, m) {
+			where := "Prosody's core"
+			if m != "(core)" {
+				where = "mod_" + m
+			}
+			ck.add(Warn, CodeOption, h, st.name, st.pos, fmt.Sprintf("%s: this option of %s is not available", st.name, where), "")
+			return
+		}
+	}
+	for _, m := range o.Owners {
+		if ck.anyHas(h, m) {
+			ck.add(Note, CodeMoot, h, st.name, st.pos, fmt.Sprintf("%s has no effect: it belongs to mod_%s, which rosterd does not have", st.name, m), "")
+			return
+		}
+	}
+	ck.add(Note, CodeMoot, h, st.name, st.pos, fmt.Sprintf("%s has no effect: it belongs to mod_%s, which rosterd does not have and no host enables", st.name, o.Owners[0]), "")
+}
+
+// component says that a host will not exist.
+func (ck *checker) component(s *section) {
+	kind := fmt.Sprintf("%q", s.module)
+	if s.module == "component" {
+		kind = "(external)"
+	}
+	msg := fmt.Sprintf("Component %q %s: components are not available, this host will not exist", s.host, kind)
+	var lines []string
+	for _, name := range s.order {
+		lines = append(lines, name+":"+placeIn(s.pos.File, s.set[name].pos))
+	}
+	if len(lines) > 0 {
+		msg += "; without effect are " + strings.Join(lines, " ")
+	}
+	ck.diags = append(ck.diags, Diag{Severity: Warn, Code: CodeComponent, Pos: s.pos, Host: s.host, Name: s.module, Message: msg})
+}
+
+// placeIn is a line, with the file where it is not the expected one.
+func placeIn(file string, pos Pos) string {
+	if pos.File == file {
+		return fmt.Sprint(pos.Line)
+	}
+	return pos.String()
+}
+
+// automatic notes what Prosody loads unasked and rosterd does not have.
+func (ck *checker) automatic() {
+	missing := map[string]string{"offline": "messages for users who are offline", "s2s": "connections to other servers"}
+	var names, things []string
+	for _, name := range automatic {
+		what, ok := missing[name]
+		if ok && slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool { m, has := h.Module(name); return has && m.Pos.IsZero() }) {
+			names, things = append(names, name), append(things, what)
+		}
+	}
+	if len(names) > 0 {
+		ck.add(Note, CodeAutomatic, nil, "", Pos{File: ck.File},
+			fmt.Sprintf("Prosody loads %s unasked; rosterd has no %s", strings.Join(names, " and "), strings.Join(things, " and no ")), "")
+	}
+}
+
+// summary puts what is accepted quietly into one line.
+func (ck *checker) summary() {
+	if len(ck.quiet) == 0 {
+		return
+	}
+	slices.SortStableFunc(ck.quiet, func(a, b quiet) int {
+		return cmpPos(ck.Files, a.pos, b.pos)
+	})
+	var list []string
+	for _, q := range ck.quiet {
+		list = append(list, q.name+":"+placeIn(ck.File, q.pos))
+	}
+	s := "settings"
+	if len(list) == 1 {
+		s = "setting"
+	}
+	ck.add(Note, CodeQuiet, nil, "", Pos{File: ck.File}, fmt.Sprintf("%d %s accepted without effect: %s", len(list), s, strings.Join(list, " ")), "")
+}

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"rosterd/config/known"
+)
+
+// hosts checks what each served host needs.
+func (ck *checker) hosts() {
+	if len(ck.Config.hosts) == 0 {
+		ck.add(Refused, CodeHosts, nil, "", Pos{File: ck.File}, "there is no VirtualHost to serve", "declare one: VirtualHost \"example.com\"")
+	}
+	for _, h := range ck.Config.hosts {
+		ck.rosters(h)
+		ck.storage(h)
+		ck.login(h)
+	}
+}
+
+// rosters: exactly one module supplies the rosters of a host.
+func (ck *checker) rosters(h *Host) {
+	providers := h.Providers()
+	stored, edited := h.Module("roster")
+	switch {
+	case len(providers) > 1:
+		ck.add(Refused, CodeRoster, h, "", h.Pos(), fmt.Sprintf("%s has two sources of rosters: %s and %s", h.section.title(), named(providers[0]), named(providers[1])), "leave one of them")
+	case len(providers) == 1 && edited:
+		ck.add(Refused, CodeRoster, h, "roster", stored.Pos, fmt.Sprintf("%s has two sources of rosters: %s and %s", h.section.title(), named(providers[0]), named(stored)),
+			"under the host, write modules_disabled = { \"roster\" }")
+	case len(providers) == 1:
+		ck.backend(h, providers[0])
+	case edited:
+		ck.add(Refused, CodeRoster, h, "roster", h.Pos(), fmt.Sprintf("%s: rosters that users edit (%s) are not available yet, and no other module supplies its rosters", h.section.title(), named(stored)),
+			"enable http_roster_admin and disable roster")
+	default:
+		ck.add(Refused, CodeRoster, h, "", h.Pos(), fmt.Sprintf("%s: no module supplies its rosters", h.section.title()), "enable http_roster_admin")
+	}
+}
+
+func named(m Module) string { return fmt.Sprintf("module %q (%s)", m.Name, m.Pos) }
+
+// backend checks the URL that rosters come from.
+func (ck *checker) backend(h *Host, m Module) {
+	if m.Name != "http_roster_admin" {
+		return
+	}
+	raw, pos, set := HTTPRosterURL.Lookup(h)
+	if !set {
+		if h.find(HTTPRosterURL.Name, ScopeHost) == nil {
+			ck.add(Refused, CodeBackend, h, HTTPRosterURL.Name, m.Pos, fmt.Sprintf("%s: module %q needs http_roster_url", h.section.title(), m.Name), "")
+		}
+		return // an unreadable one has been refused
+	}
+	u, err := url.Parse(strings.ReplaceAll(raw, "%s", "user"))
+	switch {
+	case err != nil:
+		ck.once(Refused, CodeBackend, h, HTTPRosterURL.Name, pos, "http_roster_url is no URL: "+urlFault(err), "")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		ck.once(Refused, CodeBackend, h, HTTPRosterURL.Name, pos, "http_roster_url has to start with http:// or https:// and a host", "")
+	case !strings.Contains(raw, "%s"):
+		ck.once(Warn, CodeBackend, h, HTTPRosterURL.Name, pos, "http_roster_url has no %s for the username: every user gets the same roster", "")
+	}
+}
+
+// urlFault is the error without the URL, which may hold a password.
+func urlFault(err error) string {
+	if ue, ok := err.(*url.Error); ok {
+		return ue.Err.Error()
+	}
+	return "it cannot be parsed"
+}
+
+// storage: accounts have to be where rosterd can read them.
+func (ck *checker) storage(h *Host) {
+	if driver, pos := h.storageDriver("accounts"); !serves("accounts", driver) {
+		ck.once(Refused, CodeAccounts, h, "storage", pos, fmt.Sprintf("accounts are stored by %q, which is not available", driver), storageHint(driver))
+	}
+	driver, pos := h.storageDriver("roster")
+	if serves("roster", driver) {
+		return
+	}
+	if _, isKnown := known.LookupModule("storage_" + driver); isKnown {
+		ck.once(Note, CodeMoot, h, "storage", pos, fmt.Sprintf("rosters are not stored by %q: they come from the backend", driver), "")
+		return
+	}
+	ck.once(Refused, CodeAccounts, h, "storage", pos, fmt.Sprintf("there is no storage driver %q", driver), storageHint(driver))
+}
+
+func storageHint(driver string) string {
+	names := []string{"internal", "memory", "none", "rosterd"}
+	if s := known.Suggest(driver, names); s != "" {
+		return fmt.Sprintf("did you mean %q?", s)
+	}
+	return "accounts can be in Prosody's data folder (\"internal\") or in the embedded database (\"rosterd\")"
+}
+
+// login: whatever keeps everybody out is said before the first user says it.
+func (ck *checker) login(h *Host) {
+	secure := C2SRequireEncryption.Get(h)
+	for _, name := range []string{"c2s", "saslauth"} {
+		if !h.Has(name) {
+			ck.add(Warn, CodeLogin, h, name, h.Pos(), fmt.Sprintf("%s: nobody can log in, since module %q is not enabled", h.section.title(), name), "")
+			return
+		}
+	}
+	if !h.Has("tls") {
+		if secure {
+			ck.add(Warn, CodeLogin, h, "tls", h.Pos(), fmt.Sprintf("%s: nobody can log in, since encryption is required and module \"tls\" is not enabled", h.section.title()), "")
+		}
+		return
+	}
+	if _, err := h.Certificate(); err != nil {
+		what := "clients cannot use TLS"
+		if secure {
+			what = "nobody can log in, since encryption is required"
+		}
+		ck.add(Warn, CodeLogin, h, "certificates", h.Pos(), fmt.Sprintf("%s: %s: %v", h.section.title(), what, err), "")
+	}
+}
+
+// network: refreshes that anybody may send.
+func (ck *checker) network() {
+	for _, h := range ck.Config.hosts {
+		if len(h.Providers()) == 0 || RefreshToken.Get(h) != "" {
+			continue
+		}
+		for _, service := range []string{"http", "https"} {
+			for _, l := range ck.Listeners(service) {
+				if loopback(l.Address) {
+					continue
+				}
+				sev, pos := Warn, l.Pos
+				if l.Implicit {
+					sev, pos = Note, Pos{File: ck.File}
+				}
+				ck.once(sev, CodeOpen, nil, service+"_interfaces", pos, fmt.Sprintf("%s listens beyond this machine, and refreshes need no token", service),
+					"set rosterd_refresh_token, or "+service+"_interfaces = { \"127.0.0.1\" }")
+				break
+			}
+		}
+	}
+}

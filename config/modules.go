@@ -1,0 +1,125 @@
+package config
+
+import (
+	"maps"
+	"slices"
+)
+
+// ModuleKind says what rosterd makes of a module.
+type ModuleKind uint8
+
+const (
+	Missing  ModuleKind = iota // rosterd does not have it
+	Honoured                   // does here what it does in Prosody
+	Provider                   // honoured, and supplies the rosters of its hosts
+	Quiet                      // has nothing to do here: its work is built in, or not needed
+	Moot                       // serves something that is not there
+)
+
+// moduleSpec is a row of the one registry of modules.
+type moduleSpec struct {
+	kind ModuleKind
+	doc  string
+}
+
+// A Module is an entry of a host's effective set.
+type Module struct {
+	Name string
+	Pos  Pos // where the file asks for it; zero if Prosody loads it unasked
+}
+
+// LookupModule returns what rosterd makes of a module.
+func LookupModule(name string) (kind ModuleKind, doc string) {
+	s := moduleTable[name]
+	return s.kind, s.doc
+}
+
+// automatic are the modules that Prosody 13 loads on every host unasked.
+var automatic = []string{"presence", "message", "iq", "offline", "c2s", "s2s", "s2s_auth_certs"}
+
+// Has reports whether the module is in the host's effective set.
+func (h *Host) Has(module string) bool {
+	_, ok := h.modules[module]
+	return ok
+}
+
+// Module returns an entry of the effective set.
+func (h *Host) Module(name string) (Module, bool) {
+	m, ok := h.modules[name]
+	return m, ok
+}
+
+// Modules returns the effective set, sorted by name. That of the global section is what every host
+// starts from.
+func (h *Host) Modules() []Module {
+	list := make([]Module, 0, len(h.modules))
+	for _, name := range slices.Sorted(maps.Keys(h.modules)) {
+		list = append(list, h.modules[name])
+	}
+	return list
+}
+
+// Providers returns the modules of the host that would supply its rosters.
+func (h *Host) Providers() []Module {
+	var list []Module
+	for _, m := range h.Modules() {
+		if moduleTable[m.Name].kind == Provider {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// globalModules is what a host starts from: the automatic modules and the global list, without what
+// is disabled globally.
+func globalModules(global *section) map[string]Module {
+	set := map[string]Module{}
+	for _, name := range automatic {
+		set[name] = Module{Name: name}
+	}
+	enable(set, global)
+	disable(set, global)
+	return set
+}
+
+// hostModules adds the host's own list and takes away what the host disables: that wins over
+// everything, while what is disabled globally can be enabled again by a host.
+func hostModules(base map[string]Module, host *section) map[string]Module {
+	set := maps.Clone(base)
+	enable(set, host)
+	disable(set, host)
+	if _, both := set["vcard_legacy"]; both {
+		delete(set, "vcard") // Prosody drops it beside vcard_legacy
+	}
+	return set
+}
+
+func enable(set map[string]Module, s *section) {
+	for _, m := range moduleList(s, "modules_enabled") {
+		if have, ok := set[m.Name]; !ok || have.Pos.IsZero() {
+			set[m.Name] = m
+		}
+	}
+}
+
+func disable(set map[string]Module, s *section) {
+	for _, m := range moduleList(s, "modules_disabled") {
+		delete(set, m.Name)
+	}
+}
+
+// moduleList reads one of the two lists of a section itself, nothing inherited. The list ends at
+// the first hole.
+func moduleList(s *section, option string) []Module {
+	st := s.set[option]
+	if st == nil || st.value.Table() == nil {
+		return nil
+	}
+	var list []Module
+	for _, v := range st.value.Table().List {
+		if name, ok := v.v.(string); ok {
+			list = append(list, Module{Name: name, Pos: v.pos})
+		}
+	}
+	return list
+}

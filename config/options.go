@@ -1,0 +1,216 @@
+package config
+
+import (
+	"math"
+	"path/filepath"
+	"time"
+)
+
+// The honoured options, by what they are about. Scope, default and meaning are Prosody's unless the
+// name starts with rosterd_; Prosody ignores those, so one file can drive both servers.
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+)
+
+// Modules. Hosts join and subtract the two lists by rules of their own: see Host.Has.
+var (
+	ModulesEnabled = declare(Spec{Name: "modules_enabled", Risk: Security,
+		Doc: "modules to load; a host's list adds to the global one"}, moduleNames, nil)
+	ModulesDisabled = declare(Spec{Name: "modules_disabled", Risk: Security,
+		Doc: "modules not to load; a host's list wins over everything"}, moduleNames, nil)
+	PluginPaths = declare(Spec{Name: "plugin_paths", Scope: ScopeGlobal,
+		Doc: "directories with modules of your own"}, listOf(configPath), nil)
+)
+
+// Accounts and logging in.
+var (
+	Authentication = declare(Spec{Name: "authentication", Risk: Security,
+		Doc: "where accounts are: internal_hashed or internal_plain"}, oneOf("internal_hashed", "internal_plain"), "internal_hashed")
+	AnonymousLogin = declare(Spec{Name: "anonymous_login", Risk: Security,
+		Doc: "old switch for authentication = \"anonymous\""}, boolean, false)
+	PasswordHash = declare(Spec{Name: "password_hash", Risk: Security,
+		Doc: "hash of stored passwords, and of the SCRAM mechanism offered"}, oneOf("SHA-1", "SHA-256"), "SHA-1")
+	DisableSASLMechanisms = declare(Spec{Name: "disable_sasl_mechanisms", Risk: Security,
+		Doc: "SASL mechanisms that are never offered"}, listOf(text), []string{"DIGEST-MD5"})
+	AllowUnencryptedPlainAuth = declare(Spec{Name: "allow_unencrypted_plain_auth", Risk: Security,
+		Doc: "offer PLAIN without TLS"}, boolean, false)
+	InsecureSASLMechanisms = declareFor(Spec{Name: "insecure_sasl_mechanisms", Risk: Security,
+		Doc: "SASL mechanisms that are offered only under TLS; none if allow_unencrypted_plain_auth"}, listOf(text),
+		func(h *Host) []string {
+			if AllowUnencryptedPlainAuth.Get(h) {
+				return nil
+			}
+			return []string{"PLAIN", "LOGIN"}
+		})
+	C2SRequireEncryption = declare(Spec{Name: "c2s_require_encryption", Aliases: []string{"require_encryption"}, Old: true, Risk: Security,
+		Doc: "clients must use TLS before they log in"}, boolean, true)
+	ConflictResolve = declare(Spec{Name: "conflict_resolve",
+		Doc: "what happens to a resource that is bound again"}, oneOf("kick_old", "kick_new", "random", "increment"), "kick_old")
+	Admins = declare(Spec{Name: "admins", Scope: ScopeInherited, Risk: Security,
+		Doc: "bare JIDs of the administrators"}, listOf(bareJID), nil)
+	AuthTimeout = declare(Spec{Name: "rosterd_auth_timeout", Aliases: []string{"c2s_timeout"}, Scope: ScopeGlobal, Risk: Security,
+		Doc: "time from connecting to being authenticated"}, period(time.Second, time.Hour), 15*time.Second)
+	BindTimeout = declare(Spec{Name: "rosterd_bind_timeout", Scope: ScopeGlobal, Risk: Security,
+		Doc: "time from being authenticated to having bound a resource"}, period(time.Second, time.Hour), 15*time.Second)
+	AuthAttempts = declare(Spec{Name: "rosterd_auth_attempts", Scope: ScopeGlobal, Risk: Security,
+		Doc: "SASL attempts in one stream"}, integer(1, 100), 3)
+	PreauthBytes = declare(Spec{Name: "rosterd_preauth_bytes", Scope: ScopeGlobal, Risk: Security,
+		Doc: "bytes read from a client before it is authenticated"}, size(4*kib, 10*mib), 16*kib)
+	ConnectionsPerAddress = declare(Spec{Name: "rosterd_connections_per_address", Scope: ScopeGlobal, Risk: Security,
+		Doc: "connections of one address that are not yet authenticated"}, integer(1, math.MaxInt32), 20)
+)
+
+// Storage.
+var (
+	DataPath = declareFor(Spec{Name: "data_path", Scope: ScopeGlobal, Risk: Security,
+		Doc: "Prosody's data folder; else PROSODY_DATADIR, else /var/lib/prosody"}, configPath, defaultDataPath)
+	Database = declareFor(Spec{Name: "rosterd_database", Scope: ScopeGlobal, Risk: Security,
+		Doc: "file of the embedded database"}, dataPath,
+		func(h *Host) string { return filepath.Join(DataPath.Get(h), "rosterd.sqlite") })
+	storageOption = declare(Spec{Name: "storage", Risk: Security,
+		Doc: "driver of all stores, or of each"}, storageTable, Storage{})
+	defaultStorageOption = declare(Spec{Name: "default_storage", Risk: Security,
+		Doc: "driver of the stores that storage does not name"}, nonEmpty, "internal")
+)
+
+// The process.
+var (
+	Log = declareFor(Spec{Name: "log", Scope: ScopeGlobal,
+		Doc: "where log lines go, by level"}, logSinks, defaultLog)
+	Debug = declare(Spec{Name: "debug", Scope: ScopeGlobal,
+		Doc: "include debug lines where log does not say"}, boolean, false)
+	PidFile = declare(Spec{Name: "pidfile", Scope: ScopeGlobal,
+		Doc: "file for the process id; relative to data_path"}, dataPath, "")
+)
+
+// Network. What is listened on is put together by Config.Listeners.
+var (
+	Interfaces = declare(Spec{Name: "interfaces", Aliases: []string{"interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+		Doc: "addresses to listen on"}, listOf(iface), nil)
+	LocalInterfaces = declare(Spec{Name: "local_interfaces", Scope: ScopeGlobal, Risk: Security,
+		Doc: "addresses for services that are private unless told otherwise"}, listOf(iface), nil)
+	UseIPv4 = declare(Spec{Name: "use_ipv4", Scope: ScopeGlobal, Risk: Security,
+		Doc: "listen on IPv4 where no address is named"}, boolean, true)
+	UseIPv6 = declare(Spec{Name: "use_ipv6", Scope: ScopeGlobal, Risk: Security,
+		Doc: "listen on IPv6 where no address is named"}, boolean, true)
+	C2SPorts = declare(Spec{Name: "c2s_ports", Scope: ScopeGlobal, Risk: Security,
+		Doc: "ports for clients"}, ports, []int{5222})
+	C2SInterfaces = declare(Spec{Name: "c2s_interfaces", Aliases: []string{"c2s_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+		Doc: "addresses for clients"}, listOf(iface), nil)
+	C2SDirectTLSPorts = declare(Spec{Name: "c2s_direct_tls_ports", Aliases: []string{"legacy_ssl_ports"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+		Doc: "ports where TLS starts at once"}, ports, nil)
+	HTTPPorts = declare(Spec{Name: "http_ports", Scope: ScopeGlobal, Risk: Security,
+		Doc: "ports for HTTP"}, ports, []int{5280})
+	HTTPInterfaces = declare(Spec{Name: "http_interfaces", Aliases: []string{"http_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+		Doc: "addresses for HTTP; loopback unless named"}, listOf(iface), nil)
+	HTTPSPorts = declare(Spec{Name: "https_ports", Scope: ScopeGlobal, Risk: Security,
+		Doc: "ports for HTTPS"}, ports, []int{5281})
+	HTTPSInterfaces = declare(Spec{Name: "https_interfaces", Aliases: []string{"https_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+		Doc: "addresses for HTTPS"}, listOf(iface), nil)
+	TrustedProxies = declare(Spec{Name: "trusted_proxies", Scope: ScopeGlobal, Risk: Security,
+		Doc: "addresses and networks whose X-Forwarded-For is believed"}, listOf(network), defaultProxies())
+	Limits = declare(Spec{Name: "limits", Scope: ScopeGlobal, Risk: Security, Owner: "limits",
+		Doc: "bytes a second, by kind of session"}, rateLimits, defaultLimits())
+	UnlimitedJIDs = declare(Spec{Name: "unlimited_jids", Scope: ScopeInherited, Risk: Security, Owner: "limits",
+		Doc: "bare JIDs that limits does not apply to"}, listOf(bareJID), nil)
+)
+
+// HTTP.
+var (
+	HTTPHost = declareFor(Spec{Name: "http_host",
+		Doc: "HTTP Host header that means this VirtualHost; its own name otherwise"}, hostname,
+		func(h *Host) string { return h.Name })
+	HTTPDefaultHost = declare(Spec{Name: "http_default_host", Scope: ScopeGlobal,
+		Doc: "VirtualHost for requests that name none that we have"}, hostname, "")
+	httpPaths = declare(Spec{Name: "http_paths",
+		Doc: "paths by module, see HTTPPath"}, pathTable, nil)
+)
+
+// Certificates: see Host.Certificate.
+var (
+	Certificates = declareFor(Spec{Name: "certificates", Scope: ScopeGlobal, Risk: Security,
+		Doc: "directory with certificates, relative to the configuration"}, configPath,
+		func(h *Host) string { return filepath.Join(h.cfg.Dir, "certs") })
+	certificateOption = declare(Spec{Name: "certificate", Risk: Security,
+		Doc: "certificate of the host: a file, or a directory to look in"}, configPath, "")
+	httpsCertificate = declare(Spec{Name: "https_certificate", Scope: ScopeGlobal, Risk: Security,
+		Doc: "certificate for HTTPS: a file, or a directory to look in"}, configPath, "")
+	sslOption = declare(Spec{Name: "ssl", Risk: Security,
+		Doc: "key, certificate and protocol for TLS"}, tlsTable, tlsSettings{})
+	c2sSSL = declare(Spec{Name: "c2s_ssl", Risk: Security,
+		Doc: "key, certificate and protocol for clients"}, tlsTable, tlsSettings{})
+	httpsSSL = declare(Spec{Name: "https_ssl", Scope: ScopeGlobal, Risk: Security,
+		Doc: "key, certificate and protocol for HTTPS"}, tlsTable, tlsSettings{})
+	tlsProfile = declare(Spec{Name: "tls_profile", Scope: ScopeGlobal, Risk: Security,
+		Doc: "least TLS version: modern is 1.3, everything else 1.2"}, oneOf("modern", "intermediate", "old", "legacy"), "intermediate")
+)
+
+// What clients are shown.
+var (
+	Name = declare(Spec{Name: "name",
+		Doc: "name of the server in service discovery"}, text, "rosterd")
+	DiscoItems = declare(Spec{Name: "disco_items",
+		Doc: "further items in service discovery"}, listOf(discoItem), nil)
+)
+
+// Hosts. Load has acted on it; it is declared so that it counts as honoured.
+var enabledOption = declare(Spec{Name: "enabled", Risk: Security,
+	Doc: "false: the host is not served"}, boolean, true)
+
+// The backend.
+var (
+	HTTPRosterURL = declare(Spec{Name: "http_roster_url", Risk: Security, Owner: "http_roster_admin",
+		Doc: "URL of a user's roster, %s stands for the username"}, nonEmpty, "")
+	BackendHeaders = declare(Spec{Name: "rosterd_backend_headers", Risk: Security, Secret: true,
+		Doc: "HTTP headers sent to the backend, such as credentials"}, headers, nil)
+	BackendTimeout = declare(Spec{Name: "rosterd_backend_timeout",
+		Doc: "time that one call of the backend may take"}, period(100*time.Millisecond, time.Minute), 5*time.Second)
+	BackendParallel = declare(Spec{Name: "rosterd_backend_parallel",
+		Doc: "calls of the backend at a time"}, integer(1, 10000), 16)
+	BackendMaxAnswer = declare(Spec{Name: "rosterd_backend_max_answer",
+		Doc: "bytes of one answer of the backend"}, size(kib, 1<<30), 16*mib)
+	BackendBreaker = declare(Spec{Name: "rosterd_backend_breaker",
+		Doc: "faults in a row after which the backend is left alone for a while"}, integer(1, 10000), 5)
+	RosterItems = declare(Spec{Name: "rosterd_roster_items",
+		Doc: "contacts in one roster"}, integer(1, 10_000_000), 100_000)
+	MissingUser = declare(Spec{Name: "rosterd_missing_user",
+		Doc: "what a 404 means for a user whose roster is known: last-good keeps it, empty empties it"}, oneOf("last-good", "empty"), "last-good")
+	KeepRosters = declare(Spec{Name: "rosterd_keep_rosters",
+		Doc: "keep the last good rosters on disk"}, boolean, true)
+	RosterEdit = declare(Spec{Name: "rosterd_roster_edit", Risk: Security,
+		Doc: "what happens when a client edits a roster of the backend"}, oneOf("refuse"), "refuse")
+)
+
+// The refresh API.
+var (
+	RefreshToken = declare(Spec{Name: "rosterd_refresh_token", Risk: Security, Secret: true,
+		Doc: "bearer token that refreshes must carry"}, token, "")
+	RefreshTimeout = declare(Spec{Name: "rosterd_refresh_timeout",
+		Doc: "time after which a refresh is answered whatever happens"}, period(time.Second, 10*time.Minute), 30*time.Second)
+	RefreshBody = declare(Spec{Name: "rosterd_refresh_body", Scope: ScopeGlobal, Risk: Security,
+		Doc: "bytes of the body of a refresh"}, size(kib, 1<<30), 4*mib)
+	RefreshNames = declare(Spec{Name: "rosterd_refresh_names", Scope: ScopeGlobal, Risk: Security,
+		Doc: "usernames in one refresh"}, integer(1, 10_000_000), 100_000)
+	RefreshOtherSide = declare(Spec{Name: "rosterd_refresh_other_side",
+		Doc: "refresh the other side of a changed pair, if it is online"}, boolean, true)
+)
+
+// Sessions.
+var (
+	MaxSessions = declare(Spec{Name: "rosterd_max_sessions", Risk: Security,
+		Doc: "connected resources of one account"}, integer(1, 10000), 20)
+	StanzaSize = declare(Spec{Name: "rosterd_stanza_size", Aliases: []string{"c2s_stanza_size_limit"}, Scope: ScopeGlobal, Risk: Security,
+		Doc: "bytes of one stanza"}, size(10_000, 64*mib), 256*kib) // RFC 6120 §13.12: not below 10000
+	StanzaDepth = declare(Spec{Name: "rosterd_stanza_depth", Scope: ScopeGlobal, Risk: Security,
+		Doc: "elements within elements of one stanza"}, integer(8, 1000), 64)
+	StanzaAttributes = declare(Spec{Name: "rosterd_stanza_attributes", Scope: ScopeGlobal, Risk: Security,
+		Doc: "attributes of one element"}, integer(8, 1000), 64)
+	OutboxSoft = declare(Spec{Name: "rosterd_outbox_soft", Scope: ScopeGlobal, Risk: Security,
+		Doc: "unsent bytes at which a session is not read from any more"}, size(16*kib, 1<<30), 256*kib)
+	OutboxHard = declare(Spec{Name: "rosterd_outbox_hard", Scope: ScopeGlobal, Risk: Security,
+		Doc: "unsent bytes at which a session is closed"}, size(64*kib, 1<<30), mib)
+	OutboxTimeout = declare(Spec{Name: "rosterd_outbox_timeout", Scope: ScopeGlobal, Risk: Security,
+		Doc: "time that a write to a client may take"}, period(time.Second, time.Hour), 20*time.Second)
+)

@@ -1,0 +1,200 @@
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"rosterd/engine/addr"
+)
+
+// Readers of the smaller types that options have. The larger ones have files of their own.
+
+// moduleNames reads modules_enabled and modules_disabled. A single name is not a list of one here:
+// Prosody's loader would see an empty list.
+func moduleNames(r *reading, v Value) ([]string, bool) {
+	if v.Table() == nil {
+		r.fail(v, "takes a list of modules, not %s: Prosody reads it as an empty one", v.describe())
+		return nil, false
+	}
+	var names []string
+	for _, e := range r.items(v) {
+		name, ok := e.v.(string)
+		if !ok {
+			r.fail(e, "takes names of modules, not %s", e.describe())
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, true
+}
+
+// configPath reads a path that is relative to the directory of the configuration.
+func configPath(r *reading, v Value) (string, bool) {
+	s, ok := nonEmpty(r, v)
+	if !ok {
+		return "", false
+	}
+	return resolvePath(r.cfg.Dir, s), true
+}
+
+// dataPath reads a path that is relative to data_path.
+func dataPath(r *reading, v Value) (string, bool) {
+	s, ok := nonEmpty(r, v)
+	if !ok {
+		return "", false
+	}
+	return resolvePath(DataPath.Get(r.cfg.global), s), true
+}
+
+// prosodyData is where Debian's Prosody, and most others, keep their data.
+const prosodyData = "/var/lib/prosody"
+
+func defaultDataPath(h *Host) string {
+	if dir, _ := h.cfg.lookup("PROSODY_DATADIR"); dir != "" {
+		return resolvePath(h.cfg.Dir, dir)
+	}
+	return filepath.FromSlash(prosodyData)
+}
+
+func bareJID(r *reading, v Value) (addr.Bare, bool) {
+	s, ok := text(r, v)
+	if !ok {
+		return addr.Bare{}, false
+	}
+	jid, err := addr.ParseBare(s)
+	if err != nil {
+		r.fail(v, "takes bare JIDs: %v", err)
+		return addr.Bare{}, false
+	}
+	return jid, true
+}
+
+func hostname(r *reading, v Value) (string, bool) {
+	s, ok := nonEmpty(r, v)
+	if !ok {
+		return "", false
+	}
+	host, err := addr.PrepareDomain(s)
+	if err != nil {
+		r.fail(v, "takes a host name: %v", err)
+		return "", false
+	}
+	return host, true
+}
+
+// network reads an address, or a network in CIDR form.
+func network(r *reading, v Value) (netip.Prefix, bool) {
+	s, ok := text(r, v)
+	if !ok {
+		return netip.Prefix{}, false
+	}
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		r.fail(v, "takes addresses and networks such as 10.0.0.0/8, not %s", v.describe())
+		return netip.Prefix{}, false
+	}
+	return p.Masked(), true
+}
+
+func defaultProxies() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}
+}
+
+// A DiscoItem is an entry of disco_items.
+type DiscoItem struct {
+	JID  addr.JID
+	Name string
+}
+
+// discoItem reads { "jid", "name" }, or just "jid".
+func discoItem(r *reading, v Value) (DiscoItem, bool) {
+	parts := []Value{v}
+	if t := v.Table(); t != nil {
+		parts = t.List
+	}
+	if len(parts) == 0 || len(parts) > 2 {
+		r.fail(v, "takes entries of the form { \"jid\", \"name\" }")
+		return DiscoItem{}, false
+	}
+	s, ok := text(r, parts[0])
+	if !ok {
+		return DiscoItem{}, false
+	}
+	jid, err := addr.Parse(s)
+	if err != nil {
+		r.fail(parts[0], "takes JIDs: %v", err)
+		return DiscoItem{}, false
+	}
+	item := DiscoItem{JID: jid}
+	if len(parts) == 2 {
+		if item.Name, ok = text(r, parts[1]); !ok {
+			return DiscoItem{}, false
+		}
+	}
+	return item, true
+}
+
+// A Header is a header line of a request.
+type Header struct{ Name, Value string }
+
+// httpToken is the form of a header name (RFC 9110 §5.6.2).
+var httpToken = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$")
+
+// framing are the headers that belong to the connection and not to its user (RFC 9110 §7.6.1).
+var framing = map[string]bool{
+	"host": true, "content-length": true, "transfer-encoding": true, "connection": true,
+	"upgrade": true, "te": true, "trailer": true, "keep-alive": true,
+}
+
+// headers reads a table of header name → value.
+func headers(r *reading, v Value) ([]Header, bool) {
+	t := v.Table()
+	if t == nil || len(t.List) > 0 {
+		r.fail(v, "takes a table such as { Authorization = \"Bearer …\" }")
+		return nil, false
+	}
+	var list []Header
+	for _, f := range t.Fields {
+		name := keyText(f.Key)
+		value, ok := text(r, f.Value)
+		if !ok {
+			continue
+		}
+		value = strings.Trim(value, " \t\r\n") // files end in a newline
+		switch {
+		case !httpToken.MatchString(name):
+			r.fail(f.Value, "%q is no name of a header", name)
+		case framing[strings.ToLower(name)]:
+			r.fail(f.Value, "the header %s is not for you to set", name)
+		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
+			r.fail(f.Value, "the value of the header %s has control characters", name)
+		default:
+			list = append(list, Header{Name: name, Value: value})
+		}
+	}
+	return list, true
+}
+
+// token reads a secret that travels in a header (RFC 6750 §2.1). The newline at the end of a file
+// does not belong to it.
+func token(r *reading, v Value) (string, bool) {
+	s, ok := text(r, v)
+	if !ok {
+		return "", false
+	}
+	s = strings.Trim(s, " \t\r\n")
+	if s == "" {
+		r.fail(v, "is empty")
+		return "", false
+	}
+	if strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		r.fail(v, "has characters that cannot stand in a header")
+		return "", false
+	}
+	return s, true
+}
