@@ -54,7 +54,7 @@ func (accounts) Credentials(_ context.Context, user addr.Bare) (credential.Crede
 }
 
 var kept = sync.OnceValue(func() credential.Credentials {
-	s, err := credential.Derive(credential.SHA1, password, []byte("salt"), 100)
+	s, err := credential.Derive(credential.SHA1, password, []byte("salt"), 4096)
 	if err != nil {
 		panic(err)
 	}
@@ -111,7 +111,7 @@ func newWorld(t testing.TB, change func(*world)) *world {
 			Domain:                domain,
 			TLS:                   serverTLS(),
 			AllowPlainUnencrypted: true,
-			Auth:                  &auth.Host{Domain: domain, Accounts: accounts{}, Iterations: 100},
+			Auth:                  &auth.Host{Domain: domain, Accounts: accounts{}, Iterations: 4096},
 		},
 		server:   &stream.Server{Limits: stream.Limits{PerAddress: -1, Authenticate: -1, Bind: -1, Close: time.Minute}},
 		sessions: make(chan *session, 100),
