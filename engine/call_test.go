@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -378,6 +379,43 @@ func TestClose(t *testing.T) {
 			t.Errorf("Close again: %v", err)
 		}
 	})
+}
+
+// TestCloseAtOnce closes the engine while others use it. Who is told after that would be told of nothing.
+func TestCloseAtOnce(t *testing.T) {
+	for range 20 {
+		var closed atomic.Bool
+		e := New(map[string]Host{"example.com": {Backend: BackendFunc(func(context.Context, Request) (Answer, error) { return Answer{}, nil })}},
+			func(Event) {
+				if closed.Load() {
+					t.Error("told after Close")
+				}
+			}, slog.New(slog.DiscardHandler))
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				name := fmt.Sprint("user", i)
+				for n := range 30 {
+					r, err := e.Attach(jid(name))
+					if err != nil {
+						t.Error(err)
+					}
+					if n%3 == 0 {
+						e.Refresh(context.Background(), "example.com", []string{name})
+					}
+					r.Release()
+				}
+			})
+		}
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		closed.Store(true)
+		wg.Wait()
+		if n := e.inhabitants(); n != 0 {
+			t.Errorf("%d users stayed behind", n)
+		}
+	}
 }
 
 // TestRosterOnline: what can be asked beside the events.

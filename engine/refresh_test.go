@@ -421,7 +421,8 @@ func TestOtherSideLimit(t *testing.T) {
 			for i := range pairs {
 				items = append(items, roster.Item{JID: jid(fmt.Sprint("user", i)), Subscription: roster.Both})
 			}
-			all, _ := roster.New(addr.Bare{}, items...)
+			offline := []roster.Item{{JID: jid("absent1")}, {JID: jid("absent2")}} // take no room
+			all, _ := roster.New(addr.Bare{}, append(offline, items...)...)
 			var others atomic.Int64
 			var mu sync.Mutex
 			log := slog.New(&logged{say: func(format string, args ...any) {
@@ -445,7 +446,7 @@ func TestOtherSideLimit(t *testing.T) {
 				}
 			}
 			synctest.Wait()
-			if s := e.Refresh(t.Context(), "example.com", []string{"romeo"}); s.Results[0].Changes != len(items) {
+			if s := e.Refresh(t.Context(), "example.com", []string{"romeo"}); s.Results[0].Changes != all.Len() {
 				t.Errorf("%+v", s)
 			}
 			fetched = others.Load()
