@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"strings"
 
@@ -23,7 +22,7 @@ func loadCertificates(cfg *config.Config, log *slog.Logger) (certificates, error
 		switch {
 		case err == nil:
 			list[h.Name] = cert
-		case !errors.Is(err, fs.ErrNotExist):
+		case !errors.Is(err, config.ErrNoCertificate):
 			return nil, fmt.Errorf("%v: certificate of %s: %w", h.Pos(), h.Name, err)
 		case config.C2SRequireEncryption.Get(h):
 			return nil, fmt.Errorf("%v: VirtualHost %q: c2s_require_encryption is on, but there is no certificate (%w); clients could not log in", h.Pos(), h.Name, err)
@@ -61,7 +60,7 @@ func (c certificates) https(cfg *config.Config) (*tls.Config, error) {
 	var first *tls.Certificate
 	for _, h := range cfg.Hosts() {
 		cert, err := loadPair(h.HTTPSCertificate())
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, config.ErrNoCertificate) {
 			continue
 		}
 		if err != nil {
