@@ -46,6 +46,9 @@ func (r *HTTPResponse) RetryAfter(now time.Time) time.Duration {
 
 // seconds reads delta-seconds; a century is enough for anybody (RFC 9111 §1.2.2).
 func seconds(s string) time.Duration {
+	if s == "" {
+		return 0
+	}
 	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 64)
 	if err != nil {
 		return 0

@@ -1,0 +1,172 @@
+package lua_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"rosterd/engine"
+	"rosterd/plugins"
+	"rosterd/plugins/lua"
+)
+
+// Nothing that a call leaves behind is there in the next one, which runs in the same Lua state.
+func TestCallsAreFresh(t *testing.T) {
+	for name, leave := range map[string]string{
+		"global":              `seen = left; left = true`,
+		"local of the script": `seen = count > 0; count = count + 1`,
+		"string library":      `seen = string.left; rawset(string, "left", true)`,
+		"table library":       `seen = rawget(table, "left"); rawset(table, "left", true)`,
+		"global function":     `seen = rawget(_G, "pairs"); pairs = print`,
+		"module":              `seen = rawget(module, "left"); rawset(module, "left", true)`,
+		"library":             `seen = rawget(require "util.jid", "left"); rawset(require "util.jid", "left", true)`,
+		"null":                `seen = rawget(require "util.json".null, "left"); rawset(require "util.json".null, "left", true)`,
+		"environment":         `seen = getmetatable(_G) ~= false`,
+		"module's methods":    `seen = getmetatable(module) ~= false`,
+		"array's methods":     `seen = getmetatable(require "util.json".decode("[]")) ~= false`,
+		"text":                `seen = pcall(function() getmetatable("").__index = print end)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := script(t, "local count = 0\nmodule:provides('roster', { fetch = function()\nseen = nil\n"+strings.ReplaceAll(leave, "string.left", `rawget(string, "left")`)+
+				"\nreturn { { jid = 'a@x', name = tostring(seen or false):gsub('^function.*', 'function') } }\nend })", nil)
+			for range 3 {
+				a, err := fetch(t, p, request("jim"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := show(a.Roster); got != `a@x "false" both []` {
+					t.Fatalf("a later call sees it: %s", got)
+				}
+			}
+		})
+	}
+}
+
+// A script that runs away costs its own request: those beside it and after it are served.
+func TestRunaways(t *testing.T) {
+	for name, code := range map[string]string{
+		"loop":                `while true do end`,
+		"loop in pcall":       `while true do pcall(function() while true do end end) end`,
+		"loop in a handler":   `xpcall(function() error("x") end, function() while true do end end)`,
+		"loop in a coroutine": `coroutine.wrap(function() while true do end end)()`,
+		"loop in a method":    `tostring(setmetatable({}, { __tostring = function() while true do end end }))`,
+		"loop while logging":  `module:log("info", "%s", setmetatable({}, { __tostring = function() while true do end end }))`,
+		"backtracking":        `while true do pcall(string.find, ("a"):rep(30), ("a?"):rep(30)..("a"):rep(30)) end`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := script(t, `module:provides("roster", { fetch = function(username)
+				if username == "mallory" then `+code+` end
+				return { { jid = username.."@x" } };
+			end });`, nil)
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+				defer cancel()
+				_, err := p.Fetch(ctx, request("mallory"))
+				var fault *engine.FaultError
+				if !errors.As(err, &fault) || fault.Kind != "deadline" && fault.Kind != "instructions" ||
+					!strings.Contains(err.Error(), "mod_test.lua: roster of mallory@example.com: mod_test.lua:2: ") {
+					t.Errorf("the runaway ends with %v", err)
+				}
+			})
+			for i := range 20 {
+				user := fmt.Sprintf("user%d", i)
+				wg.Go(func() {
+					a, err := fetch(t, p, request(user))
+					if err != nil || show(a.Roster) != user+`@x "" both []` {
+						t.Errorf("%s: %s, %v", user, show(a.Roster), err)
+					}
+				})
+			}
+			wg.Wait()
+			if a, err := fetch(t, p, request("later")); err != nil || show(a.Roster) != `later@x "" both []` {
+				t.Errorf("later: %s, %v", show(a.Roster), err)
+			}
+		})
+	}
+}
+
+func TestCancelledBeforeItBegan(t *testing.T) {
+	p := script(t, `module:provides("roster", { fetch = function() return {} end });`, nil)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := p.Fetch(ctx, request("jim")); !errors.Is(err, context.Canceled) || errorKind(err) != "other" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestLoopWhileLoading(t *testing.T) {
+	m := &plugins.Manager{
+		Shipped: fstest.MapFS{"mod_test.lua": {Data: []byte("while true do end")}},
+		Engines: map[string]plugins.Opener{".lua": lua.Open},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := m.Open(ctx, "test", "example.com", nil); err == nil || !strings.Contains(err.Error(), "mod_test.lua") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Many calls at once, of several scripts, each with its own user's answer.
+func TestConcurrentFetches(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"friend-of-%s@x":{}}`, r.URL.Path[1:])
+	}))
+	defer srv.Close()
+	o := options{"http_roster_url": srv.URL + "/%s", "url": srv.URL + "/"}
+	native := standard(t, o)
+	mapped := script(t, `local http = require "net.http"; local url = module:get_option_string("url");
+		module:provides("roster", {
+			fetch = function(username) user = username; return http.request(url..username) end;
+			map = function(body, username) assert(user == username); return body end });`, o)
+	var wg sync.WaitGroup
+	for i := range 200 {
+		user := fmt.Sprintf("user%d", i)
+		p := native
+		if i%2 == 0 {
+			p = mapped
+		}
+		wg.Go(func() {
+			a, err := fetch(t, p, request(user))
+			if err != nil || show(a.Roster) != fmt.Sprintf(`friend-of-%s@x "" both []`, user) {
+				t.Errorf("%s: %s, %v", user, show(a.Roster), err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A call that is running when the plugin is closed ends as it would have; a later one is told.
+func TestCloseWhileFetching(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-answer
+		fmt.Fprint(w, marie)
+	}))
+	defer srv.Close()
+	p := standard(t, options{"http_roster_url": srv.URL + "/%s"})
+	done := make(chan error)
+	go func() {
+		_, err := fetch(t, p, request("jim"))
+		done <- err
+	}()
+	<-asked
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	close(answer)
+	if err := <-done; err != nil {
+		t.Errorf("the call that was running: %v", err)
+	}
+	if _, err := fetch(t, p, request("jim")); errorKind(err) != "temporary" || !strings.Contains(err.Error(), "plugin http_roster_admin is closed") {
+		t.Errorf("a later call: %v", err)
+	}
+}

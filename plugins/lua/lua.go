@@ -1,0 +1,198 @@
+// Package lua opens plugins written in Lua: scripts in the shape of Prosody modules, compiled once and run in
+// this process under limits. Every call has a fresh environment, so that nothing a script sets lasts longer
+// than the request it was set for.
+package lua
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+
+	glua "github.com/yuin/gopher-lua"
+
+	"rosterd/engine"
+	"rosterd/plugins"
+	"rosterd/plugins/lua/vm"
+)
+
+//go:embed scripts/*.lua
+var scripts embed.FS
+
+// Shipped holds the scripts that come with rosterd, as mod_NAME.lua.
+func Shipped() fs.FS {
+	sub, err := fs.Sub(scripts, "scripts")
+	if err != nil { // the name is a constant
+		panic(err)
+	}
+	return sub
+}
+
+// Plugin is a script opened for one host.
+type Plugin struct {
+	name, file, host string
+	shipped          bool
+	proto            *glua.FunctionProto
+	assigns          map[string]bool // globals that the script sets
+	opts             *plugins.Options
+	svc              plugins.Services
+	limits           vm.Limits
+	tag              string // of the code and its options, so that no revision outlives them
+
+	mu     sync.Mutex // guards the fields below
+	idle   []*machine
+	closed bool
+}
+
+var (
+	_ plugins.Plugin = (*Plugin)(nil)
+	_ plugins.Opener = Open
+)
+
+const (
+	// maxIdle is how many machines wait for the next call.
+	maxIdle = 16
+	// maxCalls is how many calls a machine serves.
+	maxCalls = 1000
+	// heapPerCall bounds what a script from outside may make the process grow by.
+	heapPerCall = 256 << 20
+)
+
+// Open compiles a script, refuses what it cannot have, and runs it once: its options are read and checked,
+// and it must call module:provides. It is a plugins.Opener.
+func Open(ctx context.Context, src plugins.Source, host string, opts *plugins.Options, svc plugins.Services) (plugins.Plugin, error) {
+	chunk, err := vm.Parse(src.File, src.Code)
+	if err != nil {
+		return nil, err
+	}
+	assigns, err := check(src.File, chunk)
+	if err != nil {
+		return nil, err
+	}
+	proto, err := vm.CompileChunk(src.File, chunk)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plugin{name: src.Name, file: src.File, host: host, shipped: src.Shipped, proto: proto, assigns: assigns, opts: opts, svc: svc}
+	if !src.Shipped {
+		p.limits.HeapBytes = heapPerCall
+	}
+	m := newMachine(p)
+	if err := m.run(ctx, &call{loading: true}, func(*glua.LState) error { return nil }); err != nil {
+		m.close()
+		return nil, p.loadError(err)
+	}
+	p.tag = tag(src.Code, opts)
+	p.put(m)
+	return p, nil
+}
+
+// loadError says where, whatever went wrong.
+func (p *Plugin) loadError(err error) error {
+	var r *vm.RuntimeError
+	if errors.As(err, &r) && r.File != "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", p.file, err)
+}
+
+// tag changes with the code and with the options that it read while it was loaded.
+func tag(code []byte, opts *plugins.Options) string {
+	h := sha256.New()
+	h.Write(code)
+	for _, name := range opts.Read() {
+		v, _ := opts.Get(name)
+		fmt.Fprintf(h, "\x00%s\x00%v", name, withoutUserinfo(v))
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:9])
+}
+
+// withoutUserinfo keeps passwords out of what is kept with the rosters.
+func withoutUserinfo(v any) any {
+	s, ok := v.(string)
+	if !ok {
+		return v
+	}
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found {
+		return v
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		authority = authority[i+1:]
+	}
+	return scheme + "://" + authority + "/" + path
+}
+
+// Fetch runs the script's fetch function.
+func (p *Plugin) Fetch(ctx context.Context, r engine.Request) (engine.Answer, error) {
+	m, err := p.get()
+	if err != nil {
+		return engine.Answer{}, err
+	}
+	c := &call{request: r, rev: p.heldRevision(r.Rev)}
+	out := outcome{}
+	err = m.run(ctx, c, func(l *glua.LState) (err error) {
+		out, err = m.fetch(l)
+		return err
+	})
+	if err != nil {
+		m.close() // what was cut short is not used again
+		return engine.Answer{}, p.failure(ctx, c, err)
+	}
+	p.put(m)
+	return p.answer(c, out)
+}
+
+func (p *Plugin) heldRevision(rev string) string {
+	if of, rev, ok := strings.Cut(rev, ":"); ok && of == p.tag {
+		return rev
+	}
+	return ""
+}
+
+// Close lets go of the machines. Calls that are running end as they would have.
+func (p *Plugin) Close() error {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	for _, m := range idle {
+		m.close()
+	}
+	p.svc.Close()
+	return nil
+}
+
+func (p *Plugin) get() (*machine, error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, &engine.TemporaryError{Err: fmt.Errorf("plugin %s is closed", p.name)}
+	}
+	if n := len(p.idle); n > 0 {
+		m := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return m, nil
+	}
+	p.mu.Unlock()
+	return newMachine(p), nil
+}
+
+func (p *Plugin) put(m *machine) {
+	p.mu.Lock()
+	if !p.closed && len(p.idle) < maxIdle && m.calls < maxCalls {
+		p.idle = append(p.idle, m)
+		m = nil
+	}
+	p.mu.Unlock()
+	if m != nil {
+		m.close()
+	}
+}

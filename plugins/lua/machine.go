@@ -1,0 +1,297 @@
+package lua
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	glua "github.com/yuin/gopher-lua"
+
+	"rosterd/engine"
+	"rosterd/plugins"
+	"rosterd/plugins/lua/vm"
+)
+
+// machine is one Lua state. It serves one call at a time, and each with an environment of its own: of what a
+// script can reach, only functions outlive a call.
+type machine struct {
+	plugin *Plugin
+	state  *vm.State
+	calls  int
+
+	standard  map[string]*glua.LTable    // string, table, math…: copied for a call that asks
+	env       *glua.LTable               // metatable of environments
+	module    *glua.LTable               // metatable of module, with its methods
+	response  *glua.LTable               // metatable of HTTP responses
+	array     *glua.LTable               // metatable of JSON arrays
+	null      *glua.LTable               // metatable of JSON null
+	libraries map[string]*glua.LTable    // metatables of what require returns, with the functions
+	templates map[string]*glua.LFunction // by option
+
+	call *call // nil between calls
+}
+
+// call is what one call needs and leaves behind.
+type call struct {
+	loading bool // the script is run for the first time, and nothing else is
+	request engine.Request
+	rev     string // for the script: the revision that we hold
+
+	ctx      context.Context
+	running  bool // the script itself has run; its functions are called now
+	env      *glua.LTable
+	module   *glua.LTable
+	loaded   []loaded // by require
+	null     *glua.LTable
+	fetch    *glua.LFunction
+	mapBody  *glua.LFunction
+	provided bool
+
+	sent    []exchange
+	started time.Time
+	waited  time.Duration // for HTTP
+	httpErr error         // of the last request that failed
+	values  int           // of JSON, decoded or encoded
+	lines   int           // logged
+}
+
+type loaded struct {
+	name  string
+	table *glua.LTable
+}
+
+// exchange is a response and the table that stands for it.
+type exchange struct {
+	table *glua.LTable
+	res   *plugins.HTTPResponse
+}
+
+const (
+	maxRequests = 8
+	maxLines    = 64
+	maxLine     = 1024
+)
+
+// globals are the names that scripts find beside the standard libraries: Lua 5.1 to 5.4 without what reaches
+// files, processes or code.
+var globals = names(`_G _VERSION assert error getmetatable ipairs module next pairs pcall print rawequal rawget rawlen
+	rawset require select setmetatable tonumber tostring type unpack xpcall`)
+
+// standard are the libraries and what scripts find in each.
+var standard = map[string]map[string]bool{
+	"coroutine": names("close create isyieldable resume running status wrap yield"),
+	"math": names(`abs acos asin atan ceil cos deg exp floor fmod huge log log10 max maxinteger min mininteger modf pi pow
+		rad random randomseed sin sqrt tan tointeger type ult`),
+	"string": names("byte char find format gmatch gsub len lower match rep reverse sub upper"),
+	"table":  names("concat insert move pack remove sort unpack"),
+	"utf8":   names("char charpattern codepoint codes len offset"),
+}
+
+func names(list string) map[string]bool {
+	set := map[string]bool{}
+	for _, n := range strings.Fields(list) {
+		set[n] = true
+	}
+	return set
+}
+
+func newMachine(p *Plugin) *machine {
+	m := &machine{plugin: p, state: vm.New(p.limits), standard: map[string]*glua.LTable{}, templates: map[string]*glua.LFunction{}}
+	l := m.state.L()
+	base := l.NewTable()
+	for name := range globals {
+		if name != "_G" && name != "module" { // each call has its own
+			base.RawSetString(name, l.G.Global.RawGetString(name))
+		}
+	}
+	for lib, fields := range standard {
+		m.standard[lib] = pick(l, l.G.Global.RawGetString(lib), fields)
+		m.standard[lib].Metatable = m.meta("__index", m.absentIn(l, lib+"."))
+	}
+	base.RawSetString("print", l.NewFunction(vm.Print(func(_ *glua.LState, line string) { m.log(slog.LevelInfo, line) })))
+	base.RawSetString("require", l.NewFunction(m.require))
+	base.Metatable = m.meta("__index", l.NewFunction(m.missing))
+	m.env = m.meta("__index", base)
+	m.array = m.meta("__array", glua.LTrue)
+	m.null = m.meta("__tostring", l.NewFunction(func(l *glua.LState) int { l.Push(glua.LString("null")); return 1 }))
+	m.null.RawSetString("__newindex", l.NewFunction(func(l *glua.LState) int { l.RaiseError("json.null cannot be changed"); return 0 }))
+	m.response = m.meta("__index", l.NewFunction(m.responseField))
+	m.buildModule(l)
+	m.buildLibraries(l)
+	return m
+}
+
+// meta is a metatable that scripts cannot get at.
+func (m *machine) meta(event string, v glua.LValue) *glua.LTable {
+	t := m.state.L().CreateTable(0, 2)
+	t.RawSetString("__metatable", glua.LFalse)
+	t.RawSetString(event, v)
+	return t
+}
+
+func (m *machine) close() { m.state.Close() }
+
+// run executes the script in a fresh environment and then f.
+func (m *machine) run(ctx context.Context, c *call, f func(*glua.LState) error) error {
+	m.calls++
+	m.call = c
+	defer func() { m.call = nil }()
+	return m.state.Run(ctx, func(l *glua.LState) error {
+		c.ctx, c.started = ctx, m.plugin.svc.Now()
+		c.env = object(l, m.env)
+		c.module = object(l, m.module)
+		script := l.NewFunctionFromProto(m.plugin.proto)
+		script.Env = c.env
+		l.Push(script)
+		l.Call(0, 0)
+		if !c.provided {
+			return fmt.Errorf(`the script never calls module:provides("roster", { fetch = … })`)
+		}
+		c.running = true
+		return f(l)
+	})
+}
+
+// missing answers for globals that are not set: standard libraries come when they are first asked for, and
+// the script's own are nil before they are set.
+func (m *machine) missing(l *glua.LState) int {
+	name := l.Get(2).String()
+	switch t, isStandard := m.standard[name]; {
+	case name == "module":
+		l.Push(m.call.module)
+	case name == "_G":
+		l.Push(m.call.env)
+	case isStandard:
+		own := pick(l, t, standard[name])
+		own.Metatable = t.Metatable
+		m.call.env.RawSetString(name, own)
+		l.Push(own)
+	case m.plugin.assigns[name]:
+		l.Push(glua.LNil)
+	default:
+		l.RaiseError("%s", unavailable(name))
+	}
+	return 1
+}
+
+// pick copies the named fields of a table.
+func pick(l *glua.LState, from glua.LValue, fields map[string]bool) *glua.LTable {
+	t := l.CreateTable(0, len(fields))
+	if from, ok := from.(*glua.LTable); ok {
+		for name := range fields {
+			t.RawSetString(name, from.RawGetString(name))
+		}
+	}
+	return t
+}
+
+// absentIn is an __index that makes absent fields an error that names them.
+func (m *machine) absentIn(l *glua.LState, prefix string) *glua.LFunction {
+	return l.NewFunction(func(l *glua.LState) int {
+		l.RaiseError("%s", unavailable(prefix+l.Get(2).String()))
+		return 0
+	})
+}
+
+// object is an empty table whose fields are those of its metatable's __index. Tables with names of their own
+// cost much more to make.
+func object(l *glua.LState, meta *glua.LTable) *glua.LTable {
+	t := l.CreateTable(0, 0)
+	t.Metatable = meta
+	return t
+}
+
+// library is what require returns for a name.
+type library struct {
+	funcs  map[string]func(*machine, *glua.LState) int
+	fields []string // others than functions
+}
+
+var libraries map[string]*library
+
+func init() { // not in the declaration: the functions refer to libraries
+	libraries = map[string]*library{
+		"net.http":  {funcs: map[string]func(*machine, *glua.LState) int{"request": (*machine).httpRequest, "urlencode": httpURLEncode}},
+		"util.json": {funcs: map[string]func(*machine, *glua.LState) int{"decode": (*machine).jsonDecode, "encode": (*machine).jsonEncode}, fields: []string{"null"}},
+		"util.jid": {funcs: map[string]func(*machine, *glua.LState) int{
+			"split": jidSplit, "prepped_split": jidPreppedSplit, "bare": jidBare, "prep": jidPrep, "join": jidJoin,
+			"node": jidNode, "host": jidHost, "resource": jidResource}},
+	}
+}
+
+// libraryName knows the names of Prosody 13 and the JSON library that older modules ask for.
+func libraryName(name string) string {
+	name = strings.TrimPrefix(name, "prosody.")
+	if name == "cjson" || name == "cjson.safe" {
+		return "util.json"
+	}
+	return name
+}
+
+func (m *machine) buildLibraries(l *glua.LState) {
+	m.libraries = map[string]*glua.LTable{}
+	for lib, def := range libraries {
+		fields := l.NewTable()
+		for name, f := range def.funcs {
+			fields.RawSetString(name, l.NewFunction(func(l *glua.LState) int { return f(m, l) }))
+		}
+		fields.Metatable = m.meta("__index", m.absentIn(l, lib+"."))
+		m.libraries[lib] = m.meta("__index", fields)
+	}
+}
+
+func (m *machine) require(l *glua.LState) int {
+	asked := l.CheckString(1)
+	name := libraryName(asked)
+	for _, had := range m.call.loaded {
+		if had.name == name {
+			l.Push(had.table)
+			return 1
+		}
+	}
+	meta, ok := m.libraries[name]
+	if !ok {
+		l.RaiseError("%s", unavailable(asked))
+	}
+	t := object(l, meta)
+	if name == "util.json" {
+		t.RawSetString("null", m.jsonNull(l))
+	}
+	m.call.loaded = append(m.call.loaded, loaded{name, t})
+	l.Push(t)
+	return 1
+}
+
+// log writes a script's line. What a script says while it is read is said once, when it is loaded.
+func (m *machine) log(level slog.Level, line string) {
+	c := m.call
+	if !c.loading && !c.running || c.lines >= maxLines {
+		return
+	}
+	c.lines++
+	if len(line) > maxLine {
+		line = line[:maxLine] + "…"
+	}
+	line = strings.ToValidUTF8(line, "\uFFFD")
+	if c.loading {
+		m.plugin.svc.Log(c.ctx, level, line)
+	} else {
+		m.plugin.svc.Log(c.ctx, level, line, "user", c.request.User.String())
+	}
+}
+
+// thrown is a Go error on its way through Lua.
+type thrown struct{ err error }
+
+// throw raises err so that it is itself again where the call ends, unless the script catches it.
+func (m *machine) throw(l *glua.LState, err error) {
+	ud := l.NewUserData()
+	ud.Value = thrown{err}
+	ud.Metatable = m.meta("__tostring", l.NewFunction(func(l *glua.LState) int {
+		l.Push(glua.LString(err.Error()))
+		return 1
+	}))
+	l.Error(ud, 1)
+}

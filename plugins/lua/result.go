@@ -1,0 +1,239 @@
+package lua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	glua "github.com/yuin/gopher-lua"
+
+	"rosterd/engine"
+	"rosterd/engine/roster"
+	"rosterd/plugins"
+	"rosterd/plugins/lua/vm"
+)
+
+// outcome is what a call came to: a response to be read here, contacts, or a failure that the script names.
+type outcome struct {
+	res     *plugins.HTTPResponse // of which revision the answer is; nil if unknown
+	status  int                   // of res, as the script left it
+	body    []byte
+	native  bool // body is the standard form
+	roster  roster.Roster
+	dropped []roster.BadItem
+	err     error
+}
+
+// protocolError is a result of the wrong shape.
+type protocolError struct{ msg string }
+
+func (e *protocolError) Error() string { return e.msg }
+
+func wrong(format string, args ...any) error {
+	return &protocolError{fmt.Sprintf(format, args...)}
+}
+
+// fetch calls the script's functions and reads what they return.
+func (m *machine) fetch(l *glua.LState) (outcome, error) {
+	c := m.call
+	user := c.request.User
+	req := l.CreateTable(0, 4)
+	req.RawSetString("host", glua.LString(user.Domain()))
+	req.RawSetString("jid", glua.LString(user.String()))
+	req.RawSetString("reason", glua.LString(c.request.Reason))
+	if c.rev != "" {
+		req.RawSetString("rev", glua.LString(c.rev))
+	}
+	out, err := m.read(l, "fetch", m.invoke(l, c.fetch, glua.LString(user.Local()), req))
+	if err != nil || !out.native || out.status != http.StatusOK || c.mapBody == nil {
+		return out, err
+	}
+	body, err := m.decode(l, out.body)
+	if err != nil {
+		return outcome{err: &engine.TemporaryError{Err: fmt.Errorf("%s: %w", out.res, err)}}, nil
+	}
+	res := out.res
+	out, err = m.read(l, "map", m.invoke(l, c.mapBody, body, glua.LString(user.Local()), req))
+	if err == nil && out.native {
+		return outcome{}, wrong("map returned an HTTP response, not contacts")
+	}
+	out.res, out.status = res, http.StatusOK
+	return out, err
+}
+
+// results of a Lua function: what it returns, why it returns nothing, and more about that.
+type results [3]glua.LValue
+
+func (m *machine) invoke(l *glua.LState, f *glua.LFunction, args ...glua.LValue) (r results) {
+	l.Push(f)
+	for _, a := range args {
+		l.Push(a)
+	}
+	l.Call(len(args), len(r))
+	for i := range r {
+		r[i] = l.Get(i - len(r))
+	}
+	l.Pop(len(r))
+	return r
+}
+
+func (m *machine) read(l *glua.LState, function string, r results) (outcome, error) {
+	switch t := r[0].(type) {
+	case *glua.LTable:
+		if res := m.call.response(t); res != nil {
+			return responseOutcome(t, res)
+		}
+		b := roster.NewBuilder(m.call.request.User, roster.Limits{})
+		if err := m.contacts(b, t); err != nil {
+			return outcome{}, wrong("%s returned %v", function, err)
+		}
+		ro, dropped, err := b.Roster()
+		if err != nil {
+			return outcome{}, wrong("%s returned %v", function, err)
+		}
+		return outcome{roster: ro, dropped: dropped}, nil
+	case *glua.LNilType:
+		return m.refusal(l, function, r)
+	}
+	return outcome{}, wrong("%s returned a %s where contacts, an HTTP response or nil are expected", function, r[0].Type())
+}
+
+// responseOutcome honours what a script changed in the response that it hands back.
+func responseOutcome(t *glua.LTable, res *plugins.HTTPResponse) (outcome, error) {
+	out := outcome{res: res, native: true, status: res.Status, body: res.Body}
+	switch code := t.RawGetString("code").(type) {
+	case *glua.LNilType: // never looked at
+	case glua.LNumber:
+		out.status = int(code)
+	default:
+		return outcome{}, wrong("fetch returned an HTTP response whose code is a %s", code.Type())
+	}
+	switch body := t.RawGetString("body").(type) {
+	case *glua.LNilType: // never looked at
+	case glua.LString:
+		if string(body) != string(res.Body) {
+			out.body = []byte(body)
+		}
+	default:
+		return outcome{}, wrong("fetch returned an HTTP response whose body is a %s", body.Type())
+	}
+	return out, nil
+}
+
+// refusal is nil, "not-found" | "temporary" | "denied", text.
+func (m *machine) refusal(l *glua.LState, function string, r results) (outcome, error) {
+	kind, _ := r[1].(glua.LString)
+	text := ""
+	if r[2] != glua.LNil {
+		text = l.ToStringMeta(r[2]).String()
+	}
+	err := errors.New(text)
+	if h := m.call.httpErr; h != nil && h.Error() == text {
+		err = h
+	}
+	switch kind {
+	case "not-found":
+		return outcome{err: because(engine.ErrUnknownUser, text)}, nil
+	case "denied":
+		return outcome{err: because(engine.ErrDenied, text)}, nil
+	case "temporary":
+		if text == "" {
+			err = fmt.Errorf("%s says that the roster cannot be had now", m.plugin.file)
+		}
+		return outcome{err: &engine.TemporaryError{Err: err}}, nil
+	}
+	if r[1] == glua.LNil {
+		return outcome{}, wrong(`%s returned nil without a reason: nil, "not-found" or "temporary" or "denied", text`, function)
+	}
+	return outcome{}, wrong(`%s returned nil, %q: the reason must be "not-found", "temporary" or "denied"`, function, l.ToStringMeta(r[1]).String())
+}
+
+func because(err error, text string) error {
+	if text == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, text)
+}
+
+// answer turns an outcome into the engine's terms.
+func (p *Plugin) answer(c *call, out outcome) (engine.Answer, error) {
+	if out.err != nil {
+		return engine.Answer{}, out.err
+	}
+	a := engine.Answer{Roster: out.roster, Dropped: out.dropped}
+	if out.res != nil {
+		a.MaxAge = out.res.MaxAge()
+		if out.res.Revision != "" {
+			a.Rev = p.tag + ":" + out.res.Revision
+		}
+	}
+	if !out.native {
+		return a, nil
+	}
+	switch {
+	case out.status == http.StatusOK:
+		var err error
+		a.Roster, a.Dropped, err = roster.DecodeJSON(c.request.User, out.body, roster.Limits{})
+		if err != nil {
+			return engine.Answer{}, &engine.TemporaryError{Err: fmt.Errorf("%s: %w", out.res, err)}
+		}
+		return a, nil
+	case out.status == http.StatusNotModified && c.rev != "":
+		a.Unchanged = true
+		return a, nil
+	}
+	return engine.Answer{}, p.statusError(out)
+}
+
+func (p *Plugin) statusError(out outcome) error {
+	res := *out.res
+	res.Status = out.status
+	switch res.Status {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %s", engine.ErrUnknownUser, &res)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return &engine.TemporaryError{Err: fmt.Errorf("%s: the backend refuses our credentials", &res)}
+	}
+	return &engine.TemporaryError{RetryAfter: res.RetryAfter(p.svc.Now()), Err: errors.New(res.String())}
+}
+
+// failure says whose fault it was that a call ended early: the script's, the backend's, or the caller's who
+// no longer wants the answer.
+func (p *Plugin) failure(ctx context.Context, c *call, err error) error {
+	where := fmt.Errorf("%s: roster of %s: %w", p.file, c.request.User, err)
+	var wrongResult *protocolError
+	var raised *vm.RuntimeError
+	switch {
+	case errors.As(err, &wrongResult):
+		return &engine.FaultError{Kind: "protocol", Err: where}
+	case errors.Is(err, vm.ErrInstructions):
+		return &engine.FaultError{Kind: "instructions", Err: where}
+	case errors.Is(err, vm.ErrMemory):
+		return &engine.FaultError{Kind: "memory", Err: where}
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
+		return p.late(ctx, c, where)
+	case errors.As(err, &raised):
+		if ud, ok := raised.Value.(*glua.LUserData); ok {
+			if t, ok := ud.Value.(thrown); ok {
+				return t.err
+			}
+		}
+	}
+	return &engine.FaultError{Kind: "trap", Err: where}
+}
+
+// late is a call that its context ended: in a request, or in Lua. A backend that took most of the time for its
+// answers is to blame even where the script was left no time for the rest.
+func (p *Plugin) late(ctx context.Context, c *call, err error) error {
+	if ctx.Err() != nil && c.httpErr != nil && errors.Is(c.httpErr, ctx.Err()) {
+		return &engine.TemporaryError{Err: c.httpErr}
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if took := p.svc.Now().Sub(c.started); c.waited > took/2 {
+		return &engine.TemporaryError{Err: fmt.Errorf("%w: of %v the backend took %v", err, took, c.waited)}
+	}
+	return &engine.FaultError{Kind: "deadline", Err: err}
+}

@@ -1,0 +1,111 @@
+package lua_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// What fetch may return, and what is said of anything else.
+func TestResults(t *testing.T) {
+	tests := []struct {
+		name    string
+		returns string
+		want    string
+		dropped string // JID: reason
+		kind    string
+		err     string
+	}{
+		{name: "list", returns: `{ { jid = "b@x", name = "B" }, { jid = "a@x", subscription = "to", groups = { "G2", "G1" } } }`,
+			want: `a@x "" to ["G1" "G2"]; b@x "B" both []`},
+		{name: "map", returns: `{ ["a@x"] = { name = "A", groups = { Friends = true, Old = false } }, ["b@x"] = {}, ["c@x"] = "text" }`,
+			want: `a@x "A" both ["Friends" "Old"]; b@x "" both []; c@x "" both []`},
+		{name: "empty", returns: `{}`, want: ``},
+		{name: "all fields", returns: `{ { jid = "A@X", name = 5, subscription = "none", ask = "subscribe", approved = true, groups = { 7 }, avatar = "?" } }`,
+			want: `a@x "5" none ["7"] ask approved`},
+		{name: "false and absent", returns: `{ { jid = "a@x", ask = false, approved = false, name = nil, groups = nil, subscription = nil } }`, want: `a@x "" both []`},
+		{name: "null out of JSON", returns: `require "util.json".decode('{"a@x":{"name":null,"groups":null,"subscription":null,"ask":null}}')`, want: `a@x "" both []`},
+		{name: "list out of JSON", returns: `require "util.json".decode('[{"jid":"a@x","groups":["G"]}]')`, want: `a@x "" both ["G"]`},
+		{name: "more results are left alone", returns: `{ { jid = "a@x" } }, "temporary", "text"`, want: `a@x "" both []`},
+
+		{name: "malformed JID costs that contact", returns: `{ { jid = "a@x" }, { jid = "not a jid@" } }`, want: `a@x "" both []`, dropped: `"not a jid@": not a valid JID`},
+		{name: "own JID", returns: `{ { jid = "jim@example.com" }, { jid = "a@x" } }`, want: `a@x "" both []`, dropped: `"jim@example.com": the owner's own JID`},
+		{name: "name that XML cannot carry", returns: `{ { jid = "a@x", name = "\0" }, { jid = "b@x" } }`, want: `b@x "" both []`, dropped: `"a@x": name holds U+0000`},
+
+		{name: "not found", returns: `nil, "not-found"`, kind: "unknown user"},
+		{name: "not found, said more", returns: `nil, "not-found", "left in 2024"`, kind: "unknown user", err: "left in 2024"},
+		{name: "denied", returns: `nil, "denied", "no roster for guests"`, kind: "denied", err: "no roster for guests"},
+		{name: "temporary", returns: `nil, "temporary", "maintenance"`, kind: "temporary", err: "maintenance"},
+		{name: "temporary without text", returns: `nil, "temporary"`, kind: "temporary", err: "mod_test.lua says that the roster cannot be had now"},
+
+		{name: "nothing", returns: ``, kind: "fault protocol", err: "mod_test.lua: roster of jim@example.com: fetch returned nil without a reason"},
+		{name: "unknown reason", returns: `nil, "later"`, kind: "fault protocol", err: `fetch returned nil, "later": the reason must be "not-found", "temporary" or "denied"`},
+		{name: "false", returns: `false`, kind: "fault protocol", err: "fetch returned a boolean"},
+		{name: "text", returns: `"a@x"`, kind: "fault protocol", err: "fetch returned a string"},
+		{name: "function", returns: `print`, kind: "fault protocol", err: "fetch returned a function"},
+		{name: "item is text", returns: `{ { jid = "a@x" }, "b@x" }`, kind: "fault protocol", err: "jim@example.com: fetch returned items[2]: a string, not a table"},
+		{name: "item without JID", returns: `{ { JID = "a@x" } }`, kind: "fault protocol", err: "items[1].jid: a nil, not a string"},
+		{name: "JID is a number", returns: `{ { jid = 5 } }`, kind: "fault protocol", err: "items[1].jid: a number, not a string"},
+		{name: "map item is a boolean", returns: `{ ["a@x"] = true }`, kind: "fault protocol", err: `items["a@x"]: a boolean, not a table`},
+		{name: "subscription", returns: `{ { jid = "a@x" }, { jid = "b@x" }, { jid = "c@x", subscription = "bananas" } }`, kind: "fault protocol", err: `items[3].subscription: "bananas" is none of none, to, from, both`},
+		{name: "subscription remove", returns: `{ ["a@x"] = { subscription = "remove" } }`, kind: "fault protocol", err: `items["a@x"].subscription: "remove" is none of`},
+		{name: "subscription is a table", returns: `{ ["a@x"] = { subscription = {} } }`, kind: "fault protocol", err: `items["a@x"].subscription: a table, not a string`},
+		{name: "name is a table", returns: `{ { jid = "a@x", name = {} } }`, kind: "fault protocol", err: "items[1].name: a table, not a string"},
+		{name: "groups is text", returns: `{ { jid = "a@x", groups = "Friends" } }`, kind: "fault protocol", err: "items[1].groups: a string, not a table"},
+		{name: "group is a table", returns: `{ { jid = "a@x", groups = { "A", {} } } }`, kind: "fault protocol", err: "items[1].groups[2]: a table, not a string"},
+		{name: "ask", returns: `{ { jid = "a@x", ask = "yes" } }`, kind: "fault protocol", err: `items[1].ask: "yes" is neither true, false nor "subscribe"`},
+		{name: "approved", returns: `{ { jid = "a@x", approved = 1 } }`, kind: "fault protocol", err: "items[1].approved: a number, not true or false"},
+		{name: "list and map", returns: `{ { jid = "a@x" }, ["b@x"] = {} }`, kind: "fault protocol", err: `both a list and a map: it has the key "b@x"`},
+		{name: "list with a hole", returns: `{ [1] = { jid = "a@x" }, [3] = { jid = "b@x" } }`, kind: "fault protocol", err: "a list with holes"},
+		{name: "key is a table", returns: `{ [{}] = {} }`, kind: "fault protocol", err: "a table with a table as a key"},
+		{name: "too many", returns: `(function() local t = {}; for i = 1, 100001 do t[i] = { jid = "a"..i.."@x" } end; return t end)()`, kind: "fault protocol", err: "100001 contacts, more than 100000"},
+
+		{name: "error", returns: `error("oops")`, kind: "fault trap", err: "mod_test.lua:4: oops"},
+		{name: "error without a place", returns: `error("oops", 0)`, kind: "fault trap", err: "roster of jim@example.com: mod_test.lua:4: oops"},
+		{name: "error that is a table", returns: `error({})`, kind: "fault trap", err: "mod_test.lua"},
+		{name: "nil is called", returns: `(nil)()`, kind: "fault trap", err: "mod_test.lua:4: "},
+		{name: "recursion", returns: `(function() local function f() return 1 + f() end return f() end)()`, kind: "fault trap", err: "stack overflow"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := script(t, "-- a script\nmodule:provides('roster', {\n\tfetch = function(username, req)\n\t\treturn "+tt.returns+"\n\tend })", nil)
+			a, err := fetch(t, p, request("jim"))
+			if kind := errorKind(err); kind != tt.kind {
+				t.Fatalf("%q: %v; want %q", kind, err, tt.kind)
+			}
+			if err != nil {
+				if !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("error %q, want %q", err, tt.err)
+				}
+				return
+			}
+			if got := show(a.Roster); got != tt.want {
+				t.Errorf("roster %s\n  want %s", got, tt.want)
+			}
+			var dropped []string
+			for _, d := range a.Dropped {
+				dropped = append(dropped, d.String())
+			}
+			if got := strings.Join(dropped, "; "); !strings.HasPrefix(got, tt.dropped) || (got == "") != (tt.dropped == "") {
+				t.Errorf("dropped %s, want %s", got, tt.dropped)
+			}
+		})
+	}
+}
+
+func TestRequestIsHandedOver(t *testing.T) {
+	p := script(t, `
+		module:provides("roster", { fetch = function(username, req)
+			return { { jid = username.."@x" }, { jid = "x@"..req.host },
+				{ jid = "y@x", name = req.jid }, { jid = "z@x", name = req.reason }, { jid = "rev@x", name = type(req.rev) },
+				{ jid = "mod@x", name = module.name .. " " .. module:get_name() .. " " .. module.host .. " " .. module:get_host() } };
+		end });`, nil)
+	a, err := fetch(t, p, request("jim"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `jim@x "" both []; mod@x "test test example.com example.com" both []; ` +
+		`rev@x "nil" both []; x@example.com "" both []; y@x "jim@example.com" both []; z@x "test" both []`
+	if got := show(a.Roster); got != want {
+		t.Errorf("roster %s\n  want %s", got, want)
+	}
+}
