@@ -149,20 +149,15 @@ func (w *work) endTag(b []byte) error {
 // it.
 func endTag(b []byte, i int, name []byte) (end int, err error) {
 	i += len("</")
-	if end = i + len(name); end >= len(b) {
-		if string(b[i:]) == string(name[:len(b)-i]) {
-			return i, ErrMore
-		}
-		return i, refuse(NotWellFormed, i, "end tag of another element than <%s>", name)
-	}
-	if string(b[i:end]) != string(name) || b[end] != '>' && !isSpace(b[end]) {
+	end = min(len(b), i+len(name))
+	if string(b[i:end]) != string(name[:end-i]) {
 		return i, refuse(NotWellFormed, i, "end tag of another element than <%s>", name)
 	}
 	if end, err = gap(b, end); err != nil {
 		return i, err
 	}
 	if b[end] != '>' {
-		return i, refuse(NotWellFormed, end, "%q in an end tag", b[end])
+		return i, refuse(NotWellFormed, end, "%q in the end tag of <%s>", b[end], name)
 	}
 	return end + 1, nil
 }
