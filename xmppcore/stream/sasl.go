@@ -77,6 +77,7 @@ func (n *negotiation) exchange(ctx context.Context, st *scan.Stanza) error {
 		return err
 	}
 	n.user = x.User()
+	n.leave() // before the client knows, and connects again
 	return n.c.Write(element("success", encode(data)))
 }
 

@@ -112,7 +112,6 @@ func (n *negotiation) run(ctx context.Context, direct *tls.Config, a Acceptor) e
 	if err != nil {
 		return err
 	}
-	n.leave()
 	n.left = l.Negotiation
 	return n.bind(ctx, a)
 }
