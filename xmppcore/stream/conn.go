@@ -196,6 +196,7 @@ func again(err error) bool {
 // burst handles the stanzas that are there, and the rest of one that has begun.
 func (c *conn) burst(handle func(*scan.Stanza) error) error {
 	if c.in.empty() {
+		c.in.release() // the negotiation's buffer
 		return nil
 	}
 	st := stanzas.Get().(*scan.Stanza)
