@@ -1,10 +1,10 @@
 package plugins
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -285,8 +285,6 @@ func TestRedirectNotDownToPlainHTTP(t *testing.T) {
 	}))
 	defer srv.Close()
 	svc := open(t, map[string]any{"url": srv.URL})
-	pool := x509.NewCertPool()
-	pool.AddCert(srv.Certificate())
 	svc.client.transport.TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig
 	if _, err := svc.HTTP(t.Context(), HTTPRequest{URL: srv.URL}); !errors.Is(err, ErrRefused) {
 		t.Errorf("error %v, want a refusal", err)
@@ -492,13 +490,13 @@ func TestFreshness(t *testing.T) {
 
 // Connections are kept, and there are never more than maxConns to one server.
 func TestConnectionPool(t *testing.T) {
-	var open_, most atomic.Int64
+	var now, most atomic.Int64
 	conns := make(chan struct{}, 1000)
 	release := make(chan struct{})
 	arrived := make(chan struct{}, 1000)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := open_.Add(1)
-		defer open_.Add(-1)
+		n := now.Add(1)
+		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
 		arrived <- struct{}{}
@@ -534,6 +532,38 @@ func TestConnectionPool(t *testing.T) {
 	}
 	if n := len(conns); n != maxConns {
 		t.Errorf("%d connections for %d requests, want %d", n, calls, maxConns)
+	}
+}
+
+// A server that has closed a connection which was kept alive is asked again on a new one.
+func TestKeptConnectionIsGone(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				r := bufio.NewReader(c)
+				if _, err := http.ReadRequest(r); err == nil {
+					fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+				}
+				_, _ = http.ReadRequest(r) // and no answer
+			}()
+		}
+	}()
+	base := "http://" + l.Addr().String()
+	svc := open(t, map[string]any{"url": base})
+	for range 5 {
+		if res := get(t, svc, base); string(res.Body) != "{}" {
+			t.Errorf("%s: %q", res, res.Body)
+		}
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,17 +90,71 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-func TestInstructionLimit(t *testing.T) {
-	p := openHere(t, `module:provides("roster", { fetch = function() while true do end end })`, true)
-	p.limits.Instructions = 10_000
-	m, err := p.get()
-	if err != nil {
-		t.Fatal(err)
+// limit has the calls from now on run under limits.
+func limit(t *testing.T, p *Plugin, limits vm.Limits) {
+	t.Helper()
+	p.limits = limits
+	for _, m := range p.idle {
+		m.close()
 	}
-	m.close() // it has the old limits
-	_, err = p.Fetch(t.Context(), engine.Request{User: addr.MustBare("jim@example.com")})
+	p.idle = nil
+}
+
+func fetchFor(ctx context.Context, p *Plugin, user string) (engine.Answer, error) {
+	return p.Fetch(ctx, engine.Request{User: addr.MustBare(user + "@example.com")})
+}
+
+// A script that runs away costs its own request: those beside it and after it are served.
+func TestRunaways(t *testing.T) {
+	for name, code := range map[string]string{
+		"loop":                `while true do end`,
+		"loop in pcall":       `while true do pcall(function() while true do end end) end`,
+		"loop in a handler":   `xpcall(function() error("x") end, function() while true do end end)`,
+		"loop in a coroutine": `coroutine.wrap(function() while true do end end)()`,
+		"loop in a method":    `tostring(setmetatable({}, { __tostring = function() while true do end end }))`,
+		"loop while logging":  `module:log("info", "%s", setmetatable({}, { __tostring = function() while true do end end }))`,
+		"backtracking":        `while true do pcall(string.find, ("a"):rep(30), ("a?"):rep(30)..("a"):rep(30)) end`,
+		"much JSON":           `while true do pcall(require "util.json".decode, "[" .. ("0,"):rep(100000) .. "0]") end`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := openHere(t, `module:provides("roster", { fetch = function(username)
+				if username == "mallory" then `+code+` end
+				return { { jid = username.."@x" } };
+			end });`, true)
+			limit(t, p, vm.Limits{Instructions: 200_000})
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				_, err := fetchFor(t.Context(), p, "mallory")
+				var fault *engine.FaultError
+				if !errors.As(err, &fault) || fault.Kind != "instructions" ||
+					!strings.Contains(err.Error(), "mod_test.lua: roster of mallory@example.com: mod_test.lua:2: ") {
+					t.Errorf("the runaway ends with %v", err)
+				}
+			})
+			for i := range 20 {
+				user := fmt.Sprintf("user%d", i)
+				wg.Go(func() {
+					if a, err := fetchFor(t.Context(), p, user); err != nil || a.Roster.Len() != 1 {
+						t.Errorf("%s: %d contacts, %v", user, a.Roster.Len(), err)
+					}
+				})
+			}
+			wg.Wait()
+			if a, err := fetchFor(t.Context(), p, "later"); err != nil || a.Roster.Len() != 1 {
+				t.Errorf("later: %d contacts, %v", a.Roster.Len(), err)
+			}
+		})
+	}
+}
+
+func TestDeadlineInTheScript(t *testing.T) {
+	p := openHere(t, `module:provides("roster", { fetch = function() while true do end end });`, true)
+	limit(t, p, vm.Limits{Instructions: math.MaxInt64 / 2})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := fetchFor(ctx, p, "jim")
 	var fault *engine.FaultError
-	if !errors.As(err, &fault) || fault.Kind != "instructions" || !strings.Contains(err.Error(), "mod_test.lua:1: ") {
+	if !errors.As(err, &fault) || fault.Kind != "deadline" || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -106,9 +162,7 @@ func TestInstructionLimit(t *testing.T) {
 // Machines are kept for the next call, but not after an error, nor for ever.
 func TestMachines(t *testing.T) {
 	p := openHere(t, `module:provides("roster", { fetch = function(username) if username == "bad" then error("x") end return {} end })`, true)
-	fetch := func(user string) {
-		_, _ = p.Fetch(t.Context(), engine.Request{User: addr.MustBare(user + "@example.com")})
-	}
+	fetch := func(user string) { _, _ = fetchFor(t.Context(), p, user) }
 	first := p.idle[0]
 	fetch("good")
 	if len(p.idle) != 1 || p.idle[0] != first {

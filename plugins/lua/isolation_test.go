@@ -12,7 +12,6 @@ import (
 	"testing/fstest"
 	"time"
 
-	"rosterd/engine"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
 )
@@ -44,50 +43,6 @@ func TestCallsAreFresh(t *testing.T) {
 				if got := show(a.Roster); got != `a@x "false" both []` {
 					t.Fatalf("a later call sees it: %s", got)
 				}
-			}
-		})
-	}
-}
-
-// A script that runs away costs its own request: those beside it and after it are served.
-func TestRunaways(t *testing.T) {
-	for name, code := range map[string]string{
-		"loop":                `while true do end`,
-		"loop in pcall":       `while true do pcall(function() while true do end end) end`,
-		"loop in a handler":   `xpcall(function() error("x") end, function() while true do end end)`,
-		"loop in a coroutine": `coroutine.wrap(function() while true do end end)()`,
-		"loop in a method":    `tostring(setmetatable({}, { __tostring = function() while true do end end }))`,
-		"loop while logging":  `module:log("info", "%s", setmetatable({}, { __tostring = function() while true do end end }))`,
-		"backtracking":        `while true do pcall(string.find, ("a"):rep(30), ("a?"):rep(30)..("a"):rep(30)) end`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := script(t, `module:provides("roster", { fetch = function(username)
-				if username == "mallory" then `+code+` end
-				return { { jid = username.."@x" } };
-			end });`, nil)
-			var wg sync.WaitGroup
-			wg.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-				defer cancel()
-				_, err := p.Fetch(ctx, request("mallory"))
-				var fault *engine.FaultError
-				if !errors.As(err, &fault) || fault.Kind != "deadline" && fault.Kind != "instructions" ||
-					!strings.Contains(err.Error(), "mod_test.lua: roster of mallory@example.com: mod_test.lua:2: ") {
-					t.Errorf("the runaway ends with %v", err)
-				}
-			})
-			for i := range 20 {
-				user := fmt.Sprintf("user%d", i)
-				wg.Go(func() {
-					a, err := fetch(t, p, request(user))
-					if err != nil || show(a.Roster) != user+`@x "" both []` {
-						t.Errorf("%s: %s, %v", user, show(a.Roster), err)
-					}
-				})
-			}
-			wg.Wait()
-			if a, err := fetch(t, p, request("later")); err != nil || show(a.Roster) != `later@x "" both []` {
-				t.Errorf("later: %s, %v", show(a.Roster), err)
 			}
 		})
 	}

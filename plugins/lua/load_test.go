@@ -1,8 +1,11 @@
 package lua_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"rosterd/plugins/lua"
 )
 
 // provide makes a script of statements that stand before the one that every script needs.
@@ -141,6 +144,13 @@ func TestOptionsInLua(t *testing.T) {
 		if _, _, err := tryOpen(t, "test", provide("assert("+check+", 'is not so')"), o); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestOptionsThatAScriptReads(t *testing.T) {
+	p := script(t, provide(`local a, b = module:get_option_string("one"), module:get_option_array("two", {})`), options{"one": "1", "three": "3"})
+	if got := p.(*lua.Plugin).Options(); !slices.Equal(got, []string{"one", "two"}) {
+		t.Errorf("options %q", got)
 	}
 }
 

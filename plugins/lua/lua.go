@@ -149,6 +149,9 @@ func (p *Plugin) Fetch(ctx context.Context, r engine.Request) (engine.Answer, er
 	return p.answer(c, out)
 }
 
+// Options are the names of the options that the script has asked for.
+func (p *Plugin) Options() []string { return p.opts.Read() }
+
 func (p *Plugin) heldRevision(rev string) string {
 	if of, rev, ok := strings.Cut(rev, ":"); ok && of == p.tag {
 		return rev
