@@ -238,8 +238,15 @@ func putStanza(st *scan.Stanza) {
 	}
 }
 
-// Write implements Transport.
+// Write implements Transport. Nothing goes out behind the end tag.
 func (c *conn) Write(b []byte) error {
+	if c.closing.Load() {
+		return net.ErrClosed
+	}
+	return c.write(b)
+}
+
+func (c *conn) write(b []byte) error {
 	var err error
 	if c.tls != nil {
 		_, err = c.tls.Write(b)
@@ -264,7 +271,7 @@ func (c *conn) Close(se *stanza.StreamError) {
 	if se != nil {
 		b = stanza.AppendStreamError(b, se)
 	}
-	if c.Write(append(b, endTag...)) != nil || !c.closeWrite() || c.wire.SetReadDeadline(limit) != nil {
+	if c.write(append(b, endTag...)) != nil || !c.closeWrite() || c.wire.SetReadDeadline(limit) != nil {
 		c.Abort()
 		return
 	}

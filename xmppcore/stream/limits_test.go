@@ -85,9 +85,13 @@ func TestDrip(t *testing.T) {
 		go func() { w.ended <- w.server.Serve(context.Background(), ours, w) }()
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
+		done := make(chan struct{})
 		go func() {
-			for range tick.C {
-				if _, err := io.WriteString(theirs, " "); err != nil {
+			for {
+				select {
+				case <-tick.C:
+					io.WriteString(theirs, " ")
+				case <-done:
 					return
 				}
 			}
@@ -99,6 +103,7 @@ func TestDrip(t *testing.T) {
 			t.Errorf("after %v: got %s", took, b)
 		}
 		theirs.Close()
+		close(done)
 		<-w.ended
 	})
 }

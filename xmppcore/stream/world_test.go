@@ -173,7 +173,6 @@ func (w *world) Bind(r stream.BindRequest) *stanza.Error {
 	}
 	jid := stanza.AppendText([]byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>"), full.String())
 	if err := r.Transport.Write(stanza.AppendResult(nil, r.ID, "", "", append(jid, "</jid></bind>"...))); err != nil {
-		s.end <- err
 		return nil
 	}
 	go s.run(w.handle)
@@ -192,9 +191,9 @@ func (s *session) run(handle func(*session, *scan.Stanza) error) {
 		s.got <- string(st.Raw)
 		return nil
 	})
+	s.end <- err
 	se, _ := errors.AsType[*stanza.StreamError](err)
 	s.Transport.Close(se)
-	s.end <- err
 }
 
 // ctx ends a test that hangs.
