@@ -1,6 +1,10 @@
 package scan
 
-import "strings"
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
 
 // Header is the peer's stream header (RFC 6120 §4.7). Its values are unescaped.
 type Header struct {
@@ -45,6 +49,9 @@ func (sc *Scanner) NextHeader(b []byte, h *Header) (n int, err error) {
 	}
 	st.finish(b)
 	sc.context = st.declared()
+	if sc.context.equal(usual) {
+		sc.context = usual // a hundred thousand sessions share it
+	}
 	err = h.fill(st)
 	n += skip + st.pos
 	h.stanza = Stanza{}
@@ -70,6 +77,12 @@ func (s *Stanza) declared() *context {
 		})
 	}
 	return c
+}
+
+func (c *context) equal(o *context) bool {
+	same := func(a, b Binding) bool { return bytes.Equal(a.Prefix, b.Prefix) && bytes.Equal(a.Space, b.Space) }
+	return bytes.Equal(c.root, o.root) && bytes.Equal(c.space, o.space) && bytes.Equal(c.lang, o.lang) &&
+		c.ended == o.ended && slices.EqualFunc(c.bindings, o.bindings, same)
 }
 
 func qualified(prefix, name []byte) string {
