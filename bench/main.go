@@ -93,7 +93,11 @@ func play(ctx context.Context, kinds []kind, sc scenario) (string, error) {
 }
 
 func once(ctx context.Context, k kind, sc scenario) (float64, error) {
-	s, err := k.start(ctx, sc.gomaxprocs)
+	env := []string{fmt.Sprintf("GOMAXPROCS=%d", sc.gomaxprocs)}
+	if sc.memory {
+		env = append(env, "GOGC=5") // what is live, not what a collection has not got round to
+	}
+	s, err := k.start(ctx, env...)
 	if err != nil {
 		return 0, err
 	}

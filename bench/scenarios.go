@@ -171,9 +171,11 @@ func encode(v any) []byte {
 	return b
 }
 
-// idle binds a thousand resources and looks at the memory before and after.
+const idleSessions = 3000
+
+// idle binds many resources and looks at the memory before and after.
 func idle(s *server) (int, error) {
-	const n = 1000
+	const n = idleSessions
 	warm, err := loginAll(s, names("s", 20))
 	defer func() { closeAll(warm) }()
 	if err != nil {
@@ -193,8 +195,7 @@ func idle(s *server) (int, error) {
 	return n, err
 }
 
-// settled is the memory once two garbage collections have passed, which happen every two minutes at the
-// latest; a server that is asked by a signal or a URL for one would measure something else than what is run.
+// settled is the memory once it has stopped changing.
 func (s *server) settled() (float64, error) {
 	last, err := s.rss()
 	if err != nil {

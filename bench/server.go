@@ -27,7 +27,7 @@ const domain = "localhost"
 // kind is a program that can be driven.
 type kind struct {
 	name  string
-	start func(ctx context.Context, gomaxprocs int) (*server, error)
+	start func(ctx context.Context, env ...string) (*server, error)
 }
 
 // server is a running program.
@@ -46,7 +46,7 @@ func build(ctx context.Context, dir string) ([]kind, error) {
 	if err := compile(ctx, ".", bin, "./cmd/server"); err != nil {
 		return nil, err
 	}
-	kinds := []kind{{"rosterd", func(ctx context.Context, procs int) (*server, error) { return startRosterd(ctx, bin, procs) }}}
+	kinds := []kind{{"rosterd", func(ctx context.Context, env ...string) (*server, error) { return startRosterd(ctx, bin, env) }}}
 	proto, err := buildPrototype(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		fmt.Printf("no prototype in %s: rosterd alone\n", *prototype)
@@ -55,7 +55,7 @@ func build(ctx context.Context, dir string) ([]kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(kinds, kind{"prototype", func(ctx context.Context, procs int) (*server, error) { return startPrototype(ctx, proto, procs) }}), nil
+	return append(kinds, kind{"prototype", func(ctx context.Context, env ...string) (*server, error) { return startPrototype(ctx, proto, env) }}), nil
 }
 
 // buildPrototype compiles the prototype from a copy; nothing of it is ours.
@@ -89,12 +89,12 @@ func compile(ctx context.Context, dir, out, pkg string) error {
 	return nil
 }
 
-func startPrototype(ctx context.Context, bin string, procs int) (*server, error) {
+func startPrototype(ctx context.Context, bin string, env []string) (*server, error) {
 	s := &server{addr: freeAddr(), log: &tail{}}
-	return s, s.run(ctx, bin, procs, "-addr", s.addr, "-pprof", freeAddr())
+	return s, s.run(ctx, bin, env, "-addr", s.addr, "-pprof", freeAddr())
 }
 
-func startRosterd(ctx context.Context, bin string, procs int) (*server, error) {
+func startRosterd(ctx context.Context, bin string, env []string) (*server, error) {
 	s := &server{addr: freeAddr(), http: freeAddr(), log: &tail{}, backend: newBackend()}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "rosterd-bench-run-"); err != nil {
@@ -107,7 +107,7 @@ func startRosterd(ctx context.Context, bin string, procs int) (*server, error) {
 	if err := s.addUsers(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.run(ctx, bin, procs, "serve", "--config", file)
+	return s, s.run(ctx, bin, env, "serve", "--config", file)
 }
 
 func (s *server) config() string {
@@ -135,7 +135,7 @@ VirtualHost %q
 func users() []string {
 	list := append(names("s", 20), names("r", 20)...)
 	list = append(list, names("f", 51)...)
-	return append(list, names("idle", 1000)...)
+	return append(list, names("idle", idleSessions)...)
 }
 
 func (s *server) addUsers(ctx context.Context) error {
@@ -151,9 +151,9 @@ func (s *server) addUsers(ctx context.Context) error {
 	return db.Close()
 }
 
-func (s *server) run(ctx context.Context, bin string, procs int, args ...string) error {
+func (s *server) run(ctx context.Context, bin string, env []string, args ...string) error {
 	s.cmd = exec.CommandContext(ctx, bin, args...)
-	s.cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
+	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return err
