@@ -17,14 +17,10 @@ import (
 )
 
 const (
-	// maxAnswer bounds the body of an answer, decompressed.
-	maxAnswer = 16 << 20
 	// maxRequest bounds the body of a request.
 	maxRequest = 256 << 10
 	// maxHops bounds the redirects of a request.
 	maxHops = 3
-	// maxConns bounds the connections to one server, and so the requests to it at a time.
-	maxConns = 16
 )
 
 // httpClient asks the servers of one plugin: it keeps connections alive, bounds them, and lets no credentials
@@ -34,16 +30,17 @@ type httpClient struct {
 	guard     *guard
 	agent     string
 	header    http.Header // rosterd_backend_headers, for the servers of the plugin's own options
+	maxAnswer int64
 }
 
-func newHTTPClient(agent string, header http.Header, g *guard) *httpClient {
+func newHTTPClient(agent string, header http.Header, g *guard, lim Limits) *httpClient {
 	d := &net.Dialer{ControlContext: control}
 	return &httpClient{
-		guard: g, agent: agent, header: header,
+		guard: g, agent: agent, header: header, maxAnswer: lim.Answer,
 		transport: &http.Transport{
 			DialContext:            d.DialContext,
-			MaxConnsPerHost:        maxConns,
-			MaxIdleConnsPerHost:    maxConns,
+			MaxConnsPerHost:        lim.Conns,
+			MaxIdleConnsPerHost:    lim.Conns,
 			IdleConnTimeout:        time.Minute,
 			TLSHandshakeTimeout:    10 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
@@ -134,7 +131,7 @@ func (c *httpClient) exchange(ctx context.Context, r HTTPRequest, first, u *url.
 	}
 	defer res.Body.Close()
 	out := &HTTPResponse{Method: r.Method, URL: shown, Status: res.StatusCode, Header: res.Header}
-	if out.Body, err = readBody(res); err != nil {
+	if out.Body, err = readBody(res, c.maxAnswer); err != nil {
 		return nil, fmt.Errorf("in the body of a %d answer: %w", res.StatusCode, err)
 	}
 	out.Revision = revision(shown, res.Header)
@@ -200,19 +197,19 @@ func checkHeader(h http.Header) error {
 	return nil
 }
 
-func readBody(res *http.Response) ([]byte, error) {
+func readBody(res *http.Response, limit int64) ([]byte, error) {
 	var src io.Reader = res.Body
 	size := res.ContentLength
 	switch enc := strings.ToLower(res.Header.Get("Content-Encoding")); enc {
 	case "", "identity":
-		if size > maxAnswer {
-			return nil, errTooLarge
+		if size > limit {
+			return nil, tooLarge(limit)
 		}
 	case "gzip", "x-gzip":
 		res.Header.Del("Content-Encoding")
 		res.Header.Del("Content-Length")
 		size = -1
-		z, err := gzip.NewReader(io.LimitReader(res.Body, 2*maxAnswer)) // empty blocks give no output to count
+		z, err := gzip.NewReader(io.LimitReader(res.Body, 2*limit)) // empty blocks give no output to count
 		if errors.Is(err, io.EOF) {
 			return nil, nil // no body at all, as with 204 and 304
 		}
@@ -225,19 +222,24 @@ func readBody(res *http.Response) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	if size > 0 {
-		b.Grow(int(min(size, maxAnswer)) + bytes.MinRead)
+		b.Grow(int(min(size, limit)) + bytes.MinRead)
 	}
-	n, err := b.ReadFrom(io.LimitReader(src, maxAnswer+1))
+	n, err := b.ReadFrom(io.LimitReader(src, limit+1))
 	if err != nil {
 		return nil, err
 	}
-	if n > maxAnswer {
-		return nil, errTooLarge
+	if n > limit {
+		return nil, tooLarge(limit)
 	}
 	return b.Bytes(), nil
 }
 
-var errTooLarge = fmt.Errorf("larger than %d MiB, the limit for an answer", maxAnswer>>20)
+func tooLarge(limit int64) error {
+	if limit%(1<<20) == 0 {
+		return fmt.Errorf("larger than %d MiB, the limit for an answer", limit>>20)
+	}
+	return fmt.Errorf("larger than %d bytes, the limit for an answer", limit)
+}
 
 // plain makes sure that a deadline shows as one, however the transport puts it.
 func plain(ctx context.Context, err error) error {

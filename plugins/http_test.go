@@ -19,15 +19,27 @@ import (
 	"time"
 )
 
+// What the defaults are.
+const (
+	maxAnswer = 16 << 20
+	maxConns  = 16
+)
+
 // open gives the services that a plugin with these options gets, after it has read its option url.
 func open(t *testing.T, values map[string]any) *services {
+	t.Helper()
+	return openWithin(t, values, Limits{})
+}
+
+func openWithin(t *testing.T, values map[string]any, lim Limits) *services {
 	t.Helper()
 	var got *services
 	m := &Manager{
 		Version: "1.2",
 		Shipped: fstest.MapFS{"mod_test.code": {Data: []byte("x")}},
 		Log:     slog.New(slog.DiscardHandler),
-		Engines: map[string]Opener{".code": func(_ context.Context, _ Source, _ string, o *Options, svc Services) (Plugin, error) {
+		Limits:  func(string) Limits { return lim },
+		Engines: map[string]Opener{".code": func(_ context.Context, _ Source, _ Host, o *Options, svc Services) (Plugin, error) {
 			o.Get("url")
 			got = svc.(*services)
 			return nil, nil
@@ -182,6 +194,17 @@ func TestAnswerTooLarge(t *testing.T) {
 	}
 }
 
+func TestAnswerLimitOfTheHost(t *testing.T) {
+	base, _ := server(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, strings.Repeat("x", len(r.URL.Path))) })
+	svc := openWithin(t, map[string]any{"url": base}, Limits{Answer: 10})
+	if res := get(t, svc, base+"/123456789"); len(res.Body) != 10 {
+		t.Errorf("body of %d bytes", len(res.Body))
+	}
+	if _, err := svc.HTTP(t.Context(), HTTPRequest{URL: base + "/1234567890"}); err == nil || !strings.Contains(err.Error(), "larger than 10 bytes, the limit for an answer") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestRedirects(t *testing.T) {
 	var base string
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -306,7 +329,7 @@ func TestRedirectIntoOurNetwork(t *testing.T) {
 		t.Fatalf("public %v, %v", public, err)
 	}
 	g.learn(inside) // so that the request itself may go there, and only the address is wrong
-	c := newHTTPClient("x", nil, g)
+	c := newHTTPClient("x", nil, g, Limits{}.withDefaults())
 	defer c.transport.CloseIdleConnections()
 	_, err = c.do(context.WithValue(t.Context(), publicOnly{}, true), HTTPRequest{URL: inside})
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "no public address") {

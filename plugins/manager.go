@@ -23,12 +23,13 @@ var ErrNotFound = errors.New("no such plugin")
 
 // Manager finds modules by their names and opens them. Its fields are set before the first use.
 type Manager struct {
-	Version string            // of rosterd, for the User-Agent of its requests
-	Engines map[string]Opener // by the ending of the file, such as ".lua"
-	Shipped fs.FS             // mod_NAME.* of the modules in the binary; nil if there are none. Their names win over Paths
-	Paths   []string          // plugin_paths
-	Log     *slog.Logger      // nil: slog.Default()
-	Now     func() time.Time  // nil: time.Now
+	Version string                   // of rosterd, for the User-Agent of its requests
+	Engines map[string]Opener        // by the ending of the file, such as ".lua"
+	Shipped fs.FS                    // mod_NAME.* of the modules in the binary; nil if there are none. Their names win over Paths
+	Paths   []string                 // plugin_paths
+	Limits  func(host string) Limits // nil: the defaults for every host
+	Log     *slog.Logger             // nil: slog.Default()
+	Now     func() time.Time         // nil: time.Now
 }
 
 // Find looks for a module among the shipped ones and then in Paths.
@@ -107,13 +108,18 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (Plug
 	if src.Unused != "" {
 		log.Warn("file is not used: rosterd has a module of this name itself", "file", src.Unused)
 	}
-	svc, err := m.services(NewOptions(cfg), log)
+	h := Host{Name: host}
+	if m.Limits != nil {
+		h.Limits = m.Limits(host)
+	}
+	h.Limits = h.Limits.withDefaults()
+	svc, err := m.services(NewOptions(cfg), log, h.Limits)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
 	}
 	opts := NewOptions(cfg)
 	opts.notice(svc.client.guard.learn)
-	p, err := open(ctx, src, host, opts, svc)
+	p, err := open(ctx, src, h, opts, svc)
 	if err != nil {
 		svc.Close()
 		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
@@ -122,7 +128,7 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (Plug
 }
 
 // services makes those of one plugin from the host's configuration.
-func (m *Manager) services(opts *Options, log *slog.Logger) (*services, error) {
+func (m *Manager) services(opts *Options, log *slog.Logger, lim Limits) (*services, error) {
 	header, err := backendHeader(opts)
 	if err != nil {
 		return nil, err
@@ -141,7 +147,7 @@ func (m *Manager) services(opts *Options, log *slog.Logger) (*services, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &services{client: newHTTPClient("rosterd/"+m.Version, header, g), log: log, now: now}, nil
+	return &services{client: newHTTPClient("rosterd/"+m.Version, header, g, lim), log: log, now: now}, nil
 }
 
 // backendHeader reads rosterd_backend_headers, a table of header fields that every request to the backend

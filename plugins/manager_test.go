@@ -38,7 +38,7 @@ func manager(t *testing.T, files map[string]string) (m *Manager, dir string) {
 		Shipped: fstest.MapFS{"mod_built_in.lua": {Data: []byte("ours")}},
 		Paths:   []string{filepath.Join(dir, "absent"), filepath.Join(dir, "one"), filepath.Join(dir, "two")},
 		Log:     slog.New(slog.DiscardHandler),
-		Engines: map[string]Opener{".lua": func(_ context.Context, src Source, _ string, _ *Options, svc Services) (Plugin, error) {
+		Engines: map[string]Opener{".lua": func(_ context.Context, src Source, _ Host, _ *Options, svc Services) (Plugin, error) {
 			if string(src.Code) == "broken" {
 				return nil, errors.New(src.File + ":1: broken")
 			}

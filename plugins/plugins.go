@@ -4,6 +4,7 @@
 package plugins
 
 import (
+	"cmp"
 	"context"
 
 	"rosterd/engine"
@@ -28,7 +29,27 @@ type Source struct {
 // Opener compiles and checks a module and runs it once, so that a mistake is known at the start and not at
 // somebody's login. The plugin owns svc from then on and closes it when it is closed; if Opener fails, the
 // caller does.
-type Opener func(ctx context.Context, src Source, host string, opts *Options, svc Services) (Plugin, error)
+type Opener func(ctx context.Context, src Source, h Host, opts *Options, svc Services) (Plugin, error)
+
+// Host is for whom a plugin is opened.
+type Host struct {
+	Name   string // a prepared domainpart
+	Limits Limits
+}
+
+// Limits bound what the backend of a host may make of us. Zero fields mean the defaults.
+type Limits struct {
+	Answer   int64 // bytes of an HTTP answer, decompressed; 16 MiB
+	Contacts int   // of a roster; 100,000
+	Conns    int   // connections to one HTTP server, and so requests to it at a time; 16
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Answer = cmp.Or(max(l.Answer, 0), 16<<20)
+	l.Contacts = cmp.Or(max(l.Contacts, 0), 100_000)
+	l.Conns = cmp.Or(max(l.Conns, 0), 16)
+	return l
+}
 
 // Config is what a host's configuration says, inherited from the global section as in Prosody. A value is a
 // string, bool, int64, float64, []any or map[string]any; pos is "file:line". It does not change while a

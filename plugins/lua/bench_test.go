@@ -60,7 +60,7 @@ func bench(b *testing.B, code string, body []byte) {
 	b.Helper()
 	src := plugins.Source{Name: "bench", File: "mod_bench.lua", Code: []byte(code), Shipped: true}
 	svc := canned{plugins.HTTPResponse{Method: "GET", URL: "http://localhost/jim", Status: 200, Header: http.Header{}, Body: body}}
-	p, err := lua.Open(b.Context(), src, "example.com", plugins.NewOptions(options{"url": "http://localhost/"}), svc)
+	p, err := lua.Open(b.Context(), src, plugins.Host{Name: "example.com"}, plugins.NewOptions(options{"url": "http://localhost/"}), svc)
 	if err != nil {
 		b.Fatal(err)
 	}

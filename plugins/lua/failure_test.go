@@ -32,7 +32,7 @@ func (clock) Close()                                          {}
 func openHere(t *testing.T, code string, shipped bool) *Plugin {
 	t.Helper()
 	src := plugins.Source{Name: "test", File: "mod_test.lua", Code: []byte(code), Shipped: shipped}
-	p, err := Open(t.Context(), src, "example.com", plugins.NewOptions(nil), clock{time.Unix(100, 0)})
+	p, err := Open(t.Context(), src, plugins.Host{Name: "example.com"}, plugins.NewOptions(nil), clock{time.Unix(100, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	glua "github.com/yuin/gopher-lua"
 
 	"rosterd/engine"
+	"rosterd/engine/roster"
 	"rosterd/plugins"
 	"rosterd/plugins/lua/vm"
 )
@@ -42,6 +43,7 @@ type Plugin struct {
 	opts             *plugins.Options
 	svc              plugins.Services
 	limits           vm.Limits
+	contacts         roster.Limits
 	tag              string // of the code and its options, so that no revision outlives them
 
 	mu     sync.Mutex // guards the fields below
@@ -65,7 +67,7 @@ const (
 
 // Open compiles a script, refuses what it cannot have, and runs it once: its options are read and checked,
 // and it must call module:provides. It is a plugins.Opener.
-func Open(ctx context.Context, src plugins.Source, host string, opts *plugins.Options, svc plugins.Services) (plugins.Plugin, error) {
+func Open(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins.Options, svc plugins.Services) (plugins.Plugin, error) {
 	chunk, err := vm.Parse(src.File, src.Code)
 	if err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func Open(ctx context.Context, src plugins.Source, host string, opts *plugins.Op
 	if err != nil {
 		return nil, err
 	}
-	p := &Plugin{name: src.Name, file: src.File, host: host, shipped: src.Shipped, proto: proto, assigns: assigns, opts: opts, svc: svc}
+	p := &Plugin{name: src.Name, file: src.File, host: h.Name, contacts: roster.Limits{Items: h.Limits.Contacts}, shipped: src.Shipped, proto: proto, assigns: assigns, opts: opts, svc: svc}
 	if !src.Shipped {
 		p.limits.HeapBytes = heapPerCall
 	}

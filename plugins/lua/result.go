@@ -84,7 +84,7 @@ func (m *machine) read(l *glua.LState, function string, r results) (outcome, err
 		if res := m.call.response(t); res != nil {
 			return responseOutcome(t, res)
 		}
-		b := roster.NewBuilder(m.call.request.User, roster.Limits{})
+		b := roster.NewBuilder(m.call.request.User, m.plugin.contacts)
 		if err := m.contacts(b, t); err != nil {
 			return outcome{}, wrong("%s returned %v", function, err)
 		}
@@ -174,7 +174,7 @@ func (p *Plugin) answer(c *call, out outcome) (engine.Answer, error) {
 	switch {
 	case out.status == http.StatusOK:
 		var err error
-		a.Roster, a.Dropped, err = roster.DecodeJSON(c.request.User, out.body, roster.Limits{})
+		a.Roster, a.Dropped, err = roster.DecodeJSON(c.request.User, out.body, p.contacts)
 		if err != nil {
 			return engine.Answer{}, &engine.TemporaryError{Err: fmt.Errorf("%s: %w", out.res, err)}
 		}

@@ -1,8 +1,12 @@
 package lua_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"rosterd/plugins"
+	"rosterd/plugins/lua"
 )
 
 // What fetch may return, and what is said of anything else.
@@ -89,6 +93,24 @@ func TestResults(t *testing.T) {
 				t.Errorf("dropped %s, want %s", got, tt.dropped)
 			}
 		})
+	}
+}
+
+func TestContactsLimitOfTheHost(t *testing.T) {
+	for _, n := range []int{2, 3} {
+		src := plugins.Source{Name: "test", File: "mod_test.lua", Code: []byte(fmt.Sprintf(`module:provides("roster", {
+			fetch = function() local t = {}; for i = 1, %d do t[i] = { jid = i.."@x" } end; return t end })`, n))}
+		h := plugins.Host{Name: "example.com", Limits: plugins.Limits{Contacts: 2}}
+		p, err := lua.Open(t.Context(), src, h, plugins.NewOptions(nil), canned{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fetch(t, p, request("jim")); (err == nil) != (n == 2) {
+			t.Errorf("%d contacts: %v", n, err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
