@@ -57,7 +57,7 @@ var moduleTable = map[string]moduleSpec{
 	"onions":  {Moot, "this server does not talk to other servers"},
 	"darknet": {Moot, "this server does not talk to other servers"},
 
-	"roster":                  {Missing, "rosters that users edit"},
+	"roster":                  {Missing, "there are no rosters that users edit"},
 	"offline":                 {Missing, "messages for users who are offline are returned"},
 	"register":                {Missing, "nobody can register or change a password over XMPP"},
 	"register_ibr":            {Missing, "nobody can register over XMPP"},

@@ -4,13 +4,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"rosterd/engine/addr"
 )
+
+// ErrNoCertificate says that none was found where certificates usually are; a certificate that the file names
+// and that is not there is another error.
+var ErrNoCertificate = errors.New("no certificate with its key")
 
 // A KeyPair names the files of a certificate.
 type KeyPair struct {
@@ -189,7 +196,7 @@ func (c *Config) findCertificate(domain string) (KeyPair, error) {
 		}
 		name = up
 	}
-	return KeyPair{}, fmt.Errorf("no certificate with its key for %s in %s", domain, dir)
+	return KeyPair{}, fmt.Errorf("%w for %s in %s", ErrNoCertificate, domain, dir)
 }
 
 // section is a host of the file under that name, served or not; the global one otherwise.
@@ -245,7 +252,10 @@ func indexCertificates(dir string, now time.Time) map[string]KeyPair {
 	index := map[string]KeyPair{}
 	until := map[string]time.Time{}
 	seen := 0
-	root := filepath.Clean(dir)
+	root, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return index // a directory that is not there has no certificates
+	}
 	_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // what cannot be read has no certificates for us
@@ -268,8 +278,7 @@ func indexCertificates(dir string, now time.Time) map[string]KeyPair {
 		if cert == nil || now.Before(cert.NotBefore) || now.After(cert.NotAfter) || !isFile(key) {
 			return nil
 		}
-		for _, name := range cert.DNSNames {
-			name = strings.ToLower(name)
+		for _, name := range names(cert) {
 			if cert.NotAfter.After(until[name]) {
 				index[name], until[name] = KeyPair{path, key}, cert.NotAfter
 			}
@@ -277,6 +286,27 @@ func indexCertificates(dir string, now time.Time) map[string]KeyPair {
 		return nil
 	})
 	return index
+}
+
+// names lists the domains that a certificate is made out to, prepared; a wildcard keeps its star.
+func names(cert *x509.Certificate) []string {
+	list := cert.DNSNames
+	if len(list) == 0 {
+		list = []string{cert.Subject.CommonName}
+	}
+	var out []string
+	for _, name := range list {
+		domain, wild := strings.CutPrefix(name, "*.")
+		prepared, err := addr.PrepareDomain(domain)
+		if err != nil {
+			continue
+		}
+		if wild {
+			prepared = "*." + prepared
+		}
+		out = append(out, prepared)
+	}
+	return out
 }
 
 // leaf reads the first certificate of a PEM file, or nothing.

@@ -220,7 +220,7 @@ func (ck *checker) module(h *Host, m Module) {
 	case info.kind == Quiet:
 		ck.quiet = append(ck.quiet, quiet{m.Name, m.Pos})
 	case federation[m.Name]:
-		ck.add(Warn, CodeFederation, h, m.Name, m.Pos, fmt.Sprintf("module %q: there is no federation, %s", m.Name, noFederation), "")
+		ck.add(Warn, CodeFederation, h, m.Name, m.Pos, fmt.Sprintf("module %q is not available: there is no federation, %s", m.Name, noFederation), "")
 	case info.kind == Moot:
 		ck.add(Note, CodeMoot, h, m.Name, m.Pos, fmt.Sprintf("module %q has no effect: %s", m.Name, info.doc), "")
 	case refusals[m.Name] != "":

@@ -36,7 +36,13 @@ func (ck *checker) rosters(h *Host) {
 		ck.add(Refused, CodeRoster, h, "roster", h.Pos(), fmt.Sprintf("%s: rosters that users edit (%s) are not available yet, and no other module supplies its rosters", h.section.title(), named(stored)),
 			"enable http_roster_admin and disable roster")
 	default:
-		ck.add(Refused, CodeRoster, h, "", h.Pos(), fmt.Sprintf("%s: no module supplies its rosters", h.section.title()), "enable http_roster_admin")
+		hint := "enable http_roster_admin"
+		for _, m := range h.Modules() {
+			if path := ck.plugin(m.Name); path != "" && moduleInfo(m.Name).kind == Missing {
+				hint = fmt.Sprintf("%s would be loaded from %s, but modules of your own are not available yet", named(m), path)
+			}
+		}
+		ck.add(Refused, CodeRoster, h, "", h.Pos(), fmt.Sprintf("%s: no module supplies its rosters", h.section.title()), hint)
 	}
 }
 
@@ -127,7 +133,11 @@ func (ck *checker) network() {
 		if len(h.Providers()) == 0 || RefreshToken.Get(h) != "" {
 			continue
 		}
-		for _, service := range []string{"http", "https"} {
+		services := []string{"http"}
+		if _, err := h.HTTPSCertificate(); err == nil {
+			services = append(services, "https") // it cannot listen without
+		}
+		for _, service := range services {
 			for _, l := range ck.Listeners(service) {
 				if loopback(l.Address) {
 					continue

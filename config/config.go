@@ -75,21 +75,6 @@ func newSection(host string, kind Kind, pos Pos) *section {
 	return &section{host: host, kind: kind, pos: pos, set: map[string]*setting{}}
 }
 
-func (s *section) put(st *setting) {
-	old, ok := s.set[st.name]
-	if !ok {
-		s.order = append(s.order, st.name)
-	} else {
-		st.earlier = append(slices.Clone(old.earlier), old.pos)
-	}
-	s.set[st.name] = st
-}
-
-func (s *section) remove(name string) {
-	delete(s.set, name)
-	s.order = slices.DeleteFunc(s.order, func(n string) bool { return n == name })
-}
-
 // title is how messages call the section.
 func (s *section) title() string {
 	if s.kind == KindGlobal {

@@ -20,12 +20,12 @@ type script struct {
 	name    string // in messages
 	dir     string // absolute
 	section *draft // the cursor
-	set     map[place2]bool
+	set     map[optionOf]bool
 	words   map[string]lua.LGFunction
 }
 
-// place2 is an option of a section.
-type place2 struct{ host, name string }
+// optionOf names an option of a section.
+type optionOf struct{ host, name string }
 
 // environment makes the table of globals of a file. It stays empty, so that each read and write of
 // a global comes through here.
@@ -123,7 +123,7 @@ func (s *script) assign(L *lua.LState, k string, v lua.LValue) {
 	if s.reserved(k, v, pos) {
 		return
 	}
-	at := place2{s.section.host, k}
+	at := optionOf{s.section.host, k}
 	if s.set[at] {
 		s.diag(Warn, CodeDuplicate, pos, k, fmt.Sprintf("duplicate option %s: the last one counts%s", k, s.previous(k)), "")
 	}
@@ -262,10 +262,12 @@ func (s *script) component(L *lua.LState) int {
 	return 1
 }
 
+const noName = "must have a name"
+
 // open finds or makes a host and moves the cursor to it. One name cannot be both kinds.
 func (s *script) open(L *lua.LState, kind Kind) *draft {
 	if L.Get(1) == lua.LNil {
-		L.RaiseError("%s must have a name", kind)
+		L.RaiseError("%s %s", kind, noName)
 	}
 	given, ok := L.Get(1).(lua.LString)
 	if !ok {

@@ -173,7 +173,7 @@ func (ld *loader) file(L *lua.LState, abs string) error {
 		return syntaxError(name, src, err)
 	}
 	fn := L.NewFunctionFromProto(proto)
-	sc := &script{loader: ld, name: name, dir: filepath.Dir(abs), section: ld.global, set: map[place2]bool{}}
+	sc := &script{loader: ld, name: name, dir: filepath.Dir(abs), section: ld.global, set: map[optionOf]bool{}}
 	fn.Env = sc.environment(L)
 	ld.depth++
 	defer func() { ld.depth-- }()
@@ -237,7 +237,7 @@ func (ld *loader) explain(err error) error {
 			out.Pos = Pos{re.File, re.Line}
 		}
 		out.Msg = re.Msg
-		if strings.Contains(re.Msg, "nil") {
+		if strings.Contains(re.Msg, "nil") || strings.Contains(re.Msg, noName) {
 			out.Hint = ld.missing()
 		}
 	case errors.Is(err, context.DeadlineExceeded):

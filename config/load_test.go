@@ -240,7 +240,7 @@ func TestReadingGlobals(t *testing.T) {
 		{name: "an unset variable with a fallback is nothing", src: "a = ENV_X or 'y'", want: map[string]string{"*/a": `"y"`}},
 		{name: "os.getenv", src: "a = os.getenv('X')\nb = Lua.os.getenv('X')", env: map[string]string{"X": "x"}, want: map[string]string{"*/a": `"x"`, "*/b": `"x"`}},
 		{name: "an error far away names the variable", src: "local domain = os.getenv('DOMAIN')\n\nVirtualHost ('chat.' .. domain)", err: "the environment variable DOMAIN, read at line 1, is not set"},
-		{name: "a nil host names the variable", src: "VirtualHost (ENV_DOMAIN)", err: "VirtualHost must have a name"},
+		{name: "a nil host names the variable", src: "VirtualHost (ENV_DOMAIN)", err: "VirtualHost must have a name (the environment variable DOMAIN, read at line 1, is not set)"},
 		{name: "Lua is the library", src: "a = Lua.tonumber('7')\nb = Lua.type(Lua.ipairs)\nc = Lua._G == Lua", want: map[string]string{"*/a": "7", "*/b": `"function"`, "*/c": "true"}},
 		{name: "an option of the current section", src: "a = 1\nb = a + 1", want: map[string]string{"*/a": "1", "*/b": "2"}},
 		{name: "reads do not inherit", src: "a = 1\nVirtualHost 'h.example'\nb = a", want: map[string]string{"*/a": "1"},

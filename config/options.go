@@ -27,7 +27,7 @@ var (
 // Accounts and logging in.
 var (
 	Authentication = declare(Spec{Name: "authentication", Risk: Security,
-		Doc: "where accounts are: internal_hashed or internal_plain"}, oneOf("internal_hashed", "internal_plain"), "internal_hashed")
+		Doc: "where accounts are: internal_hashed or internal_plain"}, authProvider, "internal_hashed")
 	AnonymousLogin = declare(Spec{Name: "anonymous_login", Risk: Security,
 		Doc: "old switch for authentication = \"anonymous\""}, boolean, false)
 	PasswordHash = declare(Spec{Name: "password_hash", Risk: Security,

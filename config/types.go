@@ -30,6 +30,16 @@ func moduleNames(r *reading, v Value) ([]string, bool) {
 	return names, true
 }
 
+// authProvider reads authentication. Falling back to another provider would let other people in.
+func authProvider(r *reading, v Value) (string, bool) {
+	s, ok := text(r, v)
+	if ok && s != "internal_hashed" && s != "internal_plain" {
+		r.fail(v, "the provider %s is not available, internal_hashed and internal_plain are", v.describe())
+		return "", false
+	}
+	return s, ok
+}
+
 // configPath reads a path that is relative to the directory of the configuration.
 func configPath(r *reading, v Value) (string, bool) {
 	s, ok := nonEmpty(r, v)

@@ -1,0 +1,167 @@
+package config
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files of check anew")
+
+// What check says of whole files. The golden files are its output, the directory replaced.
+func TestCheckGolden(t *testing.T) {
+	t.Chdir("testdata")
+	names, err := filepath.Glob("*.cfg.lua")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			c, err := Load(name, LoadOptions{LookupEnv: environment(nil)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b strings.Builder
+			for _, d := range Check(c) {
+				b.WriteString(strings.ReplaceAll(d.String(), c.Dir, "DIR") + "\n")
+			}
+			golden := strings.TrimSuffix(name, ".cfg.lua") + ".golden"
+			if *update {
+				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.String() != string(want) {
+				t.Errorf("check says\n%s\nwant\n%s", b.String(), want)
+			}
+		})
+	}
+}
+
+// The seed configuration starts, once there is a certificate where Prosody would look for one; all
+// that remains is said honestly.
+func TestSeedStarts(t *testing.T) {
+	seed, err := os.ReadFile("testdata/seed.cfg.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := files{"prosody.cfg.lua": string(seed), "certs/example.com.crt": "x", "certs/example.com.key": "x"}.write(t)
+	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	diags := Check(c)
+	var warned []string
+	for _, d := range diags {
+		if d.Severity != Note {
+			warned = append(warned, d.Name)
+		}
+	}
+	if got := strings.Join(warned, " "); got != "http_files" {
+		t.Errorf("more than a note: %q in\n%v", got, diags)
+	}
+	h := c.Hosts()[0]
+	for _, m := range []string{"http_roster_admin", "block_subscriptions", "saslauth", "tls", "disco", "ping", "presence"} {
+		if !h.Has(m) {
+			t.Errorf("module %s is not enabled", m)
+		}
+	}
+	if h.Has("roster") || len(h.Providers()) != 1 || h.StorageDriver("roster") != "memory" || HTTPRosterURL.Get(h) != "http://localhost/contacts/%s" {
+		t.Error("the host is not what the file says")
+	}
+}
+
+// On loopback without TLS there is nothing to warn of but what is missing.
+func TestSeedWithoutTLS(t *testing.T) {
+	c := mustLoad(t, `
+		modules_enabled = { "saslauth", "tls", "disco", "ping" }
+		c2s_require_encryption = false
+		allow_unencrypted_plain_auth = true
+		c2s_interfaces = { "127.0.0.1" }
+		VirtualHost "example.com"
+		modules_enabled = { "http_roster_admin" }
+		http_roster_url = "http://localhost/contacts/%s"`)
+	for _, d := range Check(c) {
+		if d.Severity == Refused || d.Severity == Warn && d.Code != CodeLogin {
+			t.Errorf("%s", d)
+		}
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	for _, c := range []struct {
+		diags  []Diag
+		strict bool
+		want   int
+	}{
+		{nil, false, 0}, {nil, true, 0}, {[]Diag{{Severity: Note}}, true, 0}, {[]Diag{{Severity: Note}, {Severity: Warn}}, false, 1},
+		{[]Diag{{Severity: Warn}}, true, 2}, {[]Diag{{Severity: Refused}, {Severity: Warn}}, false, 2},
+	} {
+		if got := ExitCode(c.diags, c.strict); got != c.want {
+			t.Errorf("ExitCode(%v, %v) = %d, want %d", c.diags, c.strict, got, c.want)
+		}
+	}
+}
+
+func TestDiagForms(t *testing.T) {
+	d := Diag{Severity: Refused, Code: CodeValue, Pos: Pos{"prosody.cfg.lua", 7}, Host: "h.example", Name: "x", Message: "x: y", Hint: "z"}
+	if got := d.String(); got != "REFUSED  prosody.cfg.lua:7  x: y [VAL001]\n         hint: z" {
+		t.Errorf("printed as %q", got)
+	}
+	b, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(b); got != `{"severity":"refused","code":"VAL001","pos":{"file":"prosody.cfg.lua","line":7},"host":"h.example","name":"x","message":"x: y","hint":"z"}` {
+		t.Errorf("as JSON %s", got)
+	}
+	var back Diag
+	if err := json.Unmarshal(b, &back); err != nil || back != d {
+		t.Errorf("read back %v, %v", back, err)
+	}
+	if got := (Diag{Severity: Note, Code: CodeQuiet, Message: "m"}).String(); got != "NOTE     m [QUI001]" {
+		t.Errorf("printed as %q", got)
+	}
+}
+
+// Every line of a file that is not honoured is spoken of.
+func TestNothingIsSilent(t *testing.T) {
+	t.Chdir("testdata")
+	for _, name := range []string{"debian.cfg.lua", "open.cfg.lua"} {
+		c, err := Load(name, LoadOptions{LookupEnv: environment(nil)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said strings.Builder
+		for _, d := range Check(c) {
+			said.WriteString(d.String() + "\n")
+		}
+		mentioned := func(name string, pos Pos) bool {
+			for line := range strings.Lines(said.String()) {
+				if strings.Contains(line, name) && (strings.Contains(line, pos.String()) || strings.Contains(line, name+":"+placeIn(c.File, pos))) {
+					return true
+				}
+			}
+			return false
+		}
+		for _, h := range append([]*Host{c.global}, c.hosts...) {
+			for option, st := range h.section.set {
+				if registry[option] == nil && !mentioned(option, st.pos) {
+					t.Errorf("%s: nothing is said of %s at %s", name, option, st.pos)
+				}
+			}
+			for _, m := range h.Modules() {
+				if kind := moduleInfo(m.Name).kind; kind != Honoured && kind != Provider && !m.Pos.IsZero() && h != c.global && !mentioned(m.Name, m.Pos) {
+					t.Errorf("%s: nothing is said of module %s at %s", name, m.Name, m.Pos)
+				}
+			}
+		}
+	}
+}

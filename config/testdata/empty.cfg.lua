@@ -1,0 +1,2 @@
+Component "gateway.example.com" { component_secret = "secret" }
+VirtualHost "off.example" { enabled = false }

@@ -1,0 +1,1 @@
+-- stands where the original would
