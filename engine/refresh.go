@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"rosterd/engine/addr"
-	"rosterd/engine/roster"
 )
 
 // Outcome says what became of one name of a refresh.
@@ -144,8 +143,8 @@ func (r *refresh) work() {
 		r.mu.Unlock()
 		<-f.done
 		r.mu.Lock()
-		if next.why == ReasonRefresh && len(f.change) > 0 && !r.e.hosts[next.user.Domain()].OneSided {
-			r.follow(f.change)
+		if next.why == ReasonRefresh && !r.e.hosts[next.user.Domain()].OneSided {
+			r.follow(f.others)
 		}
 	}
 	if r.workers--; r.workers > 0 {
@@ -166,8 +165,8 @@ func (e *Engine) request(u addr.Bare, why Reason) *flight {
 }
 
 // follow wants the other sides of changed pairs. Under the lock.
-func (r *refresh) follow(changes []roster.Change) {
-	for _, c := range paired(changes) {
+func (r *refresh) follow(contacts []addr.Bare) {
+	for _, c := range contacts {
 		if _, known := r.asked[c]; known || !r.e.Online(c) {
 			continue
 		}
@@ -190,17 +189,7 @@ func (e *Engine) catchUp(u *user, f *flight) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked[u.addr] = f
-	r.follow(f.change)
-}
-
-// paired lists the contacts whose pair with the user was made, ended or turned.
-func paired(changes []roster.Change) (who []addr.Bare) {
-	for _, c := range changes {
-		if c.Old == nil || c.New == nil || c.Old.Subscription != c.New.Subscription {
-			who = append(who, c.Contact)
-		}
-	}
-	return who
+	r.follow(paired(f.change))
 }
 
 func (r *refresh) summary(results []Result, users []addr.Bare) (s Summary) {

@@ -321,8 +321,10 @@ func TestOtherSide(t *testing.T) {
 				tells romeo {juliet:to tybalt:none} → {} -juliet -tybalt
 			refresh juliet
 			answer juliet: nurse romeo:from
-				refreshed 1/0: juliet=unchanged
 				asks juliet refresh
+				asks romeo other-side
+			answer romeo:
+				refreshed 1/0: juliet=unchanged
 			answer juliet:
 				tells juliet {nurse romeo:from} → {} -nurse -romeo
 				asks nurse other-side
@@ -332,6 +334,27 @@ func TestOtherSide(t *testing.T) {
 				tells nurse {juliet} → {} -juliet
 			answer romeo:
 				refreshed 1/0: juliet=updated(2)
+		`},
+		{name: "of a pair that changed before the login", script: `
+			attach romeo
+				asks romeo login
+			answer romeo: nurse
+				tells romeo first {nurse}
+			attach juliet
+				asks juliet login
+			answer juliet: romeo
+				tells juliet first {romeo}
+			refresh juliet
+				asks juliet refresh
+			answer juliet: romeo
+				asks romeo other-side
+			answer romeo: nurse juliet
+				tells romeo {nurse} → {juliet nurse} +juliet
+				refreshed 1/0: juliet=unchanged
+			refresh juliet
+				asks juliet refresh
+			answer juliet: romeo
+				refreshed 1/0: juliet=unchanged
 		`},
 		{name: "on another host", script: `
 			attach romeo@other.example

@@ -28,6 +28,9 @@ type user struct {
 	roster  roster.Roster
 	rev     string
 	fetched time.Time // when the backend last said what roster holds
+
+	unsettled []addr.Bare // pairs that the login found changed; their other sides follow with the next refresh
+	unsure    bool        // the login had no roster to compare with
 }
 
 func newUser(a addr.Bare, h *host, former <-chan struct{}) *user {
@@ -60,6 +63,7 @@ type flight struct {
 	reason Reason
 	done   chan struct{} // closed when the fields below are set
 	change []roster.Change
+	others []addr.Bare // of a refresh: contacts to be refreshed as well
 	err    error
 	gone   bool // the user went offline meanwhile
 
@@ -169,7 +173,7 @@ func (e *Engine) over(u *user, f *flight) bool {
 // apply makes a good answer the user's roster and tells the watcher.
 func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change) {
 	u.mu.Lock()
-	from, first, rev := u.roster, u.state == absent, u.rev
+	from, first, rev, known := u.roster, u.state == absent, u.rev, !u.fetched.IsZero()
 	if ans.Unchanged {
 		ans.Roster, ans.Rev = from, cmp.Or(ans.Rev, rev)
 	}
@@ -177,6 +181,7 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
 	u.mu.Unlock()
 
+	f.others = e.otherSidesOf(u, f.reason, from, to, first, known)
 	worthKeeping := rev != ans.Rev || !from.Equal(to) || first && !ans.Unchanged
 	if first {
 		from = roster.Roster{} // a kept roster was never shown to anybody
