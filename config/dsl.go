@@ -274,8 +274,8 @@ func (s *script) open(L *lua.LState, kind Kind) *draft {
 		L.RaiseError("%s takes a name in quotes, not a %s", kind, L.Get(1).Type())
 	}
 	name, err := addr.PrepareDomain(string(given))
-	if err != nil || name == "*" {
-		L.RaiseError("%s %q is no name of a host", kind, string(given))
+	if err != nil {
+		L.RaiseError("%s %q is no name of a host: %v", kind, string(given), err)
 	}
 	d := s.draft(name)
 	switch {

@@ -224,6 +224,10 @@ func (ld *loader) explain(err error) error {
 	out := &Error{Pos: Pos{File: ld.cfg.File}, Msg: err.Error(), Err: err}
 	var se *vm.SyntaxError
 	var re *vm.RuntimeError
+	var stop *vm.StopError
+	if errors.As(err, &stop) && stop.File != "" {
+		out.Pos = Pos{stop.File, stop.Line}
+	}
 	switch {
 	case errors.As(err, &se):
 		out.Pos, out.Msg = Pos{se.File, se.Line}, se.Msg
@@ -239,6 +243,9 @@ func (ld *loader) explain(err error) error {
 		out.Msg = re.Msg
 		if strings.Contains(re.Msg, "nil") || strings.Contains(re.Msg, noName) {
 			out.Hint = ld.missing()
+		}
+		if strings.Contains(re.Msg, "attempt to call") {
+			out.Hint = ld.forgotten(out.Pos)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
 		out.Msg = fmt.Sprintf("the configuration has not come to an end after %s", ld.opts.Time)
@@ -266,6 +273,24 @@ func (ld *loader) missing() string {
 		return "the environment variable " + names[0] + ", is not set"
 	}
 	return "these environment variables are not set: " + strings.Join(names, "; ")
+}
+
+// forgotten recognises name { … } where name = { … } was meant.
+func (ld *loader) forgotten(pos Pos) string {
+	o := ld.outlines[pos.File]
+	if o == nil {
+		return ""
+	}
+	found := ""
+	for at := range o.called {
+		if at.line == pos.Line && ld.std.RawGetString(at.name) == lua.LNil && (found == "" || at.name < found) {
+			found = at.name
+		}
+	}
+	if found == "" {
+		return ""
+	}
+	return fmt.Sprintf("is an = missing after %s?", found)
 }
 
 // diag notes something for Check.

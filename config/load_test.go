@@ -271,7 +271,7 @@ func TestReadingGlobals(t *testing.T) {
 			diags: []string{"prosody.cfg.lua:2  b is set to the option a; Prosody stores something unusable"}},
 		{name: "append below a host that has not set it", src: "modules_enabled = { 'x' }\nVirtualHost 'h.example'\nmodules_enabled:append { 'y' }", err: "prosody.cfg.lua:3: "},
 		{name: "append below a host that has", src: "VirtualHost 'h.example'\nmodules_enabled = {}\nmodules_enabled:append { 'y' }", want: map[string]string{"h.example/modules_enabled": `["y"]`}},
-		{name: "the forgotten equals sign", src: "\nmodules_enabled { 'x' }", err: "prosody.cfg.lua:2: "},
+		{name: "the forgotten equals sign", src: "\nmodules_enabled { 'x' }", err: "(is an = missing after modules_enabled?)"},
 		{name: "a shared table changes in both", src: "local t = { 'x' }\na = t\nb = t\na:append { 'y' }", want: map[string]string{"*/a": `["x","y"]`, "*/b": `["x","y"]`}},
 		{name: "a table that changes after the assignment", src: "local t = { 'x' }\na = t\nt[2] = 'y'", want: map[string]string{"*/a": `["x","y"]`}},
 	})
