@@ -143,9 +143,10 @@ func TestLists(t *testing.T) {
 
 func TestHeaders(t *testing.T) {
 	runCoercions(t, headers, []coercion{
-		{`{ Authorization = "Bearer x\n", ["X-Key"] = 5 }`, "[{Authorization Bearer x} {X-Key 5}]", ""},
+		{`{ Authorization = "Bearer x", ["X-Key"] = "5", Host = "crm" }`, "[{Authorization Bearer x} {X-Key 5} {Host crm}]", ""},
 		{`"x"`, "nil", "bad takes a table"}, {`{ "x" }`, "nil", "bad takes a table"}, {`{ ["a b"] = "x" }`, "[]", `bad "a b" is no name of a header`},
-		{`{ A = "x\r\nB: y" }`, "[]", "bad the value of the header A has control characters"}, {`{ Host = "x" }`, "[]", "bad the header Host is not for you to set"},
+		{`{ A = "x\r\nB: y" }`, "[]", "bad the value of the header A has line breaks"}, {`{ A = "x\n" }`, "[]", "FileLine reads a file without its newline"},
+		{`{ ["Content-Length"] = "x" }`, "[]", "bad the header Content-Length is not for you to set"}, {`{ A = 5 }`, "[]", "bad the value of the header A has to be a string"},
 	})
 }
 

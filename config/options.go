@@ -165,6 +165,8 @@ var (
 		Doc: "URL of a user's roster, %s stands for the username"}, nonEmpty, "")
 	BackendHeaders = declare(Spec{Name: "rosterd_backend_headers", Risk: Security, Secret: true,
 		Doc: "HTTP headers sent to the backend, such as credentials"}, headers, nil)
+	PluginHTTPAllow = declare(Spec{Name: "rosterd_plugin_http_allow", Risk: Security,
+		Doc: "servers that plugins may ask beside those of their own options: names, or scheme://host:port"}, listOf(nonEmpty), nil)
 	BackendTimeout = declare(Spec{Name: "rosterd_backend_timeout",
 		Doc: "time that one call of the backend may take"}, period(100*time.Millisecond, time.Minute), 5*time.Second)
 	BackendParallel = declare(Spec{Name: "rosterd_backend_parallel",

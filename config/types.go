@@ -157,7 +157,7 @@ var httpToken = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$")
 
 // framing are the headers that belong to the connection and not to its user (RFC 9110 §7.6.1).
 var framing = map[string]bool{
-	"host": true, "content-length": true, "transfer-encoding": true, "connection": true,
+	"content-length": true, "transfer-encoding": true, "connection": true,
 	"upgrade": true, "te": true, "trailer": true, "keep-alive": true,
 }
 
@@ -171,18 +171,18 @@ func headers(r *reading, v Value) ([]Header, bool) {
 	var list []Header
 	for _, f := range t.Fields {
 		name := keyText(f.Key)
-		value, ok := text(r, f.Value)
-		if !ok {
+		value, isString := f.Value.v.(string)
+		if !isString {
+			r.fail(f.Value, "the value of the header %s has to be a string", name)
 			continue
 		}
-		value = strings.Trim(value, " \t\r\n") // files end in a newline
 		switch {
 		case !httpToken.MatchString(name):
 			r.fail(f.Value, "%q is no name of a header", name)
 		case framing[strings.ToLower(name)]:
 			r.fail(f.Value, "the header %s is not for you to set", name)
 		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
-			r.fail(f.Value, "the value of the header %s has control characters", name)
+			r.fail(f.Value, "the value of the header %s has line breaks or control characters; FileLine reads a file without its newline", name)
 		default:
 			list = append(list, Header{Name: name, Value: value})
 		}
