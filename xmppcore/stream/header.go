@@ -121,16 +121,17 @@ func (n *negotiation) header(h scan.Header) []byte {
 	return append(b, " version='1.0' xml:lang='en'>"...)
 }
 
-// peer is whom we say to be talking to: nobody if the client gave no from, its
-// bare JID if it did (RFC 6120 §4.7.2). Who it is, SASL alone decides; what the
-// header says to the contrary is without effect.
-func (n *negotiation) peer(from string) addr.Bare {
+// peer is whom we say to be talking to: nobody if the client gave no from, the
+// one it claims to be if it did (RFC 6120 §4.7.2). That is a bare JID; a client
+// that writes a full one has it back, since some (mellium's) go on with no other.
+// Who the client is, SASL alone decides: once it has, that user is named.
+func (n *negotiation) peer(from string) addr.JID {
 	j, err := addr.Parse(from)
-	if err != nil {
-		return addr.Bare{}
+	switch {
+	case err != nil:
+		return addr.JID{}
+	case !n.user.IsZero() && n.user != j.Bare():
+		return n.user.Full()
 	}
-	if !n.user.IsZero() {
-		return n.user
-	}
-	return j.Bare()
+	return j
 }

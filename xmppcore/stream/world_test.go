@@ -91,6 +91,7 @@ type world struct {
 
 	refuse   func(stream.BindRequest) *stanza.Error
 	handle   func(*session, *scan.Stanza) error // instead of sending to got
+	backlog  int                                // of session.got
 	sessions chan *session
 	ended    chan error // what Serve has returned
 }
@@ -114,6 +115,7 @@ func newWorld(t testing.TB, change func(*world)) *world {
 			Auth:                  &auth.Host{Domain: domain, Accounts: accounts{}, Iterations: 4096},
 		},
 		server:   &stream.Server{Limits: stream.Limits{PerAddress: -1, Authenticate: -1, Bind: -1, Close: time.Minute}},
+		backlog:  1000,
 		sessions: make(chan *session, 100),
 		ended:    make(chan error, 1000),
 	}
@@ -162,7 +164,7 @@ func (w *world) Bind(r stream.BindRequest) *stanza.Error {
 			return e
 		}
 	}
-	s := &session{BindRequest: r, got: make(chan string, 1000), end: make(chan error, 1)}
+	s := &session{BindRequest: r, got: make(chan string, w.backlog), end: make(chan error, 1)}
 	resource := r.Resource
 	if resource == "" {
 		resource = "made-here"
