@@ -34,7 +34,7 @@ func dialDemoClient(ctx context.Context, p demoPlace, view *demoView) (*demoClie
 	}
 	c := &demoClient{conn: conn, view: view, ended: make(chan error, 1)}
 	ready := make(chan struct{})
-	if err := conn.SetDeadline(time.Now().Add(patience)); err == nil {
+	if err = conn.SetDeadline(time.Now().Add(patience)); err == nil {
 		err = c.login(ctx, p)
 	}
 	if err == nil {
