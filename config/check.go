@@ -14,6 +14,11 @@ import (
 // keeps it from starting. The list is sorted: the worst first, then by file and line.
 func Check(c *Config) []Diag {
 	ck := &checker{Config: c, diags: slices.Clone(c.diags), said: map[string]bool{}}
+	for i, d := range ck.diags {
+		if o := registry[d.Name]; d.Code == CodeUnset && o != nil && o.spec().Secret {
+			ck.diags[i].Severity = Refused // whoever named a secret did not want to do without
+		}
+	}
 	ck.section(c.global)
 	for _, h := range c.hosts {
 		ck.section(h)

@@ -33,7 +33,7 @@ func (ck *checker) rosters(h *Host) {
 	case len(providers) == 1:
 		ck.backend(h, providers[0])
 	case edited:
-		ck.add(Refused, CodeRoster, h, "roster", h.Pos(), fmt.Sprintf("%s: rosters that users edit (%s) are not available yet, and no other module supplies its rosters", h.section.title(), named(stored)),
+		ck.add(Refused, CodeRoster, h, "roster", h.Pos(), fmt.Sprintf("%s: rosters that users edit, as of %s, are not available yet, and no other module supplies its rosters", h.section.title(), named(stored)),
 			"enable http_roster_admin and disable roster")
 	default:
 		hint := "enable http_roster_admin"

@@ -165,3 +165,17 @@ func TestNothingIsSilent(t *testing.T) {
 		}
 	}
 }
+
+// A host with Prosody's own rosters is named with the place of the module and of the host.
+func TestStoredRostersAreRefused(t *testing.T) {
+	c := mustLoad(t, "modules_enabled = {\n'saslauth',\n'roster' }\n\nVirtualHost 'h.example'")
+	for _, d := range Check(c) {
+		if d.Code == CodeRoster {
+			if d.Severity != Refused || d.Host != "h.example" || d.Pos.Line != 5 || !strings.Contains(d.Message, "prosody.cfg.lua:3") {
+				t.Errorf("said %+v", d)
+			}
+			return
+		}
+	}
+	t.Error("nothing is said")
+}

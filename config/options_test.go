@@ -150,7 +150,7 @@ func TestUnreadableSecurity(t *testing.T) {
 		`anonymous_login = true`, `storage = 5 > 4 and {} or nil; storage = { accounts = {} }`, `default_storage = ""`, `limits = { c2s = { rate = "fast" } }`, `limits = 5`,
 		`rosterd_refresh_token = ""`, `rosterd_auth_timeout = "30m"`, `rosterd_stanza_size = "big"`, `trusted_proxies = { "everybody" }`, `c2s_ports = { "x" }`, `interfaces = { "?" }`,
 		`password_hash = "MD5"`, `modules_enabled = "tls"`, `enabled = "no"`, `http_interfaces = { "a b" }`, `admins = { "a/b@c" }`, `rosterd_refesh_token = "x"`,
-		`ssl = { protocol = "sslv2" }`, `rosterd_roster_edit = "allow"`, `modules_disabled = { 5 }`,
+		`ssl = { protocol = "sslv2" }`, `rosterd_refresh_token = ENV_NOT_SET`, `rosterd_roster_edit = "allow"`, `modules_disabled = { 5 }`,
 	} {
 		c := mustLoad(t, line+"\nVirtualHost 'h.example'")
 		if !C2SRequireEncryption.Get(c.Hosts()[0]) {

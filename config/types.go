@@ -168,6 +168,9 @@ func headers(r *reading, v Value) ([]Header, bool) {
 		r.fail(v, "takes a table such as { Authorization = \"Bearer …\" }")
 		return nil, false
 	}
+	if len(t.Fields) == 0 {
+		r.warn(v, "is empty, no header is sent")
+	}
 	var list []Header
 	for _, f := range t.Fields {
 		name := keyText(f.Key)
