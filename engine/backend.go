@@ -28,6 +28,7 @@ type Reason string
 // The reasons.
 const (
 	ReasonLogin     Reason = "login"      // the user's first resource was bound, or asks again after a failure
+	ReasonRetry     Reason = "retry"      // an earlier fetch has failed, and the user is still online
 	ReasonRefresh   Reason = "refresh"    // the backend said that the roster changed
 	ReasonOtherSide Reason = "other-side" // the refresh of a contact changed what the two are to each other
 	ReasonTest      Reason = "test"

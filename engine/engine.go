@@ -24,6 +24,7 @@ type Host struct {
 	Timeout      time.Duration // of one call; 5 s
 	Parallel     int           // calls at a time; 16
 	QueueTimeout time.Duration // how long a login waits for one of those places; 10 s
+	Retry        time.Duration // pause before a failed fetch is tried again while the user is online, then doubled up to 5 min; 5 s, never if negative
 	MissingEmpty bool          // a known user whom the backend no longer knows has an empty roster (rosterd_missing_user)
 	OneSided     bool          // do not refresh the other side of a changed pair (rosterd_refresh_other_side = false)
 }
@@ -98,6 +99,9 @@ func newHost(h Host) *host {
 	}
 	if h.Parallel <= 0 {
 		h.Parallel = 16
+	}
+	if h.Retry == 0 {
+		h.Retry = 5 * time.Second
 	}
 	if h.QueueTimeout <= 0 {
 		h.QueueTimeout = 10 * time.Second

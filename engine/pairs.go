@@ -6,28 +6,25 @@ import (
 )
 
 // otherSidesOf lists the contacts that a refresh of u brings along: those whose pair with u was made, ended or
-// turned by what was just fetched, or by what u's login fetched, since the backend may have changed a pair before
-// the login and named only u after it. What a login finds is kept for that refresh: a login alone makes nobody
-// else's roster be fetched.
+// turned by what was just fetched; and, in the first refresh after u's login, those of what the login fetched, since
+// the backend may have changed a pair before the login and named only u after it. The login itself makes nobody
+// else's roster be fetched. Known tells whether from was ever fetched, be it in a former life.
 func (e *Engine) otherSidesOf(u *user, why Reason, from, to roster.Roster, first, known bool) []addr.Bare {
 	var pairs []addr.Bare
-	unsure := first && !known
-	if !unsure {
+	if known {
 		pairs = paired(roster.Diff(from, to))
 	}
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	switch {
-	case why == ReasonRefresh:
-		pairs = append(pairs, u.unsettled...)
-		unsure = unsure || u.unsure
-		u.unsettled, u.unsure = nil, false
-	case first:
-		u.unsettled, u.unsure = pairs, unsure
-		return nil
-	default:
+	u.unsure = u.unsure || first
+	if why != ReasonRefresh {
+		u.unsettled = append(u.unsettled, pairs...)
+		u.mu.Unlock()
 		return nil
 	}
+	pairs = append(pairs, u.unsettled...)
+	unsure := u.unsure
+	u.unsettled, u.unsure = nil, false
+	u.mu.Unlock()
 	if unsure {
 		pairs = append(pairs, e.oneSided(u.addr, to)...)
 	}
@@ -35,7 +32,7 @@ func (e *Engine) otherSidesOf(u *user, why Reason, from, to roster.Roster, first
 }
 
 // oneSided lists the contacts who are online and whose roster says something else about the pair than the
-// user's own: where nothing older is known of a roster, that is how a change shows.
+// user's own: where what was before is not known, that is how a change shows.
 func (e *Engine) oneSided(u addr.Bare, r roster.Roster) (who []addr.Bare) {
 	for i := range r.All() {
 		c := e.find(i.JID)

@@ -115,6 +115,7 @@ func newStage(t *testing.T, sc scenario) *stage {
 
 func (s *stage) start() {
 	h := s.sc.host
+	h.Retry = cmp.Or(h.Retry, -1)
 	h.Backend = BackendFunc(s.fetch)
 	if s.sc.keeper != nil {
 		h.Keeper = s.sc.keeper

@@ -287,7 +287,7 @@ func TestStress(t *testing.T) {
 	t.Logf("go test -race ./engine -run TestStress -stress.seed=%d -stress.steps=%d", seed, *stressSteps)
 	const visitors = 4
 	w := newWorld(t, rand.New(rand.NewPCG(seed, 0)), 8)
-	e := New(map[string]Host{"example.com": {Backend: w, Keeper: w, Parallel: 3, Timeout: time.Minute, QueueTimeout: time.Minute}}, w.watch, slog.New(slog.DiscardHandler))
+	e := New(map[string]Host{"example.com": {Backend: w, Keeper: w, Parallel: 3, Timeout: time.Minute, QueueTimeout: time.Minute, Retry: time.Millisecond}}, w.watch, slog.New(slog.DiscardHandler))
 	var wg sync.WaitGroup
 	var all [visitors]*visitor
 	for i := range all {

@@ -29,8 +29,11 @@ type user struct {
 	rev     string
 	fetched time.Time // when the backend last said what roster holds
 
+	retries int         // failures in a row
+	retry   *time.Timer // of the next try; nil: none is due
+
 	unsettled []addr.Bare // pairs that the login found changed; their other sides follow with the next refresh
-	unsure    bool        // the login had no roster to compare with
+	unsure    bool        // no refresh since the login: what was before it may be long past
 }
 
 func newUser(a addr.Bare, h *host, former <-chan struct{}) *user {
@@ -44,6 +47,7 @@ func (u *user) leave() <-chan struct{} {
 	close(u.left)
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.calm()
 	if u.running == nil {
 		return nil
 	}
@@ -92,15 +96,15 @@ func (e *Engine) ask(u *user, why Reason) *flight {
 	switch {
 	case u.gone():
 		return tooLate
-	case why == ReasonLogin && u.state == fresh:
+	case why.patient() && u.state == fresh:
 		return nil
 	case u.running == nil:
 		return e.takeOff(u, newFlight(why))
-	case why == ReasonLogin && !u.running.failed:
+	case why.patient() && !u.running.failed:
 		return u.running
 	case u.queued == nil:
 		u.queued = newFlight(why)
-	case u.queued.reason == ReasonLogin, why == ReasonRefresh:
+	case u.queued.reason.patient(), why == ReasonRefresh:
 		u.queued.reason = why
 	}
 	return u.queued
@@ -179,6 +183,8 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 	}
 	to := ans.Roster
 	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
+	u.calm()
+	u.retries = 0
 	u.mu.Unlock()
 
 	f.others = e.otherSidesOf(u, f.reason, from, to, first, known)
@@ -186,7 +192,7 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 	if first {
 		from = roster.Roster{} // a kept roster was never shown to anybody
 	}
-	if !first || f.reason != ReasonLogin {
+	if !first || !f.reason.patient() {
 		changes = roster.Diff(from, to)
 	}
 	if first || len(changes) > 0 {
@@ -208,6 +214,7 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 		u.state = stale // also of a roster that was fresh: the next login tries again
 	}
 	f.failed = true
+	e.again(u)
 	to := u.roster
 	u.mu.Unlock()
 

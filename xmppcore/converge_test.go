@@ -64,6 +64,7 @@ type world struct {
 	mu      sync.Mutex // guards what the backend serves
 	docs    map[addr.Bare]doc
 	failing map[addr.Bare]bool
+	refused map[addr.Bare]bool          // since the last settling
 	slow    map[addr.Bare]chan struct{} // closed when the backend may go on
 
 	clients []*client
@@ -75,12 +76,15 @@ type world struct {
 type doc map[addr.Bare]roster.Item
 
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 17)), docs: map[addr.Bare]doc{}, failing: map[addr.Bare]bool{},
+	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 17)), docs: map[addr.Bare]doc{}, failing: map[addr.Bare]bool{}, refused: map[addr.Bare]bool{},
 		slow: map[addr.Bare]chan struct{}{}, dirty: map[addr.Bare]bool{}}
 	log := slog.New(slog.DiscardHandler)
 	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: []xmppcore.Host{
 		{Domain: "a.example", BlockSubscriptions: true, Modules: []string{"ping"}}, {Domain: "b.example", BlockSubscriptions: true, Modules: []string{"ping"}}}})
-	h := engine.Host{Backend: engine.BackendFunc(w.fetch), Timeout: time.Minute}
+	h := engine.Host{Backend: engine.BackendFunc(w.fetch), Timeout: time.Minute, Retry: -1} // who was refused counts as changed
+	if seed%2 == 0 {
+		h.Keeper = &keeper{}
+	}
 	w.eng = engine.New(map[string]engine.Host{"a.example": h, "b.example": h}, w.srv.RosterChanged, log)
 	w.srv.Start(w.eng)
 	for _, u := range []string{"u1@a.example", "u2@a.example", "u3@a.example", "u4@a.example", "u5@b.example", "u6@b.example"} {
@@ -111,6 +115,9 @@ func (w *world) fetch(ctx context.Context, r engine.Request) (engine.Answer, err
 		}
 	}
 	if fail {
+		w.mu.Lock()
+		w.refused[r.User] = true
+		w.mu.Unlock()
 		return engine.Answer{}, &engine.TemporaryError{Err: errors.New("scripted failure")}
 	}
 	list, bad := roster.New(r.User, items...)
@@ -192,8 +199,10 @@ func (w *world) step(busy map[*client]bool) func() {
 		w.mu.Unlock()
 	case n < 97:
 		w.toggleSlow(w.users[w.rnd.IntN(len(w.users))])
-	default:
+	case n < 99:
 		w.oneSide()
+	default:
+		w.oneSideAfterLogin()
 	}
 	return nil
 }
@@ -322,7 +331,7 @@ func (w *world) heal() {
 func (w *world) oneSide() {
 	w.settle()
 	u, c := w.pair()
-	if !w.eng.Online(u) {
+	if _, ok := w.eng.Roster(u); !ok { // offline, or its login found the backend failing
 		return
 	}
 	w.mu.Lock()
@@ -338,12 +347,71 @@ func (w *world) oneSide() {
 	}
 }
 
+// oneSideAfterLogin makes or turns a pair on both sides, has one of them log in, and refreshes only that one: its login has
+// seen the change already, and the other must follow all the same.
+func (w *world) oneSideAfterLogin() {
+	w.settle()
+	u, c := w.pair()
+	if w.eng.Online(u) {
+		return
+	}
+	sub := roster.Subscription(1 + w.rnd.IntN(3))
+	w.mu.Lock()
+	turn := func(of, to addr.Bare, sub roster.Subscription) {
+		i := w.docs[of][to]
+		i.JID, i.Subscription = to, sub
+		w.docs[of][to] = i
+	}
+	turn(u, c, sub)
+	turn(c, u, mirror(sub))
+	w.mu.Unlock()
+	full := newClient(w, u, "r0")
+	if err := w.srv.Bind(stream.BindRequest{User: u, Resource: "r0", ID: "bind", Transport: full}); err != nil {
+		w.fatalf("bind %s: %v", u, err)
+	}
+	w.clients = append(w.clients, full)
+	full.askRoster()
+	full.insist()
+	w.post([]addr.Bare{u})
+	clear(w.dirty)
+}
+
+func mirror(s roster.Subscription) (m roster.Subscription) {
+	if s.To() {
+		m |= roster.From
+	}
+	if s.From() {
+		m |= roster.To
+	}
+	return m
+}
+
+// keeper keeps rosters in memory.
+type keeper struct{ sync.Map }
+
+func (k *keeper) LoadRoster(_ context.Context, u addr.Bare) ([]byte, bool, error) {
+	doc, ok := k.Load(u)
+	if !ok {
+		return nil, false, nil
+	}
+	return doc.([]byte), true, nil
+}
+
+func (k *keeper) SaveRoster(_ context.Context, u addr.Bare, doc []byte) error {
+	k.Store(u, doc)
+	return nil
+}
+
 // settle heals, refreshes whoever changed and sees that everything sent has arrived.
 func (w *world) settle() {
 	w.heal()
 	for _, c := range w.clients {
 		c.insist()
 	}
+	w.mu.Lock()
+	maps.Copy(w.dirty, w.refused)
+	clear(w.refused)
+	w.mu.Unlock()
 	for _, s := range w.post(slices.Collect(maps.Keys(w.dirty))) {
 		if s.Errors > 0 {
 			w.fatalf("refresh: %+v", s)
