@@ -34,7 +34,7 @@ var _ context.Context = (*meter)(nil)
 // closed is what Done gives when the run is over.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-var errNotRunning = errors.New("Lua called outside Run")
+var errNotRunning = errors.New("vm: Lua called outside Run")
 
 // start arms the meter. The function it returns disarms it.
 func (m *meter) start(ctx context.Context, l Limits) (stop func()) {

@@ -20,9 +20,9 @@ const (
 	maxDepth        = 400    // of the syntax tree; folding constants is quadratic in it
 )
 
-// CompileChunk compiles what Parse returned. It mends what gopher-lua would
-// compile wrongly and so changes chunk, in ways that keep its meaning; see
-// mender.
+// CompileChunk compiles what Parse returned, and uses it up: it mends what
+// gopher-lua would compile wrongly by changing the tree. Who wants to look at
+// the tree does so before.
 func CompileChunk(name string, chunk []ast.Stmt) (proto *lua.FunctionProto, err error) {
 	defer recoverSyntax(&err)
 	m := &mender{file: name, line: 1}
@@ -55,6 +55,8 @@ func compileTagged(name string, chunk []ast.Stmt) (proto *lua.FunctionProto, err
 // It mends what gopher-lua 1.1.2 gets wrong without a word:
 //   - {1, 2, x = f()} gets a third item, whatever f left on the stack;
 //   - 50 items followed by "x =" or a last call overwrite the first ones;
+//   - a, b = b, a and a = b and c do not always assign;
+//   - a loop that begins with "if nil" ends where it likes;
 //   - break and goto close too few or too many captured variables, so that
 //     functions and their surroundings disagree about a variable's value.
 //
@@ -245,7 +247,7 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 	m.line = s.Line()
 	switch s := s.(type) {
 	case *ast.AssignStmt:
-		m.assign(s)
+		return m.assign(s)
 	case *ast.LocalAssignStmt:
 		m.local(s)
 	case *ast.FuncCallStmt:
@@ -253,7 +255,7 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 	case *ast.DoBlockStmt:
 		m.stmts(s.Stmts, false)
 	case *ast.IfStmt:
-		m.need(m.expr(s.Condition))
+		m.condition(&s.Condition)
 		m.stmts(s.Then, false)
 		m.stmts(s.Else, false)
 	case *ast.FuncDefStmt:
@@ -270,16 +272,77 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 	return s
 }
 
-func (m *mender) assign(s *ast.AssignStmt) {
-	n := 0
-	for _, l := range s.Lhs {
+// assign walks an assignment. gopher-lua computes into a local variable while
+// it still reads others, and sometimes does not come to write it: "a, b = b, a"
+// gives two equal values, "a = t.none and 1" leaves a as it was. Such an
+// assignment is taken apart:
+//
+//	do local (v 0), (v 1) = b, a; b = (v 1); a = (v 0) end
+func (m *mender) assign(s *ast.AssignStmt) ast.Stmt {
+	if len(s.Lhs) > 1 || len(s.Rhs) > 1 || !direct(s.Lhs[0], s.Rhs[0]) {
+		do := apart(s)
+		m.stmts(do.Stmts, false)
+		return do
+	}
+	m.need(4 + max(m.expr(s.Lhs[0]), m.expr(s.Rhs[0])))
+	return s
+}
+
+// direct says whether gopher-lua compiles target = e rightly as it stands.
+func direct(target, e ast.Expr) bool {
+	if _, ok := target.(*ast.IdentExpr); !ok {
+		return true
+	}
+	switch e := e.(type) {
+	case *ast.LogicalOpExpr:
+		return false
+	case *ast.FuncCallExpr:
+		return !e.AdjustRet
+	case *ast.Comma3Expr:
+		return !e.AdjustRet
+	}
+	return true
+}
+
+func apart(s *ast.AssignStmt) *ast.DoBlockStmt {
+	values := &ast.LocalAssignStmt{}
+	temporary := func(kind string, i int, e ast.Expr) ast.Expr {
+		name := fmt.Sprintf("(%s %d)", kind, i)
+		values.Names = append(values.Names, name)
+		if e != nil {
+			values.Exprs = append(values.Exprs, e)
+		}
+		return at(s.Lhs[i].Line(), &ast.IdentExpr{Value: name})
+	}
+	targets := make([]ast.Expr, len(s.Lhs))
+	for i, l := range s.Lhs { // what the targets are is found out before the values
+		targets[i] = l
 		if a, ok := l.(*ast.AttrGetExpr); ok {
-			n = max(n, 2*len(s.Lhs)+m.expr(a))
-		} else {
-			m.expr(l)
+			target := &ast.AttrGetExpr{Object: temporary("o", i, a.Object), Key: a.Key}
+			if _, ok := a.Key.(*ast.StringExpr); !ok {
+				target.Key = temporary("k", i, a.Key)
+			}
+			targets[i] = at(l.Line(), target)
 		}
 	}
-	m.need(max(n, 2*len(s.Lhs)+max(len(s.Lhs), m.exprs(s.Rhs))))
+	for _, e := range values.Exprs {
+		oneValue(e)
+	}
+	do := &ast.DoBlockStmt{Stmts: []ast.Stmt{at(s.Line(), values)}}
+	for i := range targets {
+		v := temporary("v", i, nil)
+		do.Stmts = append(do.Stmts, at(s.Lhs[i].Line(), &ast.AssignStmt{Lhs: []ast.Expr{targets[i]}, Rhs: []ast.Expr{v}}))
+	}
+	slices.Reverse(do.Stmts[1:]) // the order in which Lua assigns
+	values.Exprs = append(values.Exprs, s.Rhs...)
+	return at(s.Line(), do)
+}
+
+// at gives a new node its line.
+func at[N ast.PositionHolder](line int, n N) N {
+	n.SetLine(line)
+	n.SetLastLine(line)
+	return n
 }
 
 func (m *mender) local(s *ast.LocalAssignStmt) {
@@ -328,12 +391,12 @@ func (m *mender) loop(s ast.Stmt) ast.Stmt {
 	m.fn.loops = append(m.fn.loops, l)
 	switch s := s.(type) {
 	case *ast.WhileStmt:
-		m.need(m.expr(s.Condition))
+		m.condition(&s.Condition)
 		m.stmts(s.Stmts, false)
 	case *ast.RepeatStmt:
 		m.open(true)
 		m.list(s.Stmts)
-		m.need(m.expr(s.Condition))
+		m.condition(&s.Condition)
 		m.close()
 	case *ast.NumberForStmt:
 		head := []ast.Expr{s.Init, s.Limit}
@@ -360,6 +423,21 @@ func (m *mender) loop(s ast.Stmt) ast.Stmt {
 	do.SetLine(s.Line())
 	do.SetLastLine(end.Line())
 	return do
+}
+
+// condition walks the condition of a branch or a loop. If it is false or nil,
+// gopher-lua makes a jump of it, which must not be the first instruction of a
+// loop: the jump back to it would be led astray. 0 == 1 is a comparison first.
+func (m *mender) condition(e *ast.Expr) {
+	if truth, ok := constant(*e); ok && !truth {
+		line := (*e).Line()
+		*e = at(line, &ast.RelationalOpExpr{
+			Operator: "==",
+			Lhs:      at(line, &ast.NumberExpr{Value: "0"}),
+			Rhs:      at(line, &ast.NumberExpr{Value: "1"}),
+		})
+	}
+	m.need(m.expr(*e))
 }
 
 // forBody walks the body of a for loop, which has three hidden variables.

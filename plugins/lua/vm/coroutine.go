@@ -69,7 +69,7 @@ func resumeCoroutine(L, th *lua.LState, args []lua.LValue) (values []lua.LValue,
 		fn = th.Get(1)
 		th.SetTop(0)
 	}
-	state, err, values := s.resume(L, th, fn, args)
+	state, values, err := s.resume(L, th, fn, args)
 	if state != lua.ResumeYield {
 		s.finished()
 	}

@@ -498,6 +498,9 @@ func binaryExpr(op token, l, r ast.Expr) ast.Expr {
 	var e ast.Expr
 	switch sym := op.kind.String(); op.kind {
 	case tOr, tAnd:
+		if truth, ok := constant(l); ok {
+			return decided(op.kind, truth, l, r)
+		}
 		e = &ast.LogicalOpExpr{Operator: sym, Lhs: l, Rhs: r}
 	case tConcat:
 		e = &ast.StringConcatOpExpr{Lhs: l, Rhs: r}
@@ -510,6 +513,34 @@ func binaryExpr(op token, l, r ast.Expr) ast.Expr {
 	return e
 }
 
+// constant says whether an expression is one, and whether it counts as true.
+func constant(e ast.Expr) (truth, ok bool) {
+	switch e.(type) {
+	case *ast.NilExpr, *ast.FalseExpr:
+		return false, true
+	case *ast.TrueExpr, *ast.NumberExpr, *ast.StringExpr:
+		return true, true
+	}
+	return false, false
+}
+
+// decided is "l and r" or "l or r" where l is a constant. gopher-lua compiles
+// such an l to a jump, and a loop whose first instruction is a jump goes astray.
+func decided(op kind, truth bool, l, r ast.Expr) ast.Expr {
+	if truth == (op == tOr) {
+		return l
+	}
+	oneValue(r)
+	return r
+}
+
+func boolExpr(v bool) ast.Expr {
+	if v {
+		return &ast.TrueExpr{}
+	}
+	return &ast.FalseExpr{}
+}
+
 func (p *parser) unary() ast.Expr {
 	var e ast.Expr
 	switch line := p.tok.line; p.tok.kind {
@@ -519,7 +550,12 @@ func (p *parser) unary() ast.Expr {
 		e.SetLine(line)
 	case tNot:
 		p.advance()
-		e = &ast.UnaryNotOpExpr{Expr: p.binary(unaryPrecedence)}
+		e = p.binary(unaryPrecedence)
+		if truth, ok := constant(e); ok {
+			e = boolExpr(!truth)
+		} else {
+			e = &ast.UnaryNotOpExpr{Expr: e}
+		}
 		e.SetLine(line)
 	case '#':
 		p.advance()

@@ -11,19 +11,26 @@ import (
 // in messages and tracebacks.
 const goSource = "[Go]"
 
-// glue compiles "return function … end" to that function.
+// glue compiles "return function … end" to that function. It has no tail call:
+// that would leave no frame to return to.
 func glue(src string) *lua.FunctionProto {
 	proto, err := Compile(goSource, []byte(src))
 	if err != nil {
 		panic(err)
 	}
-	f := proto.FunctionPrototypes[0]
-	for i, inst := range f.Code { // a tail call would leave no frame to return to
+	noTailCalls(proto)
+	return proto.FunctionPrototypes[0]
+}
+
+func noTailCalls(p *lua.FunctionProto) {
+	for i, inst := range p.Code {
 		if int(inst>>opShift) == lua.OP_TAILCALL {
-			f.Code[i] = inst&^(0x3f<<opShift) | uint32(lua.OP_CALL)<<opShift
+			p.Code[i] = inst&^(0x3f<<opShift) | uint32(lua.OP_CALL)<<opShift
 		}
 	}
-	return f
+	for _, inner := range p.FunctionPrototypes {
+		noTailCalls(inner)
+	}
 }
 
 var (
@@ -41,11 +48,14 @@ var (
 //
 // What ended the whole run is no error to survive, and goes on.
 func protect(L *lua.LState, fn lua.LValue, args []lua.LValue) (results []lua.LValue, thrown lua.LValue) {
+	if fn.Type() != lua.LTFunction && L.GetMetaField(fn, "__call").Type() != lua.LTFunction {
+		return nil, lua.LString("attempt to call a " + fn.Type().String() + " value")
+	}
 	s := meterOf(L).state
 	th := s.borrow(L)
 	s.guards[th] = true
 	defer delete(s.guards, th)
-	state, err, values := s.resume(L, th, fn, args)
+	state, values, err := s.resume(L, th, fn, args)
 	switch state {
 	case lua.ResumeOK:
 		th.Dead = false
@@ -78,7 +88,7 @@ func (s *State) newThread(L *lua.LState) *lua.LState {
 }
 
 // resume starts th with fn, or continues it if fn is nil.
-func (s *State) resume(L, th *lua.LState, fn lua.LValue, args []lua.LValue) (lua.ResumeState, error, []lua.LValue) {
+func (s *State) resume(L, th *lua.LState, fn lua.LValue, args []lua.LValue) (lua.ResumeState, []lua.LValue, error) {
 	if s.nested >= s.limits.CallDepth {
 		L.RaiseError("stack overflow (too many nested pcalls and coroutines)")
 	}
@@ -99,7 +109,7 @@ func (s *State) resume(L, th *lua.LState, fn lua.LValue, args []lua.LValue) (lua
 	if state != lua.ResumeError {
 		values = values[1:] // the mark of threadMain or of yield
 	}
-	return state, err, values
+	return state, values, err
 }
 
 // thrownBy is the error object in what Resume returned.
@@ -169,9 +179,13 @@ func baseXpcall(L *lua.LState) int {
 	}
 	L.Push(lua.LFalse)
 	handled, again := protect(L, handler, []lua.LValue{thrown})
-	if again != nil {
-		L.Push(again)
-		return 2
+	switch {
+	case again != nil:
+		L.Push(lua.LString("error in error handling"))
+	case len(handled) == 0:
+		L.Push(lua.LNil)
+	default:
+		L.Push(handled[0])
 	}
-	return 1 + pushAll(L, handled)
+	return 2
 }
