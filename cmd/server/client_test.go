@@ -79,6 +79,7 @@ func (s *program) login(t testing.TB, jid string) *client {
 	user, domain, _ := strings.Cut(bare, "@")
 	s.account(t, bare)
 	c := s.connect(t, domain)
+	c.JID = jid // for what goes wrong until it is bound
 	c.must(c.Open(c.ctx))
 	c.must(c.Authenticate(c.ctx, "PLAIN", user, password))
 	c.must(c.Open(c.ctx))
