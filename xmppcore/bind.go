@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/registry"
@@ -49,6 +50,9 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	if err != nil {
 		s.log.Error("binding a resource", "user", full, "error", err)
 		return nil, &stanza.Error{Condition: stanza.InternalServerError}
+	}
+	if t, ok := r.Transport.(interface{ Unlimit() }); ok && slices.Contains(s.hosts[a.User.Domain()].Unlimited, a.User) {
+		t.Unlimit()
 	}
 	if s.tap != nil {
 		r.Transport = &tapped{r.Transport, full, s.tap}
@@ -118,6 +122,7 @@ func (s *Server) run(res *registry.Resource) {
 	res.Close(reason(err))
 	s.registry.Leave(res.Account)
 	s.log.Info("logged out", "user", res.Full, "cause", cause(err))
+	res.Wait()
 }
 
 // handle routes one stanza. A mistake of ours costs the stream that ran into it, and nobody else.

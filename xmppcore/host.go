@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"rosterd/engine/addr"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/rosterproto"
 	"rosterd/xmppcore/router"
@@ -27,7 +28,8 @@ type Host struct {
 	Name               string   // for disco
 	Items              []xep.Item
 	Conflict           Conflict
-	MaxSessions        int // of an account; 20 if it is 0
+	MaxSessions        int         // of an account; 20 if it is 0
+	Unlimited          []addr.Bare // users to whom Config.Stream.Rate does not apply (unlimited_jids)
 }
 
 // Conflict says who stays when a resource is bound twice (RFC 6120 §7.7.2.2), in the words of Prosody's
@@ -82,8 +84,9 @@ func rosters() xep.Extension {
 		if q.Set {
 			return &stanza.Error{Condition: stanza.ServiceUnavailable, Text: "contacts are managed elsewhere"}
 		}
-		q.From.Account.Turn.Do(func() { rosterproto.Get(q.From, q.ID, q.Payload) })
-		return nil
+		var refused *stanza.Error
+		q.From.Account.Turn.Do(func() { refused = rosterproto.Get(q.From, q.ID, q.Payload) })
+		return refused
 	}}}
 }
 

@@ -107,7 +107,7 @@ func openStore(cfg *config.Config, log *slog.Logger) (*store.Store, error) {
 func (d *daemon) openBackends(ctx context.Context, cfg *config.Config) (map[string]engine.Backend, error) {
 	m := &plugins.Manager{
 		Version: fullVersion(), Engines: map[string]plugins.Opener{".lua": lua.Open}, Shipped: lua.Shipped(),
-		Paths: config.PluginPaths.Get(cfg.Global()), Log: d.log,
+		Paths: config.PluginPaths.Get(cfg.Global()), Log: d.log, Limits: pluginLimits(cfg),
 	}
 	list := make(map[string]engine.Backend)
 	for _, h := range cfg.Hosts() {
@@ -121,6 +121,16 @@ func (d *daemon) openBackends(ctx context.Context, cfg *config.Config) (map[stri
 		}
 	}
 	return list, nil
+}
+
+// pluginLimits are those of a host's plugin.
+func pluginLimits(cfg *config.Config) func(host string) plugins.Limits {
+	return func(host string) plugins.Limits {
+		h := cfg.Host(host)
+		return plugins.Limits{
+			Answer: int64(config.BackendMaxAnswer.Get(h)), Contacts: config.RosterItems.Get(h), Conns: config.BackendParallel.Get(h),
+		}
+	}
 }
 
 // options lets a plugin read the options of its host.

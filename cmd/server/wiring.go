@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"rosterd/config"
@@ -32,7 +33,8 @@ func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs c
 		host := xmppcore.Host{
 			Domain: h.Name, Auth: sasl, TLS: certs.c2s(h),
 			RequireTLS:            config.C2SRequireEncryption.Get(h),
-			AllowPlainUnencrypted: config.AllowUnencryptedPlainAuth.Get(h),
+			AllowPlainUnencrypted: !slices.Contains(config.InsecureSASLMechanisms.Get(h), "PLAIN"),
+			Unlimited:             config.UnlimitedJIDs.Get(h),
 			BlockSubscriptions:    h.Has("block_subscriptions"),
 			Name:                  config.Name.Get(h),
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
@@ -52,7 +54,7 @@ func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs c
 // saslHost offers exactly the SCRAM hash of password_hash, because stored keys serve one hash only; where the
 // passwords themselves are kept, they serve all.
 func saslHost(h *config.Host, users *store.Accounts) *auth.Host {
-	a := &auth.Host{Domain: h.Name, Accounts: users, Disabled: config.DisableSASLMechanisms.Get(h), StoresPasswords: storesPasswords(h)}
+	a := &auth.Host{Domain: h.Name, Accounts: users, Disabled: config.DisableSASLMechanisms.Get(h), Insecure: config.InsecureSASLMechanisms.Get(h), StoresPasswords: storesPasswords(h)}
 	if a.StoresPasswords {
 		a.Hashes = []credential.Hash{credential.SHA512, credential.SHA256, credential.SHA1}
 	} else {

@@ -24,6 +24,7 @@ func TestParse(t *testing.T) {
 		{"xep-0106 escape", `john\20doe@example.com`, `john\20doe@example.com`},
 		{"odd but allowed", "x#y?r=1&"[:7] + "@example.com", "x#y?r=1@example.com"},
 		{"ipv4", "a@127.0.0.1", "a@127.0.0.1"},
+		{"underscore in domain", "a@chat_1.example", "a@chat_1.example"},
 		{"ipv6", "a@[::1]", "a@[::1]"},
 		{"fullwidth", "ａ@example.com", "a@example.com"},
 	} {
@@ -90,6 +91,9 @@ func FuzzParse(f *testing.F) {
 		k, err := Parse(j.String())
 		if err != nil || k != j {
 			t.Fatalf("%q → %#v → %#v, %v", s, j, k, err)
+		}
+		if strings.Contains(j.Domain(), "_") {
+			return // more than mellium takes
 		}
 		m, err := jid.New(j.Local(), j.Domain(), j.Resource())
 		if err != nil || m.Localpart() != j.Local() || m.Domainpart() != j.Domain() || m.Resourcepart() != j.Resource() {

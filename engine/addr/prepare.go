@@ -73,7 +73,7 @@ var class = func() (t [256]uint8) {
 		if c > 0x20 && !strings.ContainsRune(`"&'/:<>@`, rune(c)) && !(c >= 'A' && c <= 'Z') {
 			t[c] |= inLocal
 		}
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' { // "_": RFC 7622 forbids what container networks do
 			t[c] |= inLabel
 		}
 	}

@@ -34,8 +34,8 @@ type Host struct {
 	// Secret makes the salts of users who do not exist. It should outlive the process: a salt that changes with
 	// a restart tells them apart. If it is empty, a random one is made.
 	Secret []byte
-	// Disabled are mechanisms that are never offered.
-	Disabled []string
+	// Disabled are mechanisms that are never offered, Insecure those that are offered with encryption only.
+	Disabled, Insecure []string
 	// Log is told when Accounts fails and when an account cannot serve a mechanism; nil means slog.Default.
 	Log *slog.Logger
 }
@@ -52,9 +52,12 @@ const plainName = "PLAIN"
 func (h *Host) Mechanisms(ch Channel) []string {
 	var names []string
 	for _, name := range h.known() {
-		if name != plainName || ch.TLS != nil || ch.AllowPlain {
-			names = append(names, name)
+		switch {
+		case ch.TLS != nil, name == plainName && ch.AllowPlain:
+		case name == plainName, slices.Contains(h.Insecure, name):
+			continue
 		}
+		names = append(names, name)
 	}
 	return names
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,10 @@ const endTag = "</stream:stream>"
 // maxLinger is how much is read and thrown away while the peer is expected to
 // close its side.
 const maxLinger = 1 << 20
+
+// attention is how long a goroutine waits for more before it leaves an idle
+// session alone.
+const attention = time.Second
 
 var stanzas = sync.Pool{New: func() any { return new(scan.Stanza) }}
 
@@ -34,8 +39,12 @@ type conn struct {
 	closing atomic.Bool
 
 	// Of the reading goroutine.
-	scanner scan.Scanner
-	in      input
+	scanner   scan.Scanner
+	in        input
+	expires   int64 // Unix nanoseconds; 0 if reads have no deadline of ours
+	handle    func(*scan.Stanza) error
+	attendant func()     // sends what attend returns to idle; made once
+	idle      chan error // from the goroutine that attends to the one in Run
 
 	mu      sync.Mutex // guards what tells who closes the socket: who is last, Run or Close
 	running bool
@@ -52,12 +61,15 @@ func newConn(nc net.Conn, l *Limits) *conn {
 	c := &conn{limits: l}
 	c.scanner.Limits = scan.Limits{Stanza: l.Stanza, Depth: l.Depth, Attrs: l.Attributes}
 	c.wire.init(nc, l.WriteStall)
+	c.idle = make(chan error)
+	c.attendant = func() { c.idle <- c.attend() }
 	c.heard.Store(time.Now().UnixNano())
 	return c
 }
 
 func (c *conn) RemoteAddr() net.Addr { return c.wire.RemoteAddr() }
 func (c *conn) Secure() bool         { return c.tls != nil }
+func (c *conn) Unlimit()             { c.rate.lift() } // no longer slowed down by Limits.Rate
 func (c *conn) LastRead() time.Time  { return time.Unix(0, c.heard.Load()) }
 
 // startTLS makes the connection an encrypted one. What the client has sent in
@@ -75,27 +87,86 @@ func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
 	return nil
 }
 
-// Run implements Transport.
+// Run implements Transport. Its goroutine does no more than wait for the first
+// byte while the session is idle: stacks that have grown do not shrink below
+// 4 KB again, and the handlers need more than what it was born with.
 func (c *conn) Run(handle func(*scan.Stanza) error) error {
-	if !c.begin() {
+	if !c.begin(handle) {
 		return net.ErrClosed
 	}
-	err := c.burst(handle)
+	if c.wire.raw == nil {
+		return c.finish(c.attend())
+	}
+	err := c.delegate()
 	for err == nil {
-		if err = c.await(); err == nil {
-			err = c.burst(handle)
+		if err = c.wire.sense(); err == nil {
+			println("sensed", c.wire.RemoteAddr().String())
+			err = c.delegate()
 		}
 	}
 	return c.finish(err)
 }
 
-func (c *conn) begin() bool {
+// delegate lets another goroutine attend to the session until it is idle.
+func (c *conn) delegate() error {
+	go c.attendant()
+	return <-c.idle
+}
+
+// attend handles what comes, until nothing has come for a while.
+func (c *conn) attend() error {
+	for {
+		if err := c.burst(); err != nil {
+			return err
+		}
+		c.expire()
+		switch err := c.await(); {
+		case err == nil:
+		case c.expired(err):
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// expire makes reads end after attention at the latest, and before half of it at
+// no time: to set a deadline costs as much as to handle a stanza.
+func (c *conn) expire() {
+	if c.wire.raw == nil || c.heard.Load() < c.expires-int64(attention/2) {
+		return
+	}
+	now := time.Now().UnixNano()
+	c.expires = now + int64(attention)
+	c.setReadDeadline(time.Unix(0, c.expires))
+}
+
+// expired tells whether expire is the reason of an error. If so, reads have no
+// deadline any more.
+func (c *conn) expired(err error) bool {
+	if c.expires == 0 || c.closing.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	c.expires = 0
+	return c.setReadDeadline(time.Time{})
+}
+
+// setReadDeadline tells whether the deadline is set: once Close has set its own,
+// no other is.
+func (c *conn) setReadDeadline(t time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.written && c.wire.SetReadDeadline(t) == nil
+}
+
+func (c *conn) begin(handle func(*scan.Stanza) error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running || c.ended || c.written {
 		return false
 	}
 	c.running = true
+	c.handle = handle
 	return true
 }
 
@@ -152,10 +223,13 @@ func (c *conn) await() error {
 func (c *conn) more() error {
 	for {
 		err := c.fill()
-		if err == nil || !again(err) {
-			return err
+		if err != nil && again(err) {
+			err = c.wire.await()
+			if err == nil {
+				continue
+			}
 		}
-		if err := c.wire.await(); err != nil {
+		if err == nil || !c.expired(err) {
 			return err
 		}
 	}
@@ -194,7 +268,7 @@ func again(err error) bool {
 }
 
 // burst handles the stanzas that are there, and the rest of one that has begun.
-func (c *conn) burst(handle func(*scan.Stanza) error) error {
+func (c *conn) burst() error {
 	if c.in.empty() {
 		c.in.release() // the negotiation's buffer
 		return nil
@@ -204,7 +278,7 @@ func (c *conn) burst(handle func(*scan.Stanza) error) error {
 	for !c.in.empty() {
 		n, err := c.scanner.Next(c.in.bytes(), st)
 		if err == nil {
-			err = c.pass(st, handle)
+			err = c.pass(st)
 			c.in.advance(n)
 		} else if errors.Is(err, scan.ErrMore) {
 			if c.in.advance(n); c.in.empty() {
@@ -224,11 +298,11 @@ func (c *conn) burst(handle func(*scan.Stanza) error) error {
 
 // pass gives a stanza to its handler. The peer's stream error is none: the end
 // of the stream follows it. What comes after our end tag is nobody's.
-func (c *conn) pass(st *scan.Stanza, handle func(*scan.Stanza) error) error {
+func (c *conn) pass(st *scan.Stanza) error {
 	if c.closing.Load() || string(st.Space) == scan.NSStream && string(st.Name) == "error" {
 		return nil
 	}
-	return handle(st)
+	return c.handle(st)
 }
 
 // putStanza keeps st for the next burst, but not the memory of a huge one.
@@ -271,15 +345,18 @@ func (c *conn) Close(se *stanza.StreamError) {
 	if se != nil {
 		b = stanza.AppendStreamError(b, se)
 	}
-	if c.write(append(b, endTag...)) != nil || !c.closeWrite() || c.wire.SetReadDeadline(limit) != nil {
+	if c.write(append(b, endTag...)) != nil || !c.closeWrite() {
 		c.Abort()
 		return
 	}
 	c.mu.Lock()
 	running := c.running
 	c.written = true
+	err := c.wire.SetReadDeadline(limit)
 	c.mu.Unlock()
-	if !running {
+	if err != nil {
+		c.Abort()
+	} else if !running {
 		c.linger()
 		c.Abort()
 	}
