@@ -1,9 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
+	"maps"
 	"slices"
 	"strings"
 
@@ -166,6 +166,8 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		}
 	case "plugin_paths":
 		ck.pluginPaths(h, st)
+	case "rosterd_plugin_override":
+		ck.pluginOverride(h, st)
 	case "storage", "default_storage":
 		ck.otherStores(h, st)
 	case "http_paths":
@@ -197,14 +199,45 @@ func (ck *checker) otherStores(h *Host, st *setting) {
 	}
 }
 
-// pluginPaths names the original of a module that is built in, where it lies in the way.
+// pluginPaths names the files that a module of rosterd's own keeps out, such as the original of http_roster_admin.
 func (ck *checker) pluginPaths(h *Host, st *setting) {
-	ck.quiet = append(ck.quiet, quiet{st.name, st.pos})
 	for _, dir := range PluginPaths.Get(h) {
-		for _, rel := range []string{"mod_http_roster_admin.lua", filepath.Join("mod_http_roster_admin", "mod_http_roster_admin.lua")} {
-			if _, err := os.Stat(filepath.Join(dir, rel)); err == nil {
-				ck.add(Note, CodePlugins, h, st.name, st.pos, fmt.Sprintf("%s is not used: rosterd has an http_roster_admin of its own", filepath.Join(dir, rel)), "")
+		var files []string
+		hint := ""
+		for _, name := range slices.Sorted(maps.Keys(moduleTable)) {
+			provider := moduleTable[name].kind == Provider
+			if ck.overridden(name) || !provider && (moduleTable[name].kind != Honoured || !ck.anyHas(h, name)) {
+				continue
 			}
+			file := pluginIn(dir, name)
+			if file == "" {
+				continue
+			}
+			files = append(files, file)
+			if provider && readPlugin(file).rosters { // the original of http_roster_admin does not, in that way
+				hint = fmt.Sprintf("rosterd_plugin_override = { %q } would take it instead", name)
+			}
+		}
+		switch len(files) {
+		case 0:
+		case 1:
+			ck.add(Note, CodePlugins, h, st.name, st.pos, files[0]+" is not used: rosterd has a module of this name itself", hint)
+		default:
+			ck.add(Note, CodePlugins, h, st.name, st.pos, strings.Join(files, ", ")+" are not used: rosterd has modules of these names itself", hint)
+		}
+	}
+}
+
+// pluginOverride wants a file for every module that is to give way to one.
+func (ck *checker) pluginOverride(h *Host, st *setting) {
+	for _, m := range moduleList(h.section, st.name) {
+		switch {
+		case moduleTable[m.Name].kind != Provider:
+			ck.add(Warn, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s has no effect on %q: it is for modules of rosterd's own that are scripts", st.name, m.Name), "")
+		case !ck.anyHas(h, m.Name):
+			ck.add(Note, CodeMoot, h, m.Name, m.Pos, fmt.Sprintf("%s: module %q is not enabled", st.name, m.Name), "")
+		case ck.plugins[m.Name] == nil || !ck.plugins[m.Name].lua:
+			ck.add(Refused, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s: there is no mod_%s.lua in plugin_paths", st.name, m.Name), "")
 		}
 	}
 }
@@ -222,6 +255,7 @@ func (ck *checker) module(h *Host, m Module) {
 	}
 	switch {
 	case info.kind == Honoured || info.kind == Provider:
+	case ck.provides(m.Name):
 	case info.kind == Quiet:
 		ck.quiet = append(ck.quiet, quiet{m.Name, m.Pos})
 	case federation[m.Name]:
@@ -252,30 +286,34 @@ func (ck *checker) strangeModule(h *Host, m Module) {
 			return
 		}
 	}
-	if path := ck.plugin(m.Name); path != "" {
-		ck.add(Warn, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s: %s is not loaded, modules of your own are not available yet", quoted, path), "")
+	if p := ck.plugins[m.Name]; p != nil {
+		ck.add(Warn, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s: %s is not loaded, %s", quoted, p.file, p.useless()), "")
 		return
 	}
 	if _, ok := known.LookupModule(m.Name); ok {
 		ck.add(Warn, CodeModule, h, m.Name, m.Pos, quoted+" is not available", "")
 		return
 	}
-	ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, quoted+" is not known", didYouMean(m.Name, moduleNamesKnown()))
+	hint := cmp.Or(didYouMean(m.Name, moduleNamesKnown()), fmt.Sprintf("a module of your own would be mod_%s.lua in plugin_paths", m.Name))
+	ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, quoted+" is not known", hint)
 }
 
-// plugin finds a module of the administrator's own in plugin_paths.
-func (ck *checker) plugin(name string) string {
-	if name != filepath.Base(name) {
-		return ""
+// provides tells whether a module is a script that supplies rosters.
+func (ck *checker) provides(module string) bool {
+	return slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool {
+		return slices.ContainsFunc(h.Providers(), func(m Module) bool { return m.Name == module })
+	})
+}
+
+// useless says why the file is none that supplies rosters, and there is no other use for one.
+func (p *plugin) useless() string {
+	switch {
+	case p.problem != "":
+		return "it cannot be read: " + p.problem
+	case !p.lua:
+		return "modules in WebAssembly are not available yet"
 	}
-	for _, dir := range PluginPaths.Get(ck.global) {
-		for _, rel := range []string{"mod_" + name + ".lua", filepath.Join("mod_"+name, "mod_"+name+".lua"), "mod_" + name + ".wasm", name + ".wasm"} {
-			if info, err := os.Stat(filepath.Join(dir, rel)); err == nil && info.Mode().IsRegular() {
-				return filepath.Join(dir, rel)
-			}
-		}
-	}
-	return ""
+	return `it does not say module:provides("roster", …), and other modules of your own are not available yet`
 }
 
 // disabled looks for misspelt names: what is disabled under a wrong name stays enabled.

@@ -30,6 +30,8 @@ func (ck *checker) rosters(h *Host) {
 	case len(providers) == 1 && edited:
 		ck.add(Refused, CodeRoster, h, "roster", stored.Pos, fmt.Sprintf("%s has two sources of rosters: %s and %s", h.section.title(), named(providers[0]), named(stored)),
 			"under the host, write modules_disabled = { \"roster\" }")
+	case len(providers) == 1 && providers[0].File != "":
+		ck.isolation(h, providers[0])
 	case len(providers) == 1:
 		ck.backend(h, providers[0])
 	case edited:
@@ -38,8 +40,8 @@ func (ck *checker) rosters(h *Host) {
 	default:
 		hint := "enable http_roster_admin"
 		for _, m := range h.Modules() {
-			if path := ck.plugin(m.Name); path != "" && moduleInfo(m.Name).kind == Missing {
-				hint = fmt.Sprintf("%s would be loaded from %s, but modules of your own are not available yet", named(m), path)
+			if p := ck.plugins[m.Name]; p != nil {
+				hint = fmt.Sprintf("%s is in %s, but %s", named(m), p.file, p.useless())
 			}
 		}
 		ck.add(Refused, CodeRoster, h, "", h.Pos(), fmt.Sprintf("%s: no module supplies its rosters", h.section.title()), hint)
@@ -47,6 +49,19 @@ func (ck *checker) rosters(h *Host) {
 }
 
 func named(m Module) string { return fmt.Sprintf("module %q (%s)", m.Name, m.Pos) }
+
+// isolation: other people's code runs in a process of its own, unless the administrator trusts it.
+func (ck *checker) isolation(h *Host, m Module) {
+	if PluginIsolation.Get(h) == "inproc" {
+		return
+	}
+	_, pos, set := PluginIsolation.Lookup(h)
+	if !set {
+		pos = m.Pos
+	}
+	ck.once(Refused, CodePlugins, h, m.Name, pos, fmt.Sprintf("module %q: %s would run in a process of its own (rosterd_plugin_isolation = \"process\"), which is not available yet", m.Name, m.File),
+		"rosterd_plugin_isolation = \"inproc\" runs a script that you trust in the server's own process, hardened")
+}
 
 // backend checks the URL that rosters come from.
 func (ck *checker) backend(h *Host, m Module) {
@@ -67,7 +82,7 @@ func (ck *checker) backend(h *Host, m Module) {
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		ck.once(Refused, CodeBackend, h, HTTPRosterURL.Name, pos, "http_roster_url has to start with http:// or https:// and a host", "")
 	case !strings.Contains(raw, "%s"):
-		ck.once(Warn, CodeBackend, h, HTTPRosterURL.Name, pos, "http_roster_url has no %s for the username: every user gets the same roster", "")
+		ck.once(Refused, CodeBackend, h, HTTPRosterURL.Name, pos, "http_roster_url has no %s for the username", "")
 	}
 }
 

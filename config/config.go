@@ -92,9 +92,10 @@ type Config struct {
 	Env   []EnvRead // environment variables that the files asked for
 
 	global   *Host
-	sections []*section // hosts in the order of the file
-	hosts    []*Host    // enabled VirtualHosts among them
-	diags    []Diag     // what was noticed while loading
+	sections []*section         // hosts in the order of the file
+	hosts    []*Host            // enabled VirtualHosts among them
+	diags    []Diag             // what was noticed while loading
+	plugins  map[string]*plugin // of plugin_paths, by module; nil where there is none
 	lookup   func(string) (string, bool)
 
 	mu   sync.Mutex
@@ -160,17 +161,23 @@ func (h *Host) find(name string, scope Scope) *setting {
 // int64, float64, string, []any or map[string]any. The option counts as known from then on: Check
 // does not report it.
 func (h *Host) PluginOption(name string) (value any, pos Pos, ok bool) {
-	h.cfg.mu.Lock()
-	if h.cfg.read == nil {
-		h.cfg.read = map[string]bool{}
-	}
-	h.cfg.read[name] = true
-	h.cfg.mu.Unlock()
+	h.cfg.markRead(name)
 	st := h.find(name, ScopeHost)
 	if st == nil {
 		return nil, Pos{}, false
 	}
 	return st.value.Plain(), st.pos, true
+}
+
+func (c *Config) markRead(names ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.read == nil {
+		c.read = map[string]bool{}
+	}
+	for _, name := range names {
+		c.read[name] = true
+	}
 }
 
 func (c *Config) readByPlugin(name string) bool {

@@ -329,4 +329,5 @@ func (c *Config) resolve(global *section, drafts []*draft) {
 		h.modules = hostModules(c.global.modules, d.section)
 		c.hosts = append(c.hosts, h)
 	}
+	c.findPlugins()
 }

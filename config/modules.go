@@ -25,7 +25,8 @@ type moduleSpec struct {
 // A Module is an entry of a host's effective set.
 type Module struct {
 	Name string
-	Pos  Pos // where the file asks for it; zero if Prosody loads it unasked
+	Pos  Pos    // where the file asks for it; zero if Prosody loads it unasked
+	File string // of a provider: its script in plugin_paths; "" if the module is rosterd's own
 }
 
 // LookupModule returns what rosterd makes of a module.
@@ -59,11 +60,16 @@ func (h *Host) Modules() []Module {
 	return list
 }
 
-// Providers returns the modules of the host that would supply its rosters.
+// Providers returns the modules of the host that would supply its rosters: rosterd's own, and scripts in
+// plugin_paths that say so. Whether a script keeps its word is seen when it is opened.
 func (h *Host) Providers() []Module {
 	var list []Module
 	for _, m := range h.Modules() {
-		if moduleTable[m.Name].kind == Provider {
+		switch p := h.cfg.plugins[m.Name]; {
+		case p != nil && p.lua && (p.rosters || h.cfg.overridden(m.Name)):
+			m.File = p.file
+			list = append(list, m)
+		case moduleTable[m.Name].kind == Provider:
 			list = append(list, m)
 		}
 	}

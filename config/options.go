@@ -22,6 +22,10 @@ var (
 		Doc: "modules not to load; a host's list wins over everything"}, moduleNames, nil)
 	PluginPaths = declare(Spec{Name: "plugin_paths", Scope: ScopeGlobal,
 		Doc: "directories with modules of your own"}, listOf(configPath), nil)
+	PluginIsolation = declare(Spec{Name: "rosterd_plugin_isolation", Risk: Security,
+		Doc: "where modules of your own run: process is one of their own, inproc is the server's, for scripts that you trust"}, oneOf("process", "inproc"), "process")
+	PluginOverride = declare(Spec{Name: "rosterd_plugin_override", Scope: ScopeGlobal, Risk: Security,
+		Doc: "modules of rosterd's own that a file in plugin_paths takes the place of"}, moduleNames, nil)
 )
 
 // Accounts and logging in.

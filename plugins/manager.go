@@ -27,6 +27,7 @@ type Manager struct {
 	Engines map[string]Opener        // by the ending of the file, such as ".lua"
 	Shipped fs.FS                    // mod_NAME.* of the modules in the binary; nil if there are none. Their names win over Paths
 	Paths   []string                 // plugin_paths
+	Instead []string                 // shipped modules that a file in Paths takes the place of
 	Limits  func(host string) Limits // nil: the defaults for every host
 	Log     *slog.Logger             // nil: slog.Default()
 	Now     func() time.Time         // nil: time.Now
@@ -46,7 +47,7 @@ func (m *Manager) Find(name string) (Source, error) {
 			break
 		}
 	}
-	if m.Shipped != nil {
+	if m.Shipped != nil && (root == nil || !slices.Contains(m.Instead, name)) {
 		if f, ok := m.lookup(m.Shipped, name); ok {
 			code, err := readCode(m.Shipped, f)
 			return Source{Name: name, File: f, Code: code, Shipped: true, Unused: file}, err

@@ -74,6 +74,19 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func TestFindInstead(t *testing.T) {
+	m, dir := manager(t, map[string]string{"one/mod_built_in.lua": "theirs"})
+	m.Instead = []string{"built_in", "other"}
+	want := Source{Name: "built_in", File: filepath.Join(dir, "one/mod_built_in.lua")}
+	if got, err := m.Find("built_in"); err != nil || got.Name != want.Name || got.File != want.File || string(got.Code) != "theirs" || got.Shipped || got.Unused != "" {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	m.Paths = nil
+	if got, err := m.Find("built_in"); err != nil || !got.Shipped {
+		t.Errorf("without a file: %+v, %v", got, err)
+	}
+}
+
 func TestFindTooLarge(t *testing.T) {
 	m, _ := manager(t, map[string]string{"one/mod_big.lua": strings.Repeat(" ", maxCode+1)})
 	if _, err := m.Find("big"); err == nil || !strings.Contains(err.Error(), "larger than 8 MiB") {

@@ -1,0 +1,173 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const crm = `
+local url = module:get_option_string("crm_url", "crm_default")
+local function fetch(user)
+	return nil, "temporary", module.get_option(module, "crm_message")
+end
+module:provides("roster", { fetch = fetch })
+`
+
+// What check says of modules in plugin_paths, and who supplies the rosters then.
+func TestPlugins(t *testing.T) {
+	const inproc = "rosterd_plugin_isolation = 'inproc'\n"
+	const dir = "plugin_paths = { 'mods', 'more' }\n"
+	tests := []struct {
+		name      string
+		files     files
+		global    string
+		enabled   string
+		disabled  string
+		providers string   // name=file
+		says      []string // of severities above note, with the code of those that are refused
+	}{
+		{name: "a file", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
+		{name: "a folder", files: files{"mods/mod_crm/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.lua"},
+		{name: "the first path wins", files: files{"more/mod_crm.lua": crm, "mods/mod_crm/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.lua"},
+		{name: "a name of Prosody's that rosterd does not have", files: files{"mods/mod_groups.lua": crm}, global: dir + inproc, enabled: "'groups'", providers: "groups=mods/mod_groups.lua"},
+		{name: "not trusted", files: files{"mods/mod_crm.lua": crm}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.lua",
+			says: []string{`REFUSED :5 module "crm": DIR/mods/mod_crm.lua would run in a process of its own (rosterd_plugin_isolation = "process"), which is not available yet`}},
+		{name: "told to isolate", files: files{"mods/mod_crm.lua": crm}, global: dir + "rosterd_plugin_isolation = 'process'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.lua",
+			says: []string{`REFUSED :2 module "crm": DIR/mods/mod_crm.lua would run in a process`}},
+		{name: "misspelt isolation", files: files{"mods/mod_crm.lua": crm}, global: dir + "rosterd_plugin_isolation = 'none'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.lua",
+			says: []string{`REFUSED :2 rosterd_plugin_isolation: takes`, `REFUSED :6 module "crm"`}},
+		{name: "two providers", files: files{"mods/mod_crm.lua": crm, "mods/mod_hr.lua": crm}, global: dir + inproc, enabled: "'crm', 'hr'", providers: "crm=mods/mod_crm.lua hr=mods/mod_hr.lua",
+			says: []string{`REFUSED :4 VirtualHost "h.example" has two sources of rosters: module "crm" (FILE:6) and module "hr" (FILE:6)`}},
+		{name: "beside the one that is built in", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm', 'http_roster_admin'", providers: "crm=mods/mod_crm.lua http_roster_admin=",
+			says: []string{`REFUSED :4 VirtualHost "h.example" has two sources of rosters: module "crm" (FILE:6) and module "http_roster_admin" (FILE:6)`}},
+		{name: "beside stored rosters", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm', 'roster'", providers: "crm=mods/mod_crm.lua",
+			says: []string{`REFUSED :6 VirtualHost "h.example" has two sources of rosters`, `WARN :6 module "roster" is not available`}},
+		{name: "disabled", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", disabled: "'crm'",
+			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`}},
+		{name: "a module of Prosody's kind beside the rosters", files: files{"mods/mod_bot.lua": `module:hook("message/bare", function(event) session.roster = "roster" end); module:provides("http", {})`}, global: dir, enabled: "'bot', 'http_roster_admin'",
+			providers: "http_roster_admin=", says: []string{`WARN :5 module "bot": DIR/mods/mod_bot.lua is not loaded, it does not say module:provides("roster", …)`}},
+		{name: "a module that only speaks of rosters", files: files{"mods/mod_bot.lua": "-- module:provides('roster', {})\nlocal x = [[module:provides('roster')]]"}, global: dir, enabled: "'bot', 'http_roster_admin'",
+			providers: "http_roster_admin=", says: []string{`WARN :5 module "bot": DIR/mods/mod_bot.lua is not loaded`}},
+		{name: "a broken script that supplies rosters", files: files{"mods/mod_crm.lua": "local x = = 1\nmodule:provides('roster', {})"}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
+		{name: "a broken script that does not", files: files{"mods/mod_bot.lua": "local x = 1 // 2"}, global: dir, enabled: "'bot', 'http_roster_admin'",
+			providers: "http_roster_admin=", says: []string{`WARN :5 module "bot": DIR/mods/mod_bot.lua is not loaded`}},
+		{name: "another way to call it", files: files{"mods/mod_crm.lua": "if x then return function() local m = module m.provides(m, 'roster', {}) end end"}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
+		{name: "a script that never does", files: files{"mods/mod_crm.lua": "module:provide('roster', {})"}, global: dir + inproc, enabled: "'crm'",
+			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/mod_crm.lua is not loaded, it does not say module:provides("roster", …)`}},
+		{name: "WebAssembly", files: files{"mods/crm.wasm": "\x00asm"}, global: dir + inproc, enabled: "'crm'",
+			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/crm.wasm is not loaded, modules in WebAssembly are not available yet`}},
+		{name: "no file", global: dir + inproc, enabled: "'crm'",
+			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm" is not known`}},
+		{name: "a path for a name", files: files{"mod_crm.lua": crm}, global: dir + inproc, enabled: "'../mod_crm'",
+			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "../mod_crm" is not known`}},
+		{name: "built-in names win", files: files{"mods/mod_http_roster_admin.lua": crm, "mods/mod_disco.lua": crm}, global: dir, enabled: "'http_roster_admin', 'disco'", providers: "http_roster_admin="},
+		{name: "overridden", files: files{"mods/mod_http_roster_admin.lua": crm}, global: dir + inproc + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=mods/mod_http_roster_admin.lua"},
+		{name: "overridden and not trusted", files: files{"mods/mod_http_roster_admin.lua": crm}, global: dir + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=mods/mod_http_roster_admin.lua",
+			says: []string{`REFUSED :6 module "http_roster_admin": DIR/mods/mod_http_roster_admin.lua would run in a process`}},
+		{name: "overridden by nothing", global: dir + inproc + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=",
+			says: []string{`REFUSED :3 rosterd_plugin_override: there is no mod_http_roster_admin.lua in plugin_paths`}},
+		{name: "overriding what is no script", files: files{"mods/mod_disco.lua": crm}, global: dir + "rosterd_plugin_override = { 'disco' }\n", enabled: "'http_roster_admin', 'disco'", providers: "http_roster_admin=",
+			says: []string{`WARN :2 rosterd_plugin_override has no effect on "disco"`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			all := files{"certs/h.example.crt": "x", "certs/h.example.key": "x",
+				"prosody.cfg.lua": tt.global + "modules_enabled = { 'saslauth', 'tls' }\nVirtualHost 'h.example'\nmodules_disabled = { " + tt.disabled + " }\nmodules_enabled = { " + tt.enabled + " }\nhttp_roster_url = 'http://localhost/%s'\n"}
+			for name, text := range tt.files {
+				all[name] = text
+			}
+			root := all.write(t)
+			file := filepath.Join(root, "prosody.cfg.lua")
+			c, err := Load(file, LoadOptions{LookupEnv: environment(nil)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var providers []string
+			for _, m := range c.Hosts()[0].Providers() {
+				rel := ""
+				if m.File != "" {
+					if rel, err = filepath.Rel(root, m.File); err != nil {
+						t.Fatal(err)
+					}
+				}
+				providers = append(providers, m.Name+"="+filepath.ToSlash(rel))
+			}
+			if got := strings.Join(providers, " "); got != tt.providers {
+				t.Errorf("providers %q, want %q", got, tt.providers)
+			}
+			var says []string
+			for _, d := range Check(c) {
+				if d.Severity > Note {
+					line := fmt.Sprintf("%s :%d %s", strings.ToUpper(d.Severity.String()), d.Pos.Line, d.Message)
+					says = append(says, strings.ReplaceAll(strings.ReplaceAll(line, file, "FILE"), root, "DIR"))
+				}
+			}
+			if !slices.EqualFunc(says, tt.says, strings.HasPrefix) {
+				t.Errorf("check says\n%s\nwant\n%s", strings.Join(says, "\n"), strings.Join(tt.says, "\n"))
+			}
+		})
+	}
+}
+
+// What a script asks for by a name that stands there is known, although the script has not run.
+func TestOptionsOfPlugins(t *testing.T) {
+	for _, tt := range []struct{ name, enabled, want string }{
+		{"a provider", "'crm'", "crm_default crm_secret"},
+		{"a script that is not used", "'other'", "crm_default crm_message crm_secret crm_url"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := files{"mods/mod_crm.lua": crm, "prosody.cfg.lua": "plugin_paths = { 'mods' }\nrosterd_plugin_isolation = 'inproc'\n" +
+				"crm_url = 'x'; crm_message = 'x'; crm_default = 'x'; crm_secret = 'x'\nVirtualHost 'h.example'\nmodules_enabled = { " + tt.enabled + " }"}.write(t)
+			c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var unknown []string
+			for _, d := range Check(c) {
+				if d.Code == CodeUnknown {
+					unknown = append(unknown, d.Name)
+				}
+			}
+			slices.Sort(unknown)
+			if got := strings.Join(unknown, " "); got != tt.want {
+				t.Errorf("unknown are %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// The files that are kept out are named, and how to have them.
+func TestPluginsKeptOut(t *testing.T) {
+	dir := files{"mods/mod_http_roster_admin/mod_http_roster_admin.lua": crm, "mods/mod_ping.lua": "", "mods/mod_time.lua": "",
+		"prosody.cfg.lua": "plugin_paths = { 'mods' }\nmodules_enabled = { 'ping' }\nVirtualHost 'h.example'"}.write(t)
+	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mods := filepath.Join(dir, "mods")
+	want := fmt.Sprintf("%s, %s are not used: rosterd has modules of these names itself", filepath.Join(mods, "mod_http_roster_admin", "mod_http_roster_admin.lua"), filepath.Join(mods, "mod_ping.lua"))
+	for _, d := range Check(c) {
+		if d.Code == CodePlugins {
+			if d.Message != want || d.Severity != Note || d.Pos.Line != 1 || d.Hint != `rosterd_plugin_override = { "http_roster_admin" } would take it instead` {
+				t.Errorf("said %s", d)
+			}
+			return
+		}
+	}
+	t.Error("nothing is said")
+}
+
+func FuzzPlugin(f *testing.F) {
+	for _, src := range []string{crm, "", "x.y.provides('roster')", "a:provides(b:c 'd' {e=function() end})", "provides('roster') ('x'):get_option()", "goto x ::x:: repeat until -#{...} .. not nil"} {
+		f.Add(src)
+	}
+	f.Fuzz(func(t *testing.T, src string) {
+		file := filepath.Join(files{"mod_x.lua": src}.write(t), "mod_x.lua")
+		if p := readPlugin(file); p.rosters && !strings.Contains(src, "provides") && !strings.Contains(src, `\`) {
+			t.Errorf("supplies rosters: %q", src)
+		}
+	})
+}
