@@ -38,6 +38,7 @@ func open(template string, more ...string) string {
 	return `authentication = "internal_plain"
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
+disable_sasl_mechanisms = { "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512" }
 modules_enabled = { "saslauth", "tls", "disco", "ping" }
 ` + openHost("example.com", template, more...)
 }
@@ -80,10 +81,7 @@ func (s *program) login(t testing.TB, jid string) *client {
 	s.account(t, bare)
 	c := s.connect(t, domain)
 	c.JID = jid // for what goes wrong until it is bound
-	c.must(c.Open(c.ctx))
-	c.must(c.Authenticate(c.ctx, "PLAIN", user, password))
-	c.must(c.Open(c.ctx))
-	c.must(c.Bind(c.ctx, resource))
+	c.must(c.Login(c.ctx, user, password, resource))
 	return c
 }
 
