@@ -100,7 +100,6 @@ func (c *conn) Run(handle func(*scan.Stanza) error) error {
 	err := c.delegate()
 	for err == nil {
 		if err = c.wire.sense(); err == nil {
-			println("sensed", c.wire.RemoteAddr().String())
 			err = c.delegate()
 		}
 	}

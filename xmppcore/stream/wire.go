@@ -59,8 +59,13 @@ func (errAgain) Error() string   { return "nothing to read yet" }
 func (errAgain) Timeout() bool   { return true }
 func (errAgain) Temporary() bool { return true }
 
+// sense blocks until there are bytes, or the end. It reads nothing, allocates
+// nothing and needs few and small frames: a goroutine that does no more than this
+// lives on the smallest stack there is. Only for sockets.
+func (w *wire) sense() error { return w.raw.Read(readyFD) }
+
 // await blocks until there are bytes and reads the first chunk of them. Only
-// for sockets. The frames below it are what an idle session keeps of its stack.
+// for sockets.
 func (w *wire) await() error {
 	w.wait, w.into = true, nil
 	if err := w.raw.Read(w.readable); err != nil {

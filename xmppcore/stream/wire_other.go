@@ -9,3 +9,4 @@ const pollable = false
 
 func readFD(uintptr, []byte) (int, bool, error)  { return 0, false, errors.ErrUnsupported }
 func writeFD(uintptr, []byte) (int, bool, error) { return 0, false, errors.ErrUnsupported }
+func readyFD(uintptr) bool                       { return true }

@@ -2,7 +2,11 @@
 
 package stream
 
-import "syscall"
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // pollable tells whether readFD and writeFD work on the descriptors of a
 // syscall.RawConn.
@@ -24,6 +28,17 @@ func writeFD(fd uintptr, p []byte) (n int, again bool, err error) {
 		n, err = syscall.Write(int(fd), p)
 		if err != syscall.EINTR {
 			return max(n, 0), err == syscall.EAGAIN, err
+		}
+	}
+}
+
+// readyFD tells whether a read would find something: bytes, the end, or an error.
+func readyFD(fd uintptr) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds[:], 0)
+		if err != unix.EINTR {
+			return n != 0
 		}
 	}
 }

@@ -242,11 +242,15 @@ func (w *world) talkTLS(text string) string {
 // encrypted is a connection after STARTTLS.
 func (w *world) encrypted() net.Conn {
 	w.t.Helper()
-	nc := w.raw()
+	return w.encrypt(w.raw())
+}
+
+func (w *world) encrypt(nc net.Conn) net.Conn {
+	w.t.Helper()
 	w.write(nc, header+starttls)
 	w.until(nc, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
 	t := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
-	if err := t.HandshakeContext(w.ctx()); err != nil {
+	if err := t.Handshake(); err != nil {
 		w.t.Fatal(err)
 	}
 	return t
