@@ -1,13 +1,21 @@
 package xmppcore
 
 import (
+	"runtime/debug"
+
 	"rosterd/engine"
 	"rosterd/engine/roster"
 	"rosterd/xmppcore/rosterproto"
 )
 
-// RosterChanged is the engine's Watcher: it takes what happened to a roster through the turn of its owner.
+// RosterChanged is the engine's Watcher: it takes what happened to a roster through the turn of its owner. A mistake
+// of ours costs the owner's view of that change, and nobody else anything.
 func (s *Server) RosterChanged(ev engine.Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("a change of a roster made the server fail", "user", ev.User, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	a := s.registry.Account(ev.User)
 	if a == nil {
 		return

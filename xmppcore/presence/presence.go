@@ -40,26 +40,32 @@ func (p *Presence) Available(res *registry.Resource, st *scan.Stanza, priority i
 	res.Available, res.Priority, res.Presence, res.Shown = true, priority, encoded, time.Now()
 	a.Unlock()
 
-	p.toOwn(a, nil, encoded)
+	p.toOwn(a, encoded)
 	p.toContacts(a, encoded, false)
 	if initial {
 		p.welcome(res)
 	}
 }
 
-// Unavailable is presence of type unavailable without to (RFC 6121 §4.5.2). In the turn.
+// Unavailable is presence of type unavailable without to (RFC 6121 §4.5.2). It comes back to the sender, too. In
+// the turn.
 func (p *Presence) Unavailable(res *registry.Resource, st *scan.Stanza) {
-	p.leave(res, stanza.AppendRoutedTo(nil, st, res.Full.String(), ""))
+	b := stanza.AppendRoutedTo(nil, st, res.Full.String(), "")
+	if p.leave(res, b) {
+		send(res, b, res.Account.User)
+	}
 }
 
 // Gone is the end of a stream: the server says unavailable in the client's stead (RFC 6121 §4.5.2). In the
 // turn, before the resource leaves the account.
 func (p *Presence) Gone(res *registry.Resource) { p.leave(res, farewell(res)) }
 
-func (p *Presence) leave(res *registry.Resource, unavailable []byte) {
+// leave tells all who have seen a resource that it is no longer available. It is false if it was not.
+func (p *Presence) leave(res *registry.Resource, unavailable []byte) (was bool) {
 	a := res.Account
 	a.Lock()
-	was, directed := res.Available, res.Directed
+	was = res.Available
+	directed := res.Directed
 	res.Available, res.Presence, res.Directed = false, nil, nil
 	a.Unlock()
 
@@ -69,9 +75,10 @@ func (p *Presence) leave(res *registry.Resource, unavailable []byte) {
 		}
 	}
 	if was {
-		p.toOwn(a, res, unavailable)
+		p.toOwn(a, unavailable)
 		p.toContacts(a, unavailable, true)
 	}
+	return was
 }
 
 // Directed notes that res has sent presence to an address (RFC 6121 §4.6.3). In the turn.
@@ -88,17 +95,37 @@ func (p *Presence) Directed(res *registry.Resource, to addr.JID, unavailable boo
 	res.Directed[to] = struct{}{}
 }
 
-// Probe answers a probe of res for a contact (RFC 6121 §4.3.2) with the presence of the contact's available
-// resources, or with silence. In the turn of res.
-func (p *Presence) Probe(res *registry.Resource, contact addr.Bare) {
-	p.show(contact, res.Account.User, []*registry.Resource{res})
+// Probe answers a probe that res has sent itself (RFC 6121 §4.3.2): with the presence of the one resource asked
+// for, or of all that are available; with unavailable if there are none; and with silence to whom the contact
+// does not grant it, or where the contact is offline, since then nobody knows whether it would. In the turn of res.
+func (p *Presence) Probe(res *registry.Resource, of addr.JID) {
+	viewer := res.Account.User
+	c := p.Registry.Account(of.Bare())
+	if c == nil {
+		return
+	}
+	c.Lock()
+	defer c.Unlock()
+	if r, _ := c.Roster(); c.User != viewer && !r.Grants(viewer) {
+		return
+	}
+	found := false
+	for _, r := range c.Resources() {
+		if r.Available && (of.IsBare() || of == r.Full) {
+			sendDelayed(res, r, viewer)
+			found = true
+		}
+	}
+	if !found {
+		send(res, stanza.AppendPresence(nil, of.String(), "", stanza.TypeUnavailable, nil), viewer)
+	}
 }
 
-// toOwn sends to the account's own available resources, the sender among them unless it is left out
-// (RFC 6121 §4.2.2).
-func (p *Presence) toOwn(a *registry.Account, except *registry.Resource, b []byte) {
+// toOwn sends to the account's own available resources, among them the one whose presence it is
+// (RFC 6121 §4.2.2, §4.4.2).
+func (p *Presence) toOwn(a *registry.Account, b []byte) {
 	for _, r := range a.Resources() {
-		if r.Available && r != except {
+		if r.Available {
 			send(r, b, a.User)
 		}
 	}
@@ -194,22 +221,50 @@ func send(r *registry.Resource, b []byte, to addr.Bare) {
 	r.Append(func(dst []byte) []byte { return stanza.AppendAddressed(dst, b, to.String()) })
 }
 
+// owe is send for what a change of the roster or a login brings, which may be as much as there are contacts.
+func owe(r *registry.Resource, b []byte, to addr.Bare) {
+	r.AppendOwn(func(dst []byte) []byte { return stanza.AppendAddressed(dst, b, to.String()) })
+}
+
 // sendDelayed queues the last presence of a resource with the time when it was sent (RFC 6121 §4.3.2, XEP-0203).
 func sendDelayed(to, of *registry.Resource, viewer addr.Bare) {
+	open, end := cutEnd(of.Presence)
 	to.AppendOwn(func(dst []byte) []byte {
-		start := len(dst)
-		dst = stanza.AppendAddressed(dst, of.Presence, viewer.String())
-		if bytes.HasSuffix(dst, []byte("/>")) && bytes.Count(dst[start:], []byte("<")) == 1 {
-			dst = append(dst[:len(dst)-2], '>')
-		} else {
-			dst = dst[:start+bytes.LastIndex(dst[start:], []byte("</"))]
+		dst = stanza.AppendAddressed(dst, open, viewer.String())
+		if len(end) == 0 {
+			dst = append(dst, '>')
 		}
 		dst = append(dst, "<delay xmlns='urn:xmpp:delay'"...)
 		dst = stanza.AppendAttr(dst, "from", of.Full.String())
 		dst = append(dst, " stamp='"...)
 		dst = of.Shown.UTC().AppendFormat(dst, "2006-01-02T15:04:05Z")
-		return append(dst, "'/></presence>"...)
+		dst = append(dst, '\'', '/', '>')
+		if len(end) > 0 {
+			return append(dst, end...)
+		}
+		dst = append(dst, '<', '/')
+		dst = append(dst, rootName(open)...)
+		return append(dst, '>')
 	})
+}
+
+// cutEnd splits a stanza before its end tag, which it wrote as it liked. If it has none, since its root tag ends in
+// "/>", what comes back is that tag without these, and no end.
+func cutEnd(b []byte) (open, end []byte) {
+	n := bytes.LastIndexByte(b, '<') // an attribute cannot hold one (XML 1.0 §3.1)
+	if n == 0 {
+		return b[:len(b)-len("/>")], nil
+	}
+	return b[:n], b[n:]
+}
+
+// rootName is the name of a stanza's root tag, with the prefix that it may have.
+func rootName(b []byte) []byte {
+	n := 1
+	for n < len(b) && b[n] != ' ' && b[n] != '>' {
+		n++
+	}
+	return b[1:n]
 }
 
 func farewell(res *registry.Resource) []byte {

@@ -15,15 +15,15 @@ func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes 
 	kept, removed := cut(changes)
 	turned := turns(from, to, changes)
 
-	a.Lock()
 	available := available(a)
 	faded := turned.unwanted
 	if len(available) == 0 {
 		faded = nil // nobody was shown anything
 	}
-	a.SetRoster(to, faded)
-	push(kept)
-	a.Unlock()
+	under(a, func() {
+		a.SetRoster(to, faded)
+		push(kept)
+	})
 
 	for _, c := range turned.revoked {
 		p.revoke(a, available, c)
@@ -31,9 +31,7 @@ func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes 
 	for _, c := range faded {
 		p.hide(c, a.User, available)
 	}
-	a.Lock()
-	push(removed)
-	a.Unlock()
+	under(a, func() { push(removed) })
 	for _, r := range available {
 		for _, c := range turned.granted {
 			p.deliver(a.User, c, r.Presence, false)
@@ -45,6 +43,13 @@ func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes 
 	for _, c := range faded {
 		p.settle(a, c)
 	}
+}
+
+// under does something under the account's lock, which is let go whatever comes of it.
+func under(a *registry.Account, f func()) {
+	a.Lock()
+	defer a.Unlock()
+	f()
 }
 
 // cut splits changes where the removals begin; roster.Diff puts them last.
@@ -142,7 +147,7 @@ func (p *Presence) hide(contact, viewer addr.Bare, to []*registry.Resource) {
 		}
 		b := farewell(r)
 		for _, v := range to {
-			send(v, b, viewer)
+			owe(v, b, viewer)
 		}
 	}
 }

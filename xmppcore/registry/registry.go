@@ -47,10 +47,10 @@ func (r *Registry) Resource(full addr.JID) *Resource {
 }
 
 // Written is Resource for an address as it stands in a stanza. It allocates nothing and prepares nothing: an
-// address that is not in canonical form, or that needed escaping, is not found.
+// address that is not in canonical form, or in which anything is escaped, is not found.
 func (r *Registry) Written(full []byte) *Resource {
 	n := bytes.IndexByte(full, '/')
-	if n < 0 {
+	if n < 0 || bytes.IndexByte(full, '&') >= 0 { // "a&amp;b" is a resource, too, and another one
 		return nil
 	}
 	s := r.shard(full[:n])

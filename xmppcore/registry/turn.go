@@ -1,6 +1,10 @@
 package registry
 
-import "sync"
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
 
 // Turn puts in order everything that one account causes. Jobs run one after the other; inside a job nobody
 // waits for the turn of another account, work for it is posted there.
@@ -10,14 +14,17 @@ type Turn struct {
 	queue []func()
 }
 
-// Do runs f when it is its turn, and returns when it is done. It must not be called inside a turn.
+// Do runs f when it is its turn, and returns when it is done. It must not be called inside a turn. If f panics, so
+// does Do, and the turn goes on.
 func (t *Turn) Do(f func()) {
 	t.mu.Lock()
 	if t.busy {
-		done := make(chan struct{})
-		t.queue = append(t.queue, func() { defer close(done); f() })
+		done := make(chan *failure, 1)
+		t.queue = append(t.queue, func() { attempt(f, done) })
 		t.mu.Unlock()
-		<-done
+		if p := <-done; p != nil {
+			panic(p)
+		}
 		return
 	}
 	t.busy = true
@@ -26,7 +33,7 @@ func (t *Turn) Do(f func()) {
 	f()
 }
 
-// Post has f run when it is its turn, and does not wait.
+// Post has f run when it is its turn, and does not wait. Nobody is there to be told if it panics.
 func (t *Turn) Post(f func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -35,6 +42,26 @@ func (t *Turn) Post(f func()) {
 		t.busy = true
 		go t.drain()
 	}
+}
+
+// failure is the panic of a job, on its way to who wanted it done.
+type failure struct {
+	value any
+	stack []byte
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%v\n%s", f.value, f.stack) }
+
+// attempt runs a job for somebody who waits in another goroutine.
+func attempt(f func(), done chan<- *failure) {
+	var failed *failure
+	defer func() { done <- failed }()
+	defer func() {
+		if p := recover(); p != nil {
+			failed = &failure{p, debug.Stack()}
+		}
+	}()
+	f()
 }
 
 // pass gives the turn on: who did its own job is not made to do those of others.

@@ -21,17 +21,28 @@ const NS = "jabber:iq:roster"
 // Feature is the stream feature that announces versions (RFC 6121 §2.6.1).
 const Feature = "<ver xmlns='urn:xmpp:features:rosterver'/>"
 
+// maxAsked is how many roster gets of a resource may wait at a time. Each will be answered with a whole roster.
+const maxAsked = 10
+
 // Get answers a roster get (RFC 6121 §2.2); in the turn of the resource's account. Where the roster is not
 // there yet, the answer follows with Answer or Refuse.
-func Get(res *registry.Resource, id string, query scan.Element) {
+func Get(res *registry.Resource, id string, query scan.Element) *stanza.Error {
+	if len(res.Asked) >= maxAsked {
+		return &stanza.Error{Condition: stanza.ResourceConstraint, Text: "too many roster gets wait for an answer"}
+	}
 	ver, versioned := query.Attr("ver")
 	res.Asked = append(res.Asked, registry.Asked{ID: id, Ver: ver, Versioned: versioned})
 	if _, loaded := res.Account.Roster(); loaded {
-		res.Account.Lock()
-		Answer(res.Account)
-		res.Account.Unlock()
+		answer(res.Account)
 	}
 	res.Roster.Load() // does nothing while the roster is fresh
+	return nil
+}
+
+func answer(a *registry.Account) {
+	a.Lock()
+	defer a.Unlock()
+	Answer(a)
 }
 
 // Answer gives the roster to those resources that wait for it, which are interested from now on. In the turn

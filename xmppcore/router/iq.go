@@ -35,7 +35,7 @@ func (q *Query) Result(payload []byte) {
 }
 
 func (r *Router) iq(from *registry.Resource, st *scan.Stanza) {
-	typ := string(st.Get("type"))
+	typ := typeOf(st)
 	request := typ == stanza.TypeGet || typ == stanza.TypeSet
 	if why := malformed(st, typ, request); why != "" {
 		bounce(from, st, addressee(st), stanza.Error{Condition: stanza.BadRequest, Text: why})
@@ -87,7 +87,9 @@ func (r *Router) iqToResource(from, to *registry.Resource, st *scan.Stanza, requ
 		unavailable(from, st)
 		return
 	}
-	pass(to, from, st)
+	if !pass(to, from, st) {
+		unavailable(from, st)
+	}
 }
 
 // knows tells whether the presence of a resource is known to another: it is the same user's, the roster
@@ -105,7 +107,7 @@ func knows(who, of *registry.Resource) bool {
 
 // answer is for the server: an IQ to a domain or to an account is never passed on (RFC 6121 §8.5.2.1.3).
 func (r *Router) answer(from *registry.Resource, st *scan.Stanza, t target) {
-	q := &Query{From: from, To: t.jid, Set: string(st.Get("type")) == stanza.TypeSet, ID: stanza.ID(st), Payload: st.Element(0), st: st}
+	q := &Query{From: from, To: t.jid, Set: typeOf(st) == stanza.TypeSet, ID: stanza.ID(st), Payload: st.Element(0), st: st}
 	h := r.handlers(from, t)[Payload{string(q.Payload.Space), string(q.Payload.Name)}]
 	if h == nil {
 		unavailable(from, st)

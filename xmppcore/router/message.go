@@ -7,8 +7,7 @@ import (
 )
 
 func (r *Router) message(from *registry.Resource, st *scan.Stanza) {
-	if to := r.Registry.Written(st.Get("to")); to != nil { // RFC 6121 §8.5.3.1
-		pass(to, from, st)
+	if to := r.Registry.Written(st.Get("to")); to != nil && pass(to, from, st) { // RFC 6121 §8.5.3.1
 		return
 	}
 	t, ok := r.resolve(from, st)
@@ -24,12 +23,11 @@ func (r *Router) message(from *registry.Resource, st *scan.Stanza) {
 }
 
 func (r *Router) messageToFull(from *registry.Resource, st *scan.Stanza, t target) {
-	if to := r.Registry.Resource(t.jid); to != nil { // written in another form than the canonical one
-		pass(to, from, st)
+	if to := r.Registry.Resource(t.jid); to != nil && pass(to, from, st) { // written in another form than the canonical one
 		return
 	}
 	// RFC 6121 §8.5.3.2.1: who chats with a resource that is gone chats with the person.
-	switch string(st.Get("type")) {
+	switch typeOf(st) {
 	case stanza.TypeChat:
 		r.messageToAccount(from, st, t.acc)
 	case stanza.TypeHeadline:
@@ -41,7 +39,7 @@ func (r *Router) messageToFull(from *registry.Resource, st *scan.Stanza, t targe
 // messageToAccount is RFC 6121 §8.5.2.1.1 and §8.5.2.2.1. That nobody is there, or that there is no such
 // user at all, is one and the same to the sender (§8.5.1).
 func (r *Router) messageToAccount(from *registry.Resource, st *scan.Stanza, a *registry.Account) {
-	typ := string(st.Get("type"))
+	typ := typeOf(st)
 	switch typ {
 	case stanza.TypeError:
 		return
@@ -62,8 +60,7 @@ func toAvailable(a *registry.Account, from *registry.Resource, st *scan.Stanza) 
 	a.Lock()
 	defer a.Unlock()
 	for _, to := range a.Resources() {
-		if to.Available && to.Priority >= 0 {
-			pass(to, from, st)
+		if to.Available && to.Priority >= 0 && pass(to, from, st) {
 			any = true
 		}
 	}

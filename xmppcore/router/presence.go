@@ -94,14 +94,13 @@ func (r *Router) directed(from *registry.Resource, st *scan.Stanza, unavailable 
 	})
 }
 
-// probe answers a probe that a client sent itself; the answer comes if the contact's roster grants it
-// (RFC 6121 §4.3.2).
+// probe answers a probe that a client sent itself (RFC 6121 §4.3.2).
 func (r *Router) probe(from *registry.Resource, st *scan.Stanza) {
 	t, ok := r.resolve(from, st)
 	if !ok || t.host == nil {
 		return
 	}
-	from.Account.Turn.Do(func() { r.Presence.Probe(from, t.jid.Bare()) })
+	from.Account.Turn.Do(func() { r.Presence.Probe(from, t.jid) })
 }
 
 // Directed delivers presence that has no to, to an address that a resource sent directed presence to before.

@@ -85,9 +85,29 @@ func (r *Router) resolve(from *registry.Resource, st *scan.Stanza) (t target, ok
 	return t, true
 }
 
+// typeOf is the type of a stanza, however it is written. It allocates nothing for those that exist.
+func typeOf(st *scan.Stanza) string {
+	switch raw := st.Get("type"); string(raw) {
+	case "":
+		return ""
+	case stanza.TypeChat:
+		return stanza.TypeChat
+	case stanza.TypeGet:
+		return stanza.TypeGet
+	case stanza.TypeSet:
+		return stanza.TypeSet
+	case stanza.TypeResult:
+		return stanza.TypeResult
+	case stanza.TypeError:
+		return stanza.TypeError
+	}
+	typ, _ := st.Attr("type")
+	return typ
+}
+
 // bounce answers a stanza with an error, unless it is one that must not be answered (RFC 6120 §8.3.1).
 func bounce(to *registry.Resource, st *scan.Stanza, from string, e stanza.Error) {
-	switch typ := string(st.Get("type")); {
+	switch typ := typeOf(st); {
 	case typ == stanza.TypeError:
 		return
 	case typ == stanza.TypeResult && stanza.KindOf(st) == stanza.IQ:
@@ -102,7 +122,7 @@ func addressee(st *scan.Stanza) string {
 	return to
 }
 
-// pass delivers st to a resource as it is.
-func pass(to, from *registry.Resource, st *scan.Stanza) {
-	to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.Full.String()) })
+// pass delivers st to a resource as it is. It is false if the resource's stream has ended: then nobody is there.
+func pass(to, from *registry.Resource, st *scan.Stanza) bool {
+	return to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.Full.String()) })
 }

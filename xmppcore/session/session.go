@@ -16,7 +16,7 @@ import (
 // Limits of an outbox, in bytes. Zero fields mean the defaults.
 type Limits struct {
 	Soft int // above it, nothing more is read from the client; 256 KiB
-	Hard int // above it, the stream is closed; 1 MiB
+	Hard int // above it, the stream is closed; 1 MiB of what others have sent
 	Own  int // the same for what the server itself owes the client, such as a large roster; 64 MiB
 }
 
@@ -35,10 +35,13 @@ type Session struct {
 
 	mu      sync.Mutex // guards the fields below; nothing is called out under it
 	out     []byte     // whole stanzas, not yet handed to the transport
+	own     int        // how many bytes of them the server owes
 	writing bool       // the writer is at work
 	ending  bool       // nothing more goes out
+	closed  bool       // and nothing is left to do
 	reason  *stanza.StreamError
 	drained chan struct{} // closed when the writer has taken what is in out
+	over    chan struct{} // closed when closed is set, if anybody waits
 }
 
 // NewLimits are limits to be shared by many sessions.
@@ -49,35 +52,54 @@ func New(full addr.JID, tr stream.Transport, lim *Limits) *Session {
 	return &Session{Full: full, Since: time.Now(), tr: tr, lim: lim}
 }
 
-// Send queues a copy of whole stanzas.
-func (s *Session) Send(b []byte) {
-	s.Append(func(dst []byte) []byte { return append(dst, b...) })
+// Send queues a copy of whole stanzas. It is false, and does nothing, once the stream is about to end.
+func (s *Session) Send(b []byte) bool {
+	return s.Append(func(dst []byte) []byte { return append(dst, b...) })
 }
 
-// Append queues what f appends to the outbox: whole stanzas. f runs under the session's lock.
-func (s *Session) Append(f func(dst []byte) []byte) { s.append(s.lim.Hard, f) }
-
-// AppendOwn is Append for what the server owes the client, which the client did not choose the size of.
-func (s *Session) AppendOwn(f func(dst []byte) []byte) { s.append(s.lim.Own, f) }
-
-func (s *Session) append(limit int, f func([]byte) []byte) {
+// Append is Send of what f appends to the outbox. f runs under the session's lock.
+func (s *Session) Append(f func(dst []byte) []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending {
-		return
+	if len(s.out)-s.own > s.lim.Hard {
+		s.giveUp()
 	}
-	if len(s.out) > limit {
-		// A stream with holes is worse than none. What is queued is let go, since nobody takes it.
-		s.out = nil
-		s.end(&stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "too slow: the outbox is full"})
-		s.tr.Abort() // unblocks the writer; closes a socket, calls nobody
-		return
+	return s.append(f)
+}
+
+// AppendOwn is Append for what the server owes the client, which the client did not choose the size of.
+func (s *Session) AppendOwn(f func(dst []byte) []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own > s.lim.Own {
+		s.giveUp()
+	}
+	before := len(s.out)
+	ok := s.append(f)
+	s.own += len(s.out) - before
+	return ok
+}
+
+func (s *Session) append(f func([]byte) []byte) bool {
+	if s.ending {
+		return false
 	}
 	if s.out == nil {
 		s.out = (*buffers.Get().(*[]byte))[:0]
 	}
 	s.out = f(s.out)
 	s.start()
+	return true
+}
+
+// giveUp ends the stream of a client that does not take what it is sent: one with holes would be worse than none.
+func (s *Session) giveUp() {
+	if s.ending {
+		return
+	}
+	s.out, s.own = nil, 0
+	s.end(&stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "too slow: the outbox is full"})
+	s.tr.Abort() // unblocks the writer; closes a socket, calls nobody
 }
 
 // Close ends the stream once what is queued is written: with an error, or with nil just so.
@@ -94,6 +116,21 @@ func (s *Session) end(reason *stanza.StreamError) {
 	s.start()
 }
 
+// Wait returns when all that Close has to do is done.
+func (s *Session) Wait() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	if s.over == nil {
+		s.over = make(chan struct{})
+	}
+	over := s.over
+	s.mu.Unlock()
+	<-over
+}
+
 func (s *Session) start() {
 	if !s.writing {
 		s.writing = true
@@ -101,49 +138,72 @@ func (s *Session) start() {
 	}
 }
 
-// write empties the outbox and ends with it.
+// write empties the outbox and ends with it. After the end of the stream, s.writing stays, so that nobody
+// starts a second writer.
 func (s *Session) write() {
 	for {
-		s.mu.Lock()
-		b := s.out
-		s.out = nil
-		if s.drained != nil {
-			close(s.drained)
-			s.drained = nil
-		}
-		if len(b) == 0 {
-			ending, reason := s.ending, s.reason
-			s.writing = ending // nobody starts a second writer for a stream that has ended
-			s.mu.Unlock()
-			if ending {
-				s.tr.Close(reason)
+		b, reason, more := s.take()
+		switch {
+		case len(b) > 0:
+			if s.tr.Write(b) != nil {
+				s.tr.Abort()
 			}
+			release(b)
+		case more:
+			s.tr.Close(reason)
+			s.finish()
+			return
+		default:
 			return
 		}
-		s.mu.Unlock()
-		if s.tr.Write(b) != nil {
-			s.tr.Abort()
-		}
-		release(b)
+	}
+}
+
+// take empties the outbox. If nothing was in it, more tells whether the stream is to be closed.
+func (s *Session) take() (b []byte, reason *stanza.StreamError, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b = s.out
+	s.out, s.own = nil, 0
+	if s.drained != nil {
+		close(s.drained)
+		s.drained = nil
+	}
+	if len(b) == 0 {
+		s.writing = s.ending
+	}
+	return b, s.reason, s.ending
+}
+
+func (s *Session) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.over != nil {
+		close(s.over)
 	}
 }
 
 // Run reads stanzas until the stream ends, and passes them to handle. While the client does not take what
-// it is sent, nothing more is read from it. See stream.Transport for what it returns.
+// it is sent, nothing more is read from it; once the stream is about to end, what it still sends is nobody's: a
+// resource that was replaced must not go on speaking. See stream.Transport for what it returns.
 func (s *Session) Run(handle func(*scan.Stanza) error) error {
 	return s.tr.Run(func(st *scan.Stanza) error {
-		err := handle(st)
-		s.pause()
-		return err
+		if !s.ready() {
+			return nil
+		}
+		return handle(st)
 	})
 }
 
-func (s *Session) pause() {
+// ready waits until the client has taken what is queued. It is false when the stream is about to end.
+func (s *Session) ready() bool {
 	for {
 		s.mu.Lock()
 		if len(s.out) <= s.lim.Soft || s.ending {
+			ending := s.ending
 			s.mu.Unlock()
-			return
+			return !ending
 		}
 		if s.drained == nil {
 			s.drained = make(chan struct{})

@@ -1,0 +1,290 @@
+package xmppcore_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/store/credential"
+	"rosterd/xmppcore"
+	"rosterd/xmppcore/auth"
+	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xep"
+	"rosterd/xmppcore/xmpptest"
+)
+
+const password = "wherefore"
+
+// house is a server that is reached over loopback, its engine, and a backend that serves what it is told to.
+type house struct {
+	t    testing.TB
+	srv  *xmppcore.Server
+	eng  *engine.Engine
+	addr string
+	tls  bool // clients encrypt
+
+	mu      sync.Mutex // guards what the backend serves
+	rosters map[addr.Bare][]roster.Item
+	broken  map[addr.Bare]error
+	gates   map[addr.Bare]chan struct{} // closed when the backend may answer
+}
+
+// newHouse starts a server with a host for each policy. Anybody of any name may log in with the one password.
+func newHouse(t testing.TB, change func(*xmppcore.Config)) *house {
+	h := &house{t: t, rosters: map[addr.Bare][]roster.Item{}, broken: map[addr.Bare]error{}, gates: map[addr.Bare]chan struct{}{}}
+	all := []string{"disco", "ping", "version", "time"}
+	c := xmppcore.Config{
+		Log:     slog.New(&loud{t}),
+		Version: "1.2.3",
+		Stream:  stream.Limits{PerAddress: -1},
+		Hosts: []xmppcore.Host{
+			{Domain: "example.com", BlockSubscriptions: true, Modules: all, Name: "Verona & <Co>", Items: []xep.Item{{JID: "rooms.example.com", Name: "Rooms"}, {JID: "proxy.example.com"}}},
+			{Domain: "example.net", Modules: []string{"ping"}},
+			{Domain: "bare.example"},
+			{Domain: "kick-new.example", Conflict: xmppcore.KickNew},
+			{Domain: "random.example", Conflict: xmppcore.Random},
+			{Domain: "increment.example", Conflict: xmppcore.Increment},
+			{Domain: "two.example", MaxSessions: 2},
+		},
+	}
+	if change != nil {
+		change(&c)
+	}
+	backends := map[string]engine.Host{}
+	for i := range c.Hosts {
+		host := &c.Hosts[i]
+		host.AllowPlainUnencrypted = true
+		if host.TLS != nil {
+			h.tls = true
+		}
+		host.Auth = &auth.Host{Domain: host.Domain, Accounts: anybody{}, StoresPasswords: true, Disabled: []string{"SCRAM-SHA-1"}}
+		backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute}
+	}
+	h.srv = xmppcore.New(c)
+	h.eng = engine.New(backends, h.srv.RosterChanged, c.Log)
+	h.srv.Start(h.eng)
+	h.serve()
+	return h
+}
+
+func (h *house) serve() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- h.srv.Serve(ln) }()
+	h.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := errors.Join(h.srv.Shutdown(ctx), h.eng.Close(ctx)); err != nil {
+			h.t.Error(err)
+		}
+		if err := <-served; !errors.Is(err, xmppcore.ErrServerClosed) {
+			h.t.Errorf("Serve: %v", err)
+		}
+		if n := h.srv.Sessions(); n != 0 {
+			h.t.Errorf("%d sessions are left", n)
+		}
+	})
+}
+
+// encrypted makes every host offer STARTTLS, and insist on it.
+func encrypted(c *xmppcore.Config) {
+	for i := range c.Hosts {
+		c.Hosts[i].TLS = &tls.Config{Certificates: []tls.Certificate{certificate()}}
+		c.Hosts[i].RequireTLS = true
+	}
+}
+
+var certificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "example.com"}, DNSNames: []string{"example.com"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+})
+
+// anybody has an account.
+type anybody struct{}
+
+func (anybody) Credentials(context.Context, addr.Bare) (credential.Credentials, error) {
+	return credential.Credentials{Password: password, HasPassword: true}, nil
+}
+
+// loud is a log where an error fails the test: it is a mistake of the server's own.
+type loud struct{ t testing.TB }
+
+func (l *loud) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
+func (l *loud) WithAttrs([]slog.Attr) slog.Handler               { return l }
+func (l *loud) WithGroup(string) slog.Handler                    { return l }
+func (l *loud) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	r.Attrs(func(a slog.Attr) bool { fmt.Fprintf(&b, " %s=%v", a.Key, a.Value); return true })
+	l.t.Errorf("logged: %s%s", r.Message, b.String())
+	return nil
+}
+
+func (h *house) fetch(ctx context.Context, r engine.Request) (engine.Answer, error) {
+	h.mu.Lock()
+	items, err, gate := h.rosters[r.User], h.broken[r.User], h.gates[r.User]
+	h.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return engine.Answer{}, ctx.Err()
+		}
+	}
+	if err != nil {
+		return engine.Answer{}, err
+	}
+	b := roster.NewBuilder(r.User, roster.Limits{})
+	for _, i := range items {
+		b.Add(i.JID.String(), i)
+	}
+	list, bad, err := b.Roster()
+	return engine.Answer{Roster: list, Dropped: bad}, err
+}
+
+// serveRoster makes the backend serve a roster from now on.
+func (h *house) serveRoster(user string, items ...roster.Item) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rosters[addr.MustBare(user)] = items
+}
+
+// refresh says to the engine that rosters have changed, and waits for the answer.
+func (h *house) refresh(ctx context.Context, users ...string) error {
+	byHost := map[string][]string{}
+	for _, u := range users {
+		j, err := addr.ParseBare(u)
+		if err != nil {
+			return err
+		}
+		byHost[j.Domain()] = append(byHost[j.Domain()], j.Local())
+	}
+	for host, names := range byHost {
+		if s := h.eng.Refresh(ctx, host, names); s.Errors > 0 {
+			return fmt.Errorf("refresh: %+v", s)
+		}
+	}
+	return nil
+}
+
+// ctx ends a test that hangs.
+func (h *house) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	h.t.Cleanup(cancel)
+	return ctx
+}
+
+func (h *house) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", h.addr)
+}
+
+// login is a client with a bound resource, which has neither asked for its roster nor sent presence.
+func (h *house) login(jid string) *xmpptest.Client {
+	h.t.Helper()
+	j := addr.MustParse(jid)
+	c, err := xmpptest.Dial(h.ctx(), h.addr, j.Domain())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { c.Disconnect() })
+	if err := c.Login(h.ctx(), j.Local(), password, j.Resource()); err != nil {
+		h.t.Fatalf("%s: %v", jid, err)
+	}
+	return c
+}
+
+// available is a client that has its roster and has sent initial presence, which has come back.
+func (h *house) available(jid string) *xmpptest.Client {
+	h.t.Helper()
+	c := h.login(jid)
+	if _, err := c.Roster(h.ctx()); err != nil {
+		h.t.Fatalf("%s: %v", jid, err)
+	}
+	h.send(c, "<presence/>")
+	h.expect(c, "its own presence", func(e xmpptest.Element) bool { return e.Attr("from") == c.JID })
+	return c
+}
+
+func (h *house) send(c *xmpptest.Client, text string) {
+	h.t.Helper()
+	if err := c.Send(h.ctx(), text); err != nil {
+		h.t.Fatalf("%s: %v", c.JID, err)
+	}
+}
+
+func (h *house) expect(c *xmpptest.Client, what string, match func(xmpptest.Element) bool) xmpptest.Element {
+	h.t.Helper()
+	e, err := c.Expect(h.ctx(), what, match)
+	if err != nil {
+		h.t.Fatalf("%s: %v", c.JID, err)
+	}
+	return e
+}
+
+// expectError waits for the stream error that ends a stream, and for its end.
+func (h *house) expectError(c *xmpptest.Client, condition string) {
+	h.t.Helper()
+	e := h.expect(c, "a stream error", func(e xmpptest.Element) bool { return e.Is("http://etherx.jabber.org/streams", "error") })
+	if _, ok := e.Find("urn:ietf:params:xml:ns:xmpp-streams", condition); !ok {
+		h.t.Fatalf("%s: got %s, want %s", c.JID, e, condition)
+	}
+	if err := c.End(h.ctx()); err != nil {
+		h.t.Fatalf("%s: %v", c.JID, err)
+	}
+}
+
+// ping makes sure that all a client has sent is handled, and has received what others were sending it.
+func (h *house) ping(c *xmpptest.Client) {
+	h.t.Helper()
+	if err := c.Ping(h.ctx()); err != nil {
+		h.t.Fatalf("%s: %v", c.JID, err)
+	}
+}
+
+func (h *house) nothing(c *xmpptest.Client) {
+	h.t.Helper()
+	if err := c.Nothing(h.ctx()); err != nil {
+		h.t.Fatalf("%s: %v", c.JID, err)
+	}
+}
+
+func is(name, typ string) func(xmpptest.Element) bool {
+	return func(e xmpptest.Element) bool { return e.Name.Local == name && e.Attr("type") == typ }
+}
+
+func both(jid string) roster.Item { return contact(jid, roster.Both) }
+
+func contact(jid string, s roster.Subscription) roster.Item {
+	return roster.Item{JID: addr.MustBare(jid), Subscription: s}
+}
