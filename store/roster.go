@@ -15,6 +15,9 @@ import (
 // ErrClosed says that the store is closed.
 var ErrClosed = errors.New("store is closed")
 
+// linger is how long a roster waits for others to be committed with.
+const linger = 20 * time.Millisecond
+
 // maxBacklog is how many bytes of rosters may wait to be written.
 const maxBacklog = 64 << 20
 
@@ -24,7 +27,7 @@ func (s *Store) LoadRoster(ctx context.Context, user addr.Bare) (doc []byte, ok 
 	if c, ok := s.rosters.waiting(user); ok {
 		return c.doc, !c.gone, nil
 	}
-	err = s.db.QueryRowContext(ctx, `SELECT doc FROM roster WHERE host = ? AND name = ?`, user.Domain(), user.Local()).Scan(&doc)
+	err = s.findRoster.QueryRowContext(ctx, user.Domain(), user.Local()).Scan(&doc)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, false, nil
@@ -144,6 +147,11 @@ func (w *rosterWriter) run() {
 	for {
 		select {
 		case <-w.wake:
+		case <-w.stop:
+			return
+		}
+		select { // a storm of logins makes few commits
+		case <-time.After(linger):
 		case <-w.stop:
 			return
 		}

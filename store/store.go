@@ -41,6 +41,8 @@ type Store struct {
 	db      *sql.DB // accounts, and everything that is read
 	bulk    *sql.DB // rosters are written here; may be db
 	rosters *rosterWriter
+
+	findAccount, findRoster *sql.Stmt // what a login asks for, parsed once
 }
 
 // Open opens the file, and creates it and its folder where they are not there. Whoever else may read the
@@ -80,6 +82,12 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 		log = slog.Default()
 	}
 	if err := migrate(context.Background(), s.db); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
+	}
+	var errAccount, errRoster error
+	s.findAccount, errAccount = s.db.Prepare(`SELECT ` + credentialColumns + ` FROM account WHERE host = ? AND name = ?`)
+	s.findRoster, errRoster = s.db.Prepare(`SELECT doc FROM roster WHERE host = ? AND name = ?`)
+	if err := errors.Join(errAccount, errRoster); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	s.rosters = newRosterWriter(s.bulk, log)

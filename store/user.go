@@ -18,8 +18,7 @@ const credentialColumns = `hash, salt, iterations, stored_key, server_key, passw
 
 // Credentials finds a user in SQLite; credential.ErrNoUser if it is not there.
 func (s *Store) Credentials(ctx context.Context, user addr.Bare) (credential.Credentials, error) {
-	row := s.db.QueryRowContext(ctx, `SELECT `+credentialColumns+` FROM account WHERE host = ? AND name = ?`,
-		user.Domain(), user.Local())
+	row := s.findAccount.QueryRowContext(ctx, user.Domain(), user.Local())
 	c, err := scanCredentials(row.Scan)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
