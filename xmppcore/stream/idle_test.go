@@ -3,22 +3,11 @@
 package stream_test
 
 import (
-	"context"
 	"net"
 	"runtime"
 	"syscall"
 	"testing"
-
-	"rosterd/engine/addr"
-	"rosterd/store/credential"
 )
-
-// passwords are accounts that all have the same one, which is quick to check.
-type passwords struct{}
-
-func (passwords) Credentials(context.Context, addr.Bare) (credential.Credentials, error) {
-	return credential.Credentials{Password: password, HasPassword: true}, nil
-}
 
 // idle binds a resource, sends a stanza and then keeps the socket alone, which
 // costs the heap nothing.

@@ -61,6 +61,13 @@ var kept = sync.OnceValue(func() credential.Credentials {
 	return credential.Credentials{SCRAM: &s}
 })
 
+// passwords are accounts that all have the same one, which is quick to check.
+type passwords struct{}
+
+func (passwords) Credentials(context.Context, addr.Bare) (credential.Credentials, error) {
+	return credential.Credentials{Password: password, HasPassword: true}, nil
+}
+
 var certificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
