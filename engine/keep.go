@@ -29,6 +29,9 @@ func (e *Engine) remember(u *user) {
 		return
 	}
 	doc, ok, err := u.host.Keeper.LoadRoster(e.ctx, u.addr)
+	if e.ctx.Err() != nil {
+		return // Close has ended it, which is no error
+	}
 	if err != nil {
 		e.log.Error("reading the last good roster", "user", u.addr, "error", err)
 		return

@@ -160,7 +160,7 @@ func TestLastGood(t *testing.T) {
 	})
 }
 
-// TestKeeping: a document is written when what it says has changed.
+// TestKeeping: a document is written when what it says has changed, or its date is old.
 func TestKeeping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, scenario{keeper: &memory{}})
@@ -179,7 +179,8 @@ func TestKeeping(t *testing.T) {
 			{[]string{"refresh romeo", "answer romeo rev=2 unchanged:"}, 4},
 			{[]string{"refresh romeo", "fail romeo: 503"}, 4},
 			{[]string{"release romeo", "attach romeo", "answer romeo rev=2 unchanged:"}, 4},
-			{[]string{"release romeo", "attach romeo", "answer romeo rev=2: juliet"}, 5},
+			{[]string{"release romeo", "attach romeo", "answer romeo rev=2: juliet"}, 4},
+			{[]string{"release romeo", "wait 2h", "attach romeo", "answer romeo rev=2: juliet"}, 5},
 		} {
 			for _, line := range c.do {
 				s.do(line)

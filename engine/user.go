@@ -174,10 +174,13 @@ func (e *Engine) over(u *user, f *flight) bool {
 	return f.gone || f.err != nil
 }
 
+// keptLongEnough is how old the date of a kept roster may become before it is written again for its date alone.
+const keptLongEnough = time.Hour
+
 // apply makes a good answer the user's roster and tells the watcher.
 func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change) {
 	u.mu.Lock()
-	from, first, rev, known := u.roster, u.state == absent, u.rev, !u.fetched.IsZero()
+	from, first, rev, known, last := u.roster, u.state == absent, u.rev, !u.fetched.IsZero(), u.fetched
 	if ans.Unchanged {
 		ans.Roster, ans.Rev = from, cmp.Or(ans.Rev, rev)
 	}
@@ -188,7 +191,7 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 	u.mu.Unlock()
 
 	f.others = e.otherSidesOf(u, f.reason, from, to, first, known)
-	worthKeeping := rev != ans.Rev || !from.Equal(to) || first && !ans.Unchanged
+	worthKeeping := rev != ans.Rev || !from.Equal(to) || !known || time.Since(last) > keptLongEnough
 	if first {
 		from = roster.Roster{} // a kept roster was never shown to anybody
 	}

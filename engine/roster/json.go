@@ -191,24 +191,40 @@ func start(body []byte) []byte { return body[:min(len(body), 60)] }
 
 // EncodeJSON writes the standard form; DecodeJSON reads the same roster back.
 func (r Roster) EncodeJSON() []byte {
-	type item struct {
-		Name         string   `json:"name,omitempty"`
-		Groups       []string `json:"groups,omitempty"`
-		Subscription string   `json:"subscription"`
-		Ask          string   `json:"ask,omitempty"`
-		Approved     bool     `json:"approved,omitempty"`
-	}
-	m := make(map[string]item, r.Len())
-	for i := range r.All() {
-		w := item{Name: i.Name, Groups: i.Groups, Subscription: i.Subscription.String(), Approved: i.Approved}
-		if i.Ask {
-			w.Ask = "subscribe"
+	b := append(make([]byte, 0, 64+80*r.Len()), '{')
+	for k := range r.items() {
+		if k > 0 {
+			b = append(b, ',')
 		}
-		m[i.JID.String()] = w
+		b = r.items()[k].appendJSON(b)
 	}
-	b, err := json.Marshal(m)
-	if err != nil { // strings and booleans only
-		panic(err)
+	return append(b, '}')
+}
+
+func (i *Item) appendJSON(b []byte) []byte {
+	b = gjson.AppendJSONString(b, i.JID.String())
+	b = append(b, `:{"subscription":"`...)
+	b = append(b, i.Subscription.String()...)
+	b = append(b, '"')
+	if i.Name != "" {
+		b = gjson.AppendJSONString(append(b, `,"name":`...), i.Name)
 	}
-	return b
+	for k, g := range i.Groups {
+		if k == 0 {
+			b = append(b, `,"groups":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = gjson.AppendJSONString(b, g)
+	}
+	if len(i.Groups) > 0 {
+		b = append(b, ']')
+	}
+	if i.Ask {
+		b = append(b, `,"ask":"subscribe"`...)
+	}
+	if i.Approved {
+		b = append(b, `,"approved":true`...)
+	}
+	return append(b, '}')
 }
