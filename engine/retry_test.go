@@ -7,7 +7,7 @@ import (
 
 func TestRetry(t *testing.T) {
 	play(t, []scenario{
-		{name: "until it works", host: Host{Retry: 5 * time.Second}, script: `
+		{name: "until it works", host: Host{Retry: 5 * time.Second, Timeout: time.Minute}, script: `
 			attach romeo
 				asks romeo login
 			fail romeo: 503
@@ -20,7 +20,7 @@ func TestRetry(t *testing.T) {
 				tells romeo first {juliet}
 			wait 1h
 		`},
-		{name: "not for who has left", host: Host{Retry: 5 * time.Second}, script: `
+		{name: "not for who has left", host: Host{Retry: 5 * time.Second, Timeout: time.Minute}, script: `
 			attach romeo
 				asks romeo login
 			fail romeo: 503
@@ -29,7 +29,7 @@ func TestRetry(t *testing.T) {
 			release romeo
 			wait 1h
 		`},
-		{name: "a stale roster becomes fresh by itself", host: Host{Retry: 5 * time.Second}, script: `
+		{name: "a stale roster becomes fresh by itself", host: Host{Retry: 5 * time.Second, Timeout: time.Minute}, script: `
 			attach romeo
 				asks romeo login
 			answer romeo: juliet
