@@ -11,8 +11,9 @@ import (
 )
 
 // Check says what of a configuration rosterd does not honour, each with its file and line, and what
-// keeps it from starting. The list is sorted: the worst first, then by file and line.
-func Check(c *Config) []Diag {
+// keeps it from starting, together with what others found. The list is sorted: the worst first, then by file
+// and line.
+func Check(c *Config, found ...Diag) []Diag {
 	ck := &checker{Config: c, diags: slices.Clone(c.diags), said: map[string]bool{}}
 	for i, d := range ck.diags {
 		if o := registry[d.Name]; d.Code == CodeUnset && o != nil && o.spec().Secret {
@@ -32,6 +33,11 @@ func Check(c *Config) []Diag {
 	ck.network()
 	ck.automatic()
 	ck.summary()
+	for _, d := range found {
+		if !ck.refuses(d.Host, d.Name) {
+			ck.diags = append(ck.diags, d)
+		}
+	}
 	sortDiags(ck.diags, c.Files)
 	return ck.diags
 }
@@ -63,6 +69,13 @@ func (ck *checker) once(sev Severity, code Code, h *Host, name string, pos Pos, 
 		ck.said[key] = true
 		ck.add(sev, code, h, name, pos, msg, hint)
 	}
+}
+
+// refuses tells whether an option or module is refused already, for the host or for all.
+func (ck *checker) refuses(host, name string) bool {
+	return slices.ContainsFunc(ck.diags, func(d Diag) bool {
+		return d.Severity == Refused && d.Name == name && (d.Host == host || d.Host == "")
+	})
 }
 
 func (ck *checker) section(h *Host) {

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"rosterd/config"
 )
 
 // check prints what the server would say of a configuration at its start.
-func check(_ context.Context, args []string, c console) int {
+func check(ctx context.Context, args []string, c console) int {
 	f := flags("check", c)
 	file := f.String("config", "", "configuration `FILE`")
 	asJSON := f.Bool("json", false, "print JSON")
@@ -31,7 +32,7 @@ func check(_ context.Context, args []string, c console) int {
 		fmt.Fprintln(c.err, "rosterd check:", err)
 		return exitUsage
 	}
-	cfg, diags, err := examine(path, true)
+	cfg, diags, err := examine(ctx, path, true)
 	if err != nil {
 		fmt.Fprintln(c.err, err)
 		return exitUsage
@@ -54,12 +55,13 @@ func check(_ context.Context, args []string, c console) int {
 }
 
 // examine loads a configuration, lets the modules it names read their options, and checks it.
-func examine(path string, inspect bool) (*config.Config, []config.Diag, error) {
+func examine(ctx context.Context, path string, inspect bool) (*config.Config, []config.Diag, error) {
 	cfg, err := config.Load(path, config.LoadOptions{Inspect: inspect})
 	if err != nil {
 		return nil, nil, err
 	}
-	return cfg, config.Check(cfg), nil
+	found := tryBackends(ctx, cfg)
+	return cfg, config.Check(cfg, found...), nil
 }
 
 // report prints what was read, and what is to be said of it.
@@ -80,12 +82,18 @@ func report(w io.Writer, cfg *config.Config, diags []config.Diag) {
 		fmt.Fprintln(w, d)
 	}
 	for _, h := range cfg.Hosts() {
-		var served []string
-		for _, m := range h.Modules() {
-			if kind, _ := config.LookupModule(m.Name); kind == config.Honoured || kind == config.Provider {
-				served = append(served, m.Name)
-			}
-		}
-		fmt.Fprintf(w, "Effective modules on %s: %s\n", h.Name, strings.Join(served, " "))
+		fmt.Fprintf(w, "Effective modules on %s: %s\n", h.Name, strings.Join(served(h), " "))
 	}
+}
+
+// served are the modules of a host that do something here.
+func served(h *config.Host) (names []string) {
+	for _, m := range h.Modules() {
+		kind, _ := config.LookupModule(m.Name)
+		provider := slices.ContainsFunc(h.Providers(), func(p config.Module) bool { return p.Name == m.Name })
+		if kind == config.Honoured || provider {
+			names = append(names, m.Name)
+		}
+	}
+	return names
 }

@@ -16,8 +16,6 @@ import (
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/httpd"
-	"rosterd/plugins"
-	"rosterd/plugins/lua"
 	"rosterd/store"
 	"rosterd/xmppcore"
 )
@@ -101,44 +99,6 @@ func openStore(cfg *config.Config, log *slog.Logger) (*store.Store, error) {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
 	return db, nil
-}
-
-// openBackends opens the roster module of every host.
-func (d *daemon) openBackends(ctx context.Context, cfg *config.Config) (map[string]engine.Backend, error) {
-	m := &plugins.Manager{
-		Version: fullVersion(), Engines: map[string]plugins.Opener{".lua": lua.Open}, Shipped: lua.Shipped(),
-		Paths: config.PluginPaths.Get(cfg.Global()), Log: d.log, Limits: pluginLimits(cfg),
-	}
-	list := make(map[string]engine.Backend)
-	for _, h := range cfg.Hosts() {
-		for _, module := range h.Providers() {
-			p, err := m.Open(ctx, module.Name, h.Name, options(h))
-			if err != nil {
-				return nil, fmt.Errorf("%v: %w", module.Pos, err)
-			}
-			d.onStop(func(context.Context) error { return p.Close() })
-			list[h.Name] = p
-		}
-	}
-	return list, nil
-}
-
-// pluginLimits are those of a host's plugin.
-func pluginLimits(cfg *config.Config) func(host string) plugins.Limits {
-	return func(host string) plugins.Limits {
-		h := cfg.Host(host)
-		return plugins.Limits{
-			Answer: int64(config.BackendMaxAnswer.Get(h)), Contacts: config.RosterItems.Get(h), Conns: config.BackendParallel.Get(h),
-		}
-	}
-}
-
-// options lets a plugin read the options of its host.
-func options(h *config.Host) plugins.Config {
-	return plugins.ConfigFunc(func(name string) (any, string, bool) {
-		v, pos, ok := h.PluginOption(name)
-		return v, pos.String(), ok
-	})
 }
 
 // listen opens all ports before it serves the first.

@@ -132,7 +132,7 @@ func freePort(usual int) (int, error) {
 }
 
 func startDemoServer(ctx context.Context, p demoPlace, view *demoView) (*daemon, error) {
-	cfg, diags, err := examine(p.config(), false)
+	cfg, diags, err := examine(ctx, p.config(), false)
 	if err != nil {
 		return nil, err
 	}

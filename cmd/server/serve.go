@@ -35,7 +35,7 @@ func serve(ctx context.Context, args []string, c console) int {
 		fmt.Fprintln(c.err, "rosterd serve:", err)
 		return exitUsage
 	}
-	cfg, diags, err := examine(path, false)
+	cfg, diags, err := examine(ctx, path, false)
 	if err != nil {
 		fmt.Fprintln(c.err, err)
 		return exitUsage

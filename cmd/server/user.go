@@ -51,7 +51,7 @@ func userCommand(ctx context.Context, file string, args []string, c console) err
 	if err != nil {
 		return err
 	}
-	cfg, diags, err := examine(path, true)
+	cfg, diags, err := examine(ctx, path, true)
 	if err != nil {
 		return err
 	}

@@ -206,3 +206,19 @@ func TestTagWithoutUserinfo(t *testing.T) {
 		t.Error("a number is changed")
 	}
 }
+
+// What ends the loading of a script is said with one place.
+func TestLoadErrorPlaces(t *testing.T) {
+	p := &Plugin{file: "mod_test.lua"}
+	at := vm.Place{File: "mod_test.lua", Line: 3}
+	for want, err := range map[string]error{
+		"mod_test.lua:3: instruction limit reached": &vm.StopError{Place: at, Err: vm.ErrInstructions},
+		"mod_test.lua:3: x":                         &vm.RuntimeError{Place: at, Msg: "x"},
+		"mod_test.lua: instruction limit reached":   &vm.StopError{Err: vm.ErrInstructions},
+		"mod_test.lua: x":                           errors.New("x"),
+	} {
+		if got := p.loadError(err).Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -96,8 +96,9 @@ func Open(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins
 
 // loadError says where, whatever went wrong.
 func (p *Plugin) loadError(err error) error {
-	var r *vm.RuntimeError
-	if errors.As(err, &r) && r.File != "" {
+	var failed *vm.RuntimeError
+	var stopped *vm.StopError
+	if errors.As(err, &failed) && failed.File != "" || errors.As(err, &stopped) && stopped.File != "" {
 		return err
 	}
 	return fmt.Errorf("%s: %w", p.file, err)
