@@ -54,6 +54,11 @@ func run(ctx context.Context) error {
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "scenario\trosterd\tprototype\tratio\tmark")
+	for _, line := range encodings() {
+		if strings.Contains(line, *only) {
+			fmt.Fprintln(w, line)
+		}
+	}
 	for _, sc := range scenarios() {
 		if !strings.Contains(sc.name, *only) {
 			continue
