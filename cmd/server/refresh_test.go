@@ -22,12 +22,13 @@ type viewer struct {
 	*client
 	items  map[string]string // what short says, by JID
 	pushes int
+	online map[string]bool // full JIDs of whom it sees
 }
 
 // view logs in, becomes available and gets the roster.
 func (s *program) view(t testing.TB, jid string) *viewer {
 	t.Helper()
-	v := &viewer{client: s.login(t, jid), items: map[string]string{}}
+	v := &viewer{client: s.login(t, jid), items: map[string]string{}, online: map[string]bool{}}
 	v.appear()
 	for _, item := range v.roster() {
 		who, _, _ := strings.Cut(item, "|")
@@ -46,10 +47,25 @@ func (v *viewer) holds() []string {
 		if _, roster := e.Find("jabber:iq:roster", "query"); roster {
 			v.apply(e)
 		}
+		if e.Name.Local == "presence" {
+			v.online[e.Attr("from")] = e.Attr("type") == ""
+		}
 		if e.Attr("id") == "end-of-pushes" {
 			return append([]string{}, slices.Sorted(maps.Values(v.items))...)
 		}
 	}
+}
+
+// sees tells, after all that has been sent, whether a resource of a user is available.
+func (v *viewer) sees(bare string) bool {
+	v.t.Helper()
+	v.holds()
+	for full, available := range v.online {
+		if available && strings.HasPrefix(full, bare+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *viewer) apply(push xmpptest.Element) {
