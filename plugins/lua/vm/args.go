@@ -49,13 +49,13 @@ func optString(L *lua.LState, n int, def string) string {
 	return checkString(L, n)
 }
 
-// checkLength raises an error if a string to be made is too long, and charges
-// for it.
-func checkLength(L *lua.LState, n int) {
+// checkLength raises an error if a string of n bytes is too long to be made,
+// and charges for added bytes of it.
+func checkLength(L *lua.LState, n, added int) {
 	if limit := meterOf(L).state.limits.StringBytes; n > limit {
 		L.RaiseError("resulting string too long (limit is %d bytes)", limit)
 	}
-	chargeBytes(L, n)
+	chargeBytes(L, added)
 }
 
 // toString converts as tostring does.

@@ -36,7 +36,7 @@ func Print(sink func(L *lua.LState, line string)) lua.LGFunction {
 			words = append(words, toString(L, L.Get(i)))
 		}
 		line := strings.Join(words, "\t")
-		checkLength(L, len(line))
+		checkLength(L, len(line), len(line))
 		sink(L, line)
 		return 0
 	}
@@ -59,6 +59,7 @@ func (s *State) open() {
 	}
 	add(G, baseLib)
 	s.next, s.ipairsNext = L.NewFunction(baseNext), L.NewFunction(ipairsNext)
+	s.guarded, s.enter = L.NewFunction(guarded), L.NewFunction(enter)
 	G.RawSetString("_G", G)
 	G.RawSetString("_VERSION", lua.LString("Lua 5.4"))
 	lib("os", osLib)
@@ -69,8 +70,9 @@ func (s *State) open() {
 	tables := lib("table", tableLib)
 	G.RawSetString("unpack", tables.RawGetString("unpack")) // Lua 5.1
 
+	numbers := lib("math", mathLib)
 	for name, v := range mathConstants {
-		lib("math", mathLib).RawSetString(name, v)
+		numbers.RawSetString(name, v)
 	}
 	u := lib("utf8", utf8Lib)
 	u.RawSetString("charpattern", lua.LString(utf8Pattern))

@@ -130,7 +130,7 @@ func Charge(L *lua.LState, steps int) {
 }
 
 // chargeBytes charges for copying or comparing n bytes.
-func chargeBytes(L *lua.LState, n int) { Charge(L, n>>7) }
+func chargeBytes(L *lua.LState, n int) { Charge(L, n>>5) }
 
 // heapInterval is how often the heap is looked at during a run. A script that
 // doubles a string gets to about twice its limit between two looks.

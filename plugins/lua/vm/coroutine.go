@@ -64,19 +64,20 @@ func resumeCoroutine(L, th *lua.LState, args []lua.LValue) (values []lua.LValue,
 		return nil, lua.LString("cannot resume non-suspended coroutine")
 	}
 	s := meterOf(L).state
-	var fn lua.LValue
+	var main *lua.FunctionProto
 	if !started(th) {
-		fn = th.Get(1)
+		main = threadMain
+		args = append([]lua.LValue{th.Get(1)}, args...)
 		th.SetTop(0)
 	}
-	state, values, err := s.resume(L, th, fn, args)
+	state, values, err := s.resume(L, th, main, args)
 	if state != lua.ResumeYield {
 		s.finished()
 	}
 	if state == lua.ResumeError {
 		return nil, thrownBy(err)
 	}
-	return values, nil
+	return values[1:], nil // the mark of threadMain or of yield
 }
 
 // finished counts a coroutine down; one of an earlier run was not counted.

@@ -37,7 +37,7 @@ type formatter struct {
 }
 
 func (f *formatter) write(s string) {
-	checkLength(f.L, len(f.out)+len(s))
+	checkLength(f.L, len(f.out)+len(s), len(s))
 	f.out = append(f.out, s...)
 }
 
@@ -300,7 +300,7 @@ func quoteNumber(v float64) string {
 }
 
 func quoteString(L *lua.LState, s string) string {
-	checkLength(L, len(s)+2)
+	checkLength(L, len(s)+2, len(s)+2)
 	b := append(make([]byte, 0, len(s)+2), '"')
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -189,7 +189,7 @@ func strGsub(L *lua.LState) int {
 	result := s
 	if count > 0 {
 		out = append(out, s[min(from, len(s)):]...)
-		checkLength(L, len(out))
+		checkLength(L, len(out), len(out))
 		result = string(out)
 	}
 	L.Push(lua.LString(result))
@@ -201,7 +201,6 @@ func strGsub(L *lua.LState) int {
 type replacement struct {
 	value lua.LValue
 	parts []replacementPart // of a string
-	limit int
 }
 
 // replacementPart is text, followed by a capture if capture is not negative: 0
@@ -212,7 +211,7 @@ type replacementPart struct {
 }
 
 func newReplacement(L *lua.LState, n int) *replacement {
-	r := &replacement{value: L.Get(n), limit: meterOf(L).state.limits.StringBytes}
+	r := &replacement{value: L.Get(n)}
 	switch r.value.(type) {
 	case lua.LString, lua.LNumber:
 		r.parse(L, checkString(L, n))
@@ -286,10 +285,6 @@ func (r *replacement) appendParts(L *lua.LState, out []byte, m *matcher, from, t
 }
 
 func (r *replacement) add(L *lua.LState, out []byte, s string) []byte {
-	if len(out)+len(s) > r.limit {
-		checkLength(L, len(out)+len(s))
-	}
-	m := meterOf(L)
-	m.used += int64(len(s) >> 7)
+	checkLength(L, len(out)+len(s), len(s))
 	return append(out, s...)
 }

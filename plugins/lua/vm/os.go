@@ -115,7 +115,8 @@ func strftime(L *lua.LState, format string, t time.Time) string {
 			L.ArgError(1, fmt.Sprintf("invalid conversion specifier '%%%c'", format[i]))
 		}
 		b.WriteString(s)
-		checkLength(L, b.Len())
+		Charge(L, 20)
+		checkLength(L, b.Len(), len(s))
 	}
 	return b.String()
 }

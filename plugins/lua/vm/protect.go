@@ -34,37 +34,63 @@ func noTailCalls(p *lua.FunctionProto) {
 }
 
 var (
-	// threadMain runs a thread: Go functions cannot be the first function of
-	// one, and gopher-lua makes one nil of no results.
+	// threadMain runs a coroutine: Go functions cannot be the first function of
+	// a thread, and gopher-lua makes one nil of no results.
 	threadMain = glue(`return function(f, ...) return true, f(...) end`)
+	// guardMain is the same for pcall. guarded tells whether all went well.
+	guardMain = glue(`return function(guarded, f, ...) return guarded(f, ...) end`)
 	// yieldGlue takes what resume brings as a list: gopher-lua puts it on the
 	// stack without looking how many values are wanted.
 	yieldGlue = glue(`return function(yield) return function(...) return yield(...) end end`).FunctionPrototypes[0]
 )
 
+// guarded calls its first argument with the others, by gopher-lua's PCall.
+func guarded(L *lua.LState) int {
+	L.Insert(meterOf(L).state.enter, 1)
+	err := L.PCall(L.GetTop()-1, lua.MultRet, nil)
+	if err != nil {
+		L.Push(lua.LFalse)
+		L.Push(thrownBy(err))
+		return 2
+	}
+	L.Insert(lua.LTrue, 1)
+	return L.GetTop()
+}
+
+// enter is called by PCall to call the rest. PCall would describe the whole
+// stack of every error if that were not done already.
+func enter(L *lua.LState) int {
+	L.Panic = func(L *lua.LState) {
+		panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: L.Get(-1), StackTrace: "-"})
+	}
+	L.Call(L.GetTop()-1, lua.MultRet)
+	return L.GetTop()
+}
+
 // protect calls fn so that its errors end there. It does so in a thread of its
-// own: gopher-lua's PCall detaches the captured variables of all callers that
-// survive the error, and then "n = n + 1" in one function is not seen by the next.
+// own: PCall detaches the captured variables of all callers on the thread, and
+// after "n = n + 1" in one function the next still sees the old n.
 //
 // What ended the whole run is no error to survive, and goes on.
 func protect(L *lua.LState, fn lua.LValue, args []lua.LValue) (results []lua.LValue, thrown lua.LValue) {
 	if fn.Type() != lua.LTFunction && L.GetMetaField(fn, "__call").Type() != lua.LTFunction {
 		return nil, lua.LString("attempt to call a " + fn.Type().String() + " value")
 	}
+	Charge(L, protectSteps)
 	s := meterOf(L).state
 	th := s.borrow(L)
 	s.guards[th] = true
 	defer delete(s.guards, th)
-	state, values, err := s.resume(L, th, fn, args)
-	switch state {
-	case lua.ResumeOK:
-		th.Dead = false
-		s.idle = append(s.idle, th)
-		return values, nil
-	case lua.ResumeYield: // yield refuses, so that this cannot be
-		L.RaiseError("attempt to yield across pcall")
+	state, values, err := s.resume(L, th, guardMain, append([]lua.LValue{s.guarded, fn}, args...))
+	if state != lua.ResumeOK { // a panic in gopher-lua; yield refuses, so that it was none
+		return nil, thrownBy(err)
 	}
-	return nil, thrownBy(err)
+	th.Dead = false
+	s.idle = append(s.idle, th)
+	if values[0] == lua.LFalse {
+		return nil, values[1]
+	}
+	return values[1:], nil
 }
 
 // borrow gives a thread that has nothing on its stack.
@@ -77,9 +103,16 @@ func (s *State) borrow(L *lua.LState) *lua.LState {
 	return s.newThread(L)
 }
 
+// What making a thread and calling in one cost.
+const (
+	threadSteps  = 500
+	protectSteps = 50
+)
+
 // newThread makes a thread under the same meter. gopher-lua would derive a
 // context of its own, which counts nothing and never ends.
 func (s *State) newThread(L *lua.LState) *lua.LState {
+	Charge(L, threadSteps)
 	ctx := L.RemoveContext()
 	th, _ := L.NewThread()
 	L.SetContext(ctx)
@@ -87,27 +120,23 @@ func (s *State) newThread(L *lua.LState) *lua.LState {
 	return th
 }
 
-// resume starts th with fn, or continues it if fn is nil.
-func (s *State) resume(L, th *lua.LState, fn lua.LValue, args []lua.LValue) (lua.ResumeState, []lua.LValue, error) {
+// resume starts th with main, or continues it if main is nil.
+func (s *State) resume(L, th *lua.LState, main *lua.FunctionProto, args []lua.LValue) (lua.ResumeState, []lua.LValue, error) {
 	if s.nested >= s.limits.CallDepth {
 		L.RaiseError("stack overflow (too many nested pcalls and coroutines)")
 	}
 	s.nested++
 	defer func() { s.nested-- }()
-	var main *lua.LFunction
-	if fn != nil {
-		main = L.NewFunctionFromProto(threadMain)
-		args = append([]lua.LValue{fn}, args...)
+	var fn *lua.LFunction
+	if main != nil {
+		fn = L.NewFunctionFromProto(main)
 	}
-	state, err, values := L.Resume(th, main, args...)
+	state, err, values := L.Resume(th, fn, args...)
 	if s.meter.err != nil {
 		if p, _ := splitPlace(thrownBy(err).String()); s.meter.place.Line == 0 {
 			s.meter.place = p
 		}
 		L.RaiseError("%s", s.meter.err)
-	}
-	if state != lua.ResumeError {
-		values = values[1:] // the mark of threadMain or of yield
 	}
 	return state, values, err
 }

@@ -54,8 +54,8 @@ func (l Limits) withDefaults() Limits {
 }
 
 const (
-	registryMax = 64 << 10 // values on one thread's stack
-	maxUnpack   = 32 << 10
+	registryMax = 32 << 10 // values on one thread's stack
+	maxUnpack   = 10_000   // values that one function returns
 )
 
 // State is one Lua state. It is for one goroutine at a time.
@@ -64,6 +64,7 @@ type State struct {
 	limits  Limits
 	meter   *meter
 	running bool
+	broken  error // set by a panic that left the state half way
 
 	patterns   map[string]*pattern  // compiled, a few
 	guards     map[*lua.LState]bool // threads in which pcall runs a function now
@@ -73,6 +74,7 @@ type State struct {
 	random     *random
 
 	next, ipairsNext *lua.LFunction // what pairs and ipairs give
+	guarded, enter   *lua.LFunction // of pcall
 }
 
 // New makes a state with the hardened library.
@@ -110,9 +112,12 @@ var errRunning = errors.New("vm: Run inside Run")
 // context.DeadlineExceeded. Else the result is f's own.
 //
 // f must use the L it gets. It protects calls of its own with Call.
-func (s *State) Run(ctx context.Context, f func(L *lua.LState) error) error {
+func (s *State) Run(ctx context.Context, f func(L *lua.LState) error) (err error) {
 	if s.running {
 		return errRunning
+	}
+	if s.broken != nil {
+		return s.broken
 	}
 	if err := ctx.Err(); err != nil {
 		return &StopError{Err: err}
@@ -120,6 +125,13 @@ func (s *State) Run(ctx context.Context, f func(L *lua.LState) error) error {
 	s.running, s.coroutines = true, 0
 	disarm := s.meter.start(ctx, s.limits)
 	defer func() { disarm(); s.running = false }()
+	defer func() {
+		// PCall panics where it describes an error that left a frame half made.
+		if r := recover(); r != nil {
+			err = &RuntimeError{Msg: fmt.Sprintf("internal error: %v", r), Value: lua.LNil}
+			s.broken = fmt.Errorf("vm: state not usable after %w", err)
+		}
+	}()
 
 	var result error
 	s.l.Push(s.l.NewFunction(func(L *lua.LState) int {
@@ -127,7 +139,7 @@ func (s *State) Run(ctx context.Context, f func(L *lua.LState) error) error {
 		result = f(L)
 		return 0
 	}))
-	err := s.l.PCall(0, 0, nil)
+	err = s.l.PCall(0, 0, nil)
 	if s.meter.err != nil {
 		return &StopError{Place: s.meter.place, Err: s.meter.err}
 	}

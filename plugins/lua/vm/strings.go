@@ -92,7 +92,7 @@ func strChar(L *lua.LState) int {
 func mapBytes(lo, hi byte) lua.LGFunction {
 	return func(L *lua.LState) int {
 		b := []byte(checkString(L, 1))
-		checkLength(L, len(b))
+		checkLength(L, len(b), len(b))
 		for i, c := range b {
 			if lo <= c && c <= hi {
 				b[i] = c ^ 0x20
@@ -114,7 +114,7 @@ func strRep(L *lua.LState) int {
 		n = int64(math.MaxInt / unit) // too long by far, and no overflow
 	}
 	total := int64(unit)*n - int64(len(sep))
-	checkLength(L, int(total))
+	checkLength(L, int(total), int(total))
 	if sep != "" && n > 1 {
 		s = strings.Repeat(s+sep, int(n-1)) + s
 	} else if unit > 0 {
@@ -126,7 +126,7 @@ func strRep(L *lua.LState) int {
 
 func strReverse(L *lua.LState) int {
 	s := checkString(L, 1)
-	checkLength(L, len(s))
+	checkLength(L, len(s), len(s))
 	b := make([]byte, len(s))
 	for i := range len(s) {
 		b[len(s)-1-i] = s[i]

@@ -59,7 +59,7 @@ func tabConcat(L *lua.LState) int {
 		case lua.LNumber:
 			b.WriteString(formatNumber(float64(v)))
 		default:
-			L.RaiseError("invalid value (a %s at index %d) in table for 'concat'", v.Type(), i)
+			L.RaiseError("invalid value (%s) at index %d in table for 'concat'", v.Type(), i)
 		}
 		if i < j {
 			b.WriteString(sep)
@@ -68,7 +68,7 @@ func tabConcat(L *lua.LState) int {
 			break
 		}
 	}
-	checkLength(L, b.Len())
+	checkLength(L, b.Len(), b.Len())
 	L.Push(lua.LString(b.String()))
 	return 1
 }

@@ -78,7 +78,7 @@ func utf8Char(L *lua.LState) int {
 		}
 		b = appendUTF8(b, uint32(v))
 	}
-	checkLength(L, len(b))
+	checkLength(L, len(b), len(b))
 	L.Push(lua.LString(b))
 	return 1
 }
