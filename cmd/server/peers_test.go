@@ -3,15 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
@@ -210,10 +207,6 @@ func dialSlixmpp(t testing.TB, s *program, jid, password string) peer {
 	return peer
 }
 
-func (p *place) certificate(domain string) string {
-	return filepath.Join(p.dir, "certs", domain+".crt")
-}
-
 func copyLines(r io.Reader, j *journal) {
 	for s := bufio.NewScanner(r); s.Scan(); {
 		fmt.Fprintln(j, s.Text())
@@ -262,12 +255,6 @@ func (m *mellium) say(e event) {
 func dialMellium(t testing.TB, s *program, address, password string) peer {
 	t.Helper()
 	ctx := testContext(t)
-	pem, err := os.ReadFile(s.certificate("example.com"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
 	conn, err := net.Dial("tcp", s.address(s.c2s))
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +263,7 @@ func dialMellium(t testing.TB, s *program, address, password string) peer {
 	m := &mellium{log: newJournal()}
 	used := &sasl.Mechanism{}
 	m.session, err = xmpp.NewClientSession(ctx, jid.MustParse(address), conn,
-		xmpp.StartTLS(&tls.Config{ServerName: "example.com", RootCAs: roots}),
+		xmpp.StartTLS(s.trust(t, "example.com")),
 		xmpp.SASL("", password, watched(used, sasl.ScramSha1)),
 		xmpp.BindResource())
 	if err != nil {

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -338,4 +341,30 @@ func (p *place) file(t testing.TB, name, content string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// trust believes in the certificate of one domain alone.
+func (p *place) trust(t testing.TB, domain string) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(p.certificate(domain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	return &tls.Config{ServerName: domain, RootCAs: roots}
+}
+
+func (p *place) certificate(domain string) string {
+	return filepath.Join(p.dir, "certs", domain+".crt")
+}
+
+// httpsTransport goes to the program, whatever the URL says.
+func (p *place) httpsTransport(t testing.TB, domain string) *http.Transport {
+	return &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: p.trust(t, domain),
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, p.address(p.https))
+		},
+	}
 }
