@@ -42,64 +42,72 @@ func Print(sink func(L *lua.LState, line string)) lua.LGFunction {
 	}
 }
 
+// shared makes Lua functions of Go functions once for all states: nobody can
+// change a Go function's environment.
+func shared(funcs map[string]lua.LGFunction) map[string]*lua.LFunction {
+	made := make(map[string]*lua.LFunction, len(funcs))
+	for name, f := range funcs {
+		made[name] = &lua.LFunction{IsG: true, GFunction: f}
+	}
+	return made
+}
+
+// libraries are the global tables, "" the globals themselves.
+var libraries = func() map[string]map[string]*lua.LFunction {
+	libs := map[string]map[string]lua.LGFunction{
+		"": baseLib, "coroutine": coroutineLib, "debug": {}, "io": {}, "math": mathLib, "os": osLib, "package": {},
+		"string": stringLib, "table": tableLib, "utf8": utf8Lib,
+	}
+	made := map[string]map[string]*lua.LFunction{}
+	for lib, funcs := range libs {
+		made[lib] = shared(funcs)
+		for _, name := range absent[lib] {
+			full := strings.TrimPrefix(lib+"."+name, ".")
+			made[lib][name] = &lua.LFunction{IsG: true, GFunction: Unavailable(full)}
+		}
+	}
+	made[""]["unpack"] = made["table"]["unpack"] // Lua 5.1
+	return made
+}()
+
+var stringMethods = shared(stringArithmetic)
+
 // open fills the globals.
 func (s *State) open() {
 	L := s.l
 	G := L.G.Global
-	add := func(t *lua.LTable, funcs map[string]lua.LGFunction) {
+	fill := func(t *lua.LTable, funcs map[string]*lua.LFunction) *lua.LTable {
 		for name, f := range funcs {
-			t.RawSetString(name, L.NewFunction(f))
+			t.RawSetString(name, f)
 		}
-	}
-	lib := func(name string, funcs map[string]lua.LGFunction) *lua.LTable {
-		t := L.CreateTable(0, len(funcs))
-		add(t, funcs)
-		G.RawSetString(name, t)
 		return t
 	}
-	add(G, baseLib)
-	s.next, s.ipairsNext = L.NewFunction(baseNext), L.NewFunction(ipairsNext)
-	s.guarded, s.enter = L.NewFunction(guarded), L.NewFunction(enter)
+	tables := map[string]*lua.LTable{}
+	for lib, funcs := range libraries {
+		if lib == "" {
+			fill(G, funcs)
+			continue
+		}
+		tables[lib] = fill(L.CreateTable(0, len(funcs)), funcs)
+		G.RawSetString(lib, tables[lib])
+	}
 	G.RawSetString("_G", G)
 	G.RawSetString("_VERSION", lua.LString("Lua 5.4"))
-	lib("os", osLib)
-	lib("io", nil)
-	lib("debug", nil)
-	lib("package", nil)
-
-	tables := lib("table", tableLib)
-	G.RawSetString("unpack", tables.RawGetString("unpack")) // Lua 5.1
-
-	numbers := lib("math", mathLib)
 	for name, v := range mathConstants {
-		numbers.RawSetString(name, v)
+		tables["math"].RawSetString(name, v)
 	}
-	u := lib("utf8", utf8Lib)
-	u.RawSetString("charpattern", lua.LString(utf8Pattern))
+	tables["utf8"].RawSetString("charpattern", lua.LString(utf8Pattern))
 
-	co := lib("coroutine", coroutineLib)
 	y := L.NewFunctionFromProto(yieldGlue)
 	y.Upvalues[0] = &lua.Upvalue{}
 	y.Upvalues[0].Close()
-	y.Upvalues[0].SetValue(L.NewFunction(yield))
-	co.RawSetString("yield", y)
+	y.Upvalues[0].SetValue(yieldFunction)
+	tables["coroutine"].RawSetString("yield", y)
 
-	strs := lib("string", stringLib)
-	mt := L.CreateTable(0, 8)
-	add(mt, stringArithmetic)
-	mt.RawSetString("__index", strs)
+	mt := fill(L.CreateTable(0, len(stringMethods)+2), stringMethods)
+	mt.RawSetString("__index", tables["string"])
 	mt.RawSetString("__metatable", lua.LFalse) // setmetatable and getmetatable stop here
 	L.SetMetatable(lua.LString(""), mt)
-
-	for lib, names := range absent {
-		t, prefix := G, ""
-		if lib != "" {
-			t, prefix = G.RawGetString(lib).(*lua.LTable), lib+"."
-		}
-		for _, name := range names {
-			t.RawSetString(name, L.NewFunction(Unavailable(prefix+name)))
-		}
-	}
 }
 
 var baseLib = map[string]lua.LGFunction{
@@ -178,6 +186,12 @@ func baseSetmetatable(L *lua.LState) int {
 	return 1
 }
 
+// The functions that others hand out.
+var (
+	nextFunction   = &lua.LFunction{IsG: true, GFunction: baseNext}
+	ipairsFunction = &lua.LFunction{IsG: true, GFunction: ipairsNext}
+)
+
 func baseNext(L *lua.LState) int {
 	k, v := L.CheckTable(1).Next(L.Get(2))
 	L.Push(k)
@@ -197,7 +211,7 @@ func basePairs(L *lua.LState) int {
 		return 3
 	}
 	L.CheckTable(1)
-	L.Push(meterOf(L).state.next)
+	L.Push(nextFunction)
 	L.Push(v)
 	L.Push(lua.LNil)
 	return 3
@@ -208,7 +222,7 @@ func baseIpairs(L *lua.LState) int {
 	if _, ok := v.(*lua.LTable); !ok && L.GetMetaField(v, "__index") == lua.LNil {
 		L.TypeError(1, lua.LTTable)
 	}
-	L.Push(meterOf(L).state.ipairsNext)
+	L.Push(ipairsFunction)
 	L.Push(v)
 	L.Push(lua.LNumber(0))
 	return 3

@@ -44,9 +44,15 @@ var (
 	yieldGlue = glue(`return function(yield) return function(...) return yield(...) end end`).FunctionPrototypes[0]
 )
 
+var (
+	guardedFunction = &lua.LFunction{IsG: true, GFunction: guarded}
+	enterFunction   = &lua.LFunction{IsG: true, GFunction: enter}
+	yieldFunction   = &lua.LFunction{IsG: true, GFunction: yield}
+)
+
 // guarded calls its first argument with the others, by gopher-lua's PCall.
 func guarded(L *lua.LState) int {
-	L.Insert(meterOf(L).state.enter, 1)
+	L.Insert(enterFunction, 1)
 	err := L.PCall(L.GetTop()-1, lua.MultRet, nil)
 	if err != nil {
 		L.Push(lua.LFalse)
@@ -81,7 +87,7 @@ func protect(L *lua.LState, fn lua.LValue, args []lua.LValue) (results []lua.LVa
 	th := s.borrow(L)
 	s.guards[th] = true
 	defer delete(s.guards, th)
-	state, values, err := s.resume(L, th, guardMain, append([]lua.LValue{s.guarded, fn}, args...))
+	state, values, err := s.resume(L, th, guardMain, append([]lua.LValue{guardedFunction, fn}, args...))
 	if state != lua.ResumeOK { // a panic in gopher-lua; yield refuses, so that it was none
 		return nil, thrownBy(err)
 	}

@@ -72,9 +72,6 @@ type State struct {
 	coroutines int                  // unfinished, of this run
 	nested     int                  // pcalls and resumes in progress
 	random     *random
-
-	next, ipairsNext *lua.LFunction // what pairs and ipairs give
-	guarded, enter   *lua.LFunction // of pcall
 }
 
 // New makes a state with the hardened library.
