@@ -169,6 +169,10 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		for _, m := range moduleList(h.section, "modules_disabled") {
 			ck.disabled(h, m)
 		}
+	case "admins":
+		if !ck.anyHas(h, "server_contact_info") {
+			ck.add(Note, CodeMoot, h, st.name, st.pos, "admins have no rights here that others have not", `module "server_contact_info" would name them in service discovery`)
+		}
 	case "anonymous_login":
 		if AnonymousLogin.Get(h) {
 			ck.add(Refused, CodeAccounts, h, st.name, st.pos, "anonymous_login: anonymous users are not available", "")

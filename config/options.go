@@ -36,6 +36,8 @@ var (
 		Doc: "old switch for authentication = \"anonymous\""}, boolean, false)
 	PasswordHash = declare(Spec{Name: "password_hash", Risk: Security,
 		Doc: "hash of stored passwords, and of the SCRAM mechanism offered"}, oneOf("SHA-1", "SHA-256"), "SHA-1")
+	IterationCount = declare(Spec{Name: "default_iteration_count", Risk: Security,
+		Doc: "iterations of the hash of new passwords"}, integer(4096, 10_000_000), 10_000)
 	DisableSASLMechanisms = declare(Spec{Name: "disable_sasl_mechanisms", Risk: Security,
 		Doc: "SASL mechanisms that are never offered"}, listOf(text), []string{"DIGEST-MD5"})
 	AllowUnencryptedPlainAuth = declare(Spec{Name: "allow_unencrypted_plain_auth", Risk: Security,
@@ -53,7 +55,7 @@ var (
 	ConflictResolve = declare(Spec{Name: "conflict_resolve",
 		Doc: "what happens to a resource that is bound again"}, oneOf("kick_old", "kick_new", "random", "increment"), "kick_old")
 	Admins = declare(Spec{Name: "admins", Scope: ScopeInherited, Risk: Security,
-		Doc: "bare JIDs of the administrators"}, listOf(bareJID), nil)
+		Doc: "bare JIDs of the administrators: whom server_contact_info names"}, listOf(bareJID), nil)
 	AuthTimeout = declare(Spec{Name: "rosterd_auth_timeout", Aliases: []string{"c2s_timeout"}, Scope: ScopeGlobal, Risk: Security,
 		Doc: "time from connecting to being authenticated"}, period(time.Second, time.Hour), 15*time.Second)
 	BindTimeout = declare(Spec{Name: "rosterd_bind_timeout", Scope: ScopeGlobal, Risk: Security,
@@ -155,6 +157,8 @@ var (
 var (
 	Name = declare(Spec{Name: "name",
 		Doc: "name of the server in service discovery"}, text, "rosterd")
+	ContactInfo = declareFor(Spec{Name: "contact_info", Owner: "server_contact_info",
+		Doc: "addresses of those who run the server, as URIs, by abuse, admin, feedback, sales, security, status, support; else the admins"}, contactTable, contactAdmins)
 	DiscoItems = declare(Spec{Name: "disco_items",
 		Doc: "further items in service discovery"}, listOf(discoItem), nil)
 )
@@ -177,8 +181,6 @@ var (
 		Doc: "calls of the backend at a time"}, integer(1, 10000), 16)
 	BackendMaxAnswer = declare(Spec{Name: "rosterd_backend_max_answer",
 		Doc: "bytes of one answer of the backend"}, size(kib, 1<<30), 16*mib)
-	BackendBreaker = declare(Spec{Name: "rosterd_backend_breaker",
-		Doc: "faults in a row after which the backend is left alone for a while"}, integer(1, 10000), 5)
 	RosterItems = declare(Spec{Name: "rosterd_roster_items",
 		Doc: "contacts in one roster"}, integer(1, 10_000_000), 100_000)
 	MissingUser = declare(Spec{Name: "rosterd_missing_user",
@@ -186,7 +188,7 @@ var (
 	KeepRosters = declare(Spec{Name: "rosterd_keep_rosters",
 		Doc: "keep the last good rosters on disk"}, boolean, true)
 	RosterEdit = declare(Spec{Name: "rosterd_roster_edit", Risk: Security,
-		Doc: "what happens when a client edits a roster of the backend"}, oneOf("refuse"), "refuse")
+		Doc: "what happens when a client edits a roster of the backend: refuse is all there is"}, oneOf("refuse"), "refuse")
 )
 
 // The refresh API.

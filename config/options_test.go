@@ -97,6 +97,10 @@ func TestDefaults(t *testing.T) {
 		{"c2s_require_encryption", C2SRequireEncryption.Get(h), true},
 		{"allow_unencrypted_plain_auth", AllowUnencryptedPlainAuth.Get(h), false},
 		{"insecure_sasl_mechanisms", fmt.Sprint(InsecureSASLMechanisms.Get(h)), "[PLAIN LOGIN]"},
+		{"default_iteration_count", IterationCount.Get(h), 10_000},
+		{"contact_info", fmt.Sprint(ContactInfo.Get(h)), "map[admin:[]]"},
+		{"rosterd_plugin_isolation", PluginIsolation.Get(h), "process"},
+		{"rosterd_plugin_override", len(PluginOverride.Get(h)), 0},
 		{"data_path", DataPath.Get(h), "/var/lib/prosody"},
 		{"rosterd_database", Database.Get(h), "/var/lib/prosody/rosterd.sqlite"},
 		{"pidfile", PidFile.Get(h), ""},
@@ -150,7 +154,7 @@ func TestUnreadableSecurity(t *testing.T) {
 		`anonymous_login = true`, `storage = 5 > 4 and {} or nil; storage = { accounts = {} }`, `default_storage = ""`, `limits = { c2s = { rate = "fast" } }`, `limits = 5`,
 		`rosterd_refresh_token = ""`, `rosterd_auth_timeout = "30m"`, `rosterd_stanza_size = "big"`, `trusted_proxies = { "everybody" }`, `c2s_ports = { "x" }`, `interfaces = { "?" }`,
 		`password_hash = "MD5"`, `modules_enabled = "tls"`, `enabled = "no"`, `http_interfaces = { "a b" }`, `admins = { "a/b@c" }`, `rosterd_refesh_token = "x"`,
-		`ssl = { protocol = "sslv2" }`, `rosterd_refresh_token = ENV_NOT_SET`, `rosterd_roster_edit = "allow"`, `modules_disabled = { 5 }`,
+		`ssl = { protocol = "sslv2" }`, `rosterd_refresh_token = ENV_NOT_SET`, `rosterd_roster_edit = "allow"`, `default_iteration_count = "many"`, `rosterd_plugin_isolation = "none"`, `rosterd_plugin_override = "http_roster_admin"`, `modules_disabled = { 5 }`,
 	} {
 		c := mustLoad(t, line+"\nVirtualHost 'h.example'")
 		if !C2SRequireEncryption.Get(c.Hosts()[0]) {
@@ -168,7 +172,7 @@ func TestUnreadableSecurity(t *testing.T) {
 
 // Other options that are not understood are named with their line, and their default counts.
 func TestUnreadableFunctional(t *testing.T) {
-	for _, line := range []string{`pidfile = {}`, `log = { debut = "x" }`, `rosterd_backend_timeout = "soon"`, `conflict_resolve = "ask"`, `name = {}`, `disco_items = { {} }`, `http_host = "a b"`, `rosterd_missing_user = "drop"`} {
+	for _, line := range []string{`pidfile = {}`, `log = { debut = "x" }`, `rosterd_backend_timeout = "soon"`, `conflict_resolve = "ask"`, `name = {}`, `disco_items = { {} }`, `contact_info = { "mailto:a@x.example" }`, `contact_info = { abuse = { "abuse@x.example" } }`, `http_host = "a b"`, `rosterd_missing_user = "drop"`} {
 		c := mustLoad(t, line+"\nVirtualHost 'h.example'")
 		found := false
 		for _, d := range Check(c) {

@@ -24,9 +24,10 @@ type Host struct {
 	Auth                  *auth.Host
 
 	BlockSubscriptions bool     // module block_subscriptions
-	Modules            []string // those of disco, ping, version and time that are enabled
+	Modules            []string // those of disco, ping, version, time and server_contact_info that are enabled
 	Name               string   // for disco
 	Items              []xep.Item
+	Contacts           xep.Contacts // for server_contact_info
 	Conflict           Conflict
 	MaxSessions        int         // of an account; 20 if it is 0
 	Unlimited          []addr.Bare // users to whom Config.Stream.Rate does not apply (unlimited_jids)
@@ -67,12 +68,11 @@ func (h *Host) routerHost(version string) *router.Host {
 	if has("time") {
 		list = append(list, xep.Time(time.Now))
 	}
+	if has("server_contact_info") {
+		list = append(list, xep.Contact(h.Contacts))
+	}
 	if has("disco") {
-		var features []string
-		for _, x := range list {
-			features = append(features, x.Features...)
-		}
-		list = append(list, xep.Disco(h.Name, features, h.Items))
+		list = append(list, xep.Disco(h.Name, list, h.Items))
 	}
 	xep.Install(own, list...)
 	return own

@@ -39,6 +39,7 @@ func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs c
 			Name:                  config.Name.Get(h),
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
 			MaxSessions:           config.MaxSessions.Get(h),
+			Contacts:              config.ContactInfo.Get(h),
 		}
 		for _, m := range h.Modules() {
 			host.Modules = append(host.Modules, m.Name)
@@ -54,7 +55,7 @@ func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs c
 // saslHost offers exactly the SCRAM hash of password_hash, because stored keys serve one hash only; where the
 // passwords themselves are kept, they serve all.
 func saslHost(h *config.Host, users *store.Accounts) *auth.Host {
-	a := &auth.Host{Domain: h.Name, Accounts: users, Disabled: config.DisableSASLMechanisms.Get(h), Insecure: config.InsecureSASLMechanisms.Get(h), StoresPasswords: storesPasswords(h)}
+	a := &auth.Host{Domain: h.Name, Accounts: users, Disabled: config.DisableSASLMechanisms.Get(h), Insecure: config.InsecureSASLMechanisms.Get(h), StoresPasswords: storesPasswords(h), Iterations: config.IterationCount.Get(h)}
 	if a.StoresPasswords {
 		a.Hashes = []credential.Hash{credential.SHA512, credential.SHA256, credential.SHA1}
 	} else {
@@ -70,7 +71,7 @@ func storesPasswords(h *config.Host) bool { return config.Authentication.Get(h) 
 func accounts(cfg *config.Config, db *store.Store) *store.Accounts {
 	a := &store.Accounts{Store: db, Hosts: make(map[string]store.Host)}
 	for _, h := range cfg.Hosts() {
-		host := store.Host{StorePasswords: storesPasswords(h), Hash: credential.Hash(config.PasswordHash.Get(h))}
+		host := store.Host{StorePasswords: storesPasswords(h), Hash: credential.Hash(config.PasswordHash.Get(h)), Iterations: config.IterationCount.Get(h)}
 		if h.StorageDriver("accounts") == "internal" {
 			host.DataPath = config.DataPath.Get(cfg.Global())
 		}

@@ -15,13 +15,18 @@ const (
 // Item is an entity that a domain points to (XEP-0030 §4).
 type Item struct{ JID, Name string }
 
-// Disco is XEP-0030 for a domain with a display name (may be ""), the features of its other extensions and
-// items, and for its accounts.
-func Disco(name string, features []string, items []Item) Extension {
-	features = slices.Concat(features, []string{nsInfo, nsItems})
+// Disco is XEP-0030 for a domain with a display name (may be ""), what its other extensions announce and items,
+// and for its accounts.
+func Disco(name string, others []Extension, items []Item) Extension {
+	features := []string{nsInfo, nsItems}
+	var forms []byte
+	for _, x := range others {
+		features = append(features, x.Features...)
+		forms = append(forms, x.Form...)
+	}
 	slices.Sort(features)
-	server := node(info("server", "im", name, slices.Compact(features)))
-	account := node(info("account", "registered", "", []string{nsInfo, nsItems}))
+	server := node(info("server", "im", name, slices.Compact(features), forms))
+	account := node(info("account", "registered", "", []string{nsInfo, nsItems}, nil))
 	none := node([]byte("<query xmlns='" + nsItems + "'/>"))
 	i, l := router.Payload{Space: nsInfo, Name: "query"}, router.Payload{Space: nsItems, Name: "query"}
 	return Extension{
@@ -46,7 +51,7 @@ func node(payload []byte) router.Handler {
 	}
 }
 
-func info(category, typ, name string, features []string) []byte {
+func info(category, typ, name string, features []string, forms []byte) []byte {
 	b := []byte("<query xmlns='" + nsInfo + "'><identity")
 	b = stanza.AppendAttr(b, "category", category)
 	b = stanza.AppendAttr(b, "type", typ)
@@ -57,7 +62,7 @@ func info(category, typ, name string, features []string) []byte {
 	for _, f := range features {
 		b = append(stanza.AppendAttr(append(b, "<feature"...), "var", f), "/>"...)
 	}
-	return append(b, "</query>"...)
+	return append(append(b, forms...), "</query>"...)
 }
 
 func list(items []Item) []byte {

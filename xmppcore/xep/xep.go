@@ -7,6 +7,7 @@ import "rosterd/xmppcore/router"
 // Extension is what a module adds to a host.
 type Extension struct {
 	Features                 []string // announced by the domain (XEP-0030)
+	Form                     []byte   // beside them (XEP-0128); nil if there is none
 	Server, Account, Contact router.Handlers
 }
 

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"rosterd/config"
+	"rosterd/engine/addr"
+)
+
+// TestIterations: default_iteration_count is that of new passwords, and of the keys that are shown for users who do
+// not exist.
+func TestIterations(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "default_iteration_count = 5000\nVirtualHost \"few.example\"\nVirtualHost \"many.example\"\ndefault_iteration_count = 12000\n")
+	p.file(t, "prosody.cfg.lua", p.text)
+	cfg, err := config.Load(p.config(), config.LoadOptions{LookupEnv: func(name string) (string, bool) {
+		return filepath.Join(p.dir, "data"), name == "PROSODY_DATADIR"
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := openStore(cfg, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	users := accounts(cfg, db)
+	for host, want := range map[string]int{"few.example": 5000, "many.example": 12000} {
+		u := addr.MustBare("john@" + host)
+		if _, err := users.Add(t.Context(), u, password); err != nil {
+			t.Fatal(err)
+		}
+		c, err := users.Credentials(t.Context(), u)
+		if err != nil || c.SCRAM == nil {
+			t.Fatalf("%s: %v, %v", u, c, err)
+		}
+		equal(t, "iterations of "+u.String(), c.SCRAM.Iterations, want)
+		equal(t, "iterations for nobody at "+host, saslHost(cfg.Host(host), users).Iterations, want)
+	}
+}
