@@ -29,7 +29,7 @@ var stanzas = sync.Pool{New: func() any { return new(scan.Stanza) }}
 
 // conn is one client's connection: while it is negotiated, and then, as a
 // Transport, until it ends. An idle one is this struct, the socket, TLS state if
-// there is any, and one goroutine inside wire.await.
+// there is any, and one goroutine inside wire.sense.
 type conn struct {
 	wire    wire
 	tls     *tls.Conn // nil before STARTTLS
@@ -69,8 +69,10 @@ func newConn(nc net.Conn, l *Limits) *conn {
 
 func (c *conn) RemoteAddr() net.Addr { return c.wire.RemoteAddr() }
 func (c *conn) Secure() bool         { return c.tls != nil }
-func (c *conn) Unlimit()             { c.rate.lift() } // no longer slowed down by Limits.Rate
 func (c *conn) LastRead() time.Time  { return time.Unix(0, c.heard.Load()) }
+
+// Unlimit ends Limits.Rate for this client.
+func (c *conn) Unlimit() { c.rate.lift() }
 
 // startTLS makes the connection an encrypted one. What the client has sent in
 // the clear until now is forgotten: it is not part of the encrypted stream, and
@@ -122,6 +124,7 @@ func (c *conn) attend() error {
 		switch err := c.await(); {
 		case err == nil:
 		case c.expired(err):
+			c.in.release()
 			return nil
 		default:
 			return err

@@ -27,8 +27,9 @@ type Transport interface {
 	// stanzas it holds no buffers. It returns nil after the peer's closing tag, what
 	// handle returned if that was an error, a *stanza.StreamError if the peer broke
 	// a rule, net.ErrClosed after Close or Abort, or else the read error. It closes
-	// nothing. Call it once; a goroutine of its own keeps the stack of an idle
-	// session small.
+	// nothing. Call it once, on a goroutine that has done little else and whose stack
+	// is still small: it may be all that there is of an idle session, and handle runs
+	// on another one.
 	Run(handle func(st *scan.Stanza) error) error
 
 	// Write sends whole stanzas. It fails when the peer takes nothing for

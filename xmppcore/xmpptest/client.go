@@ -48,7 +48,11 @@ func Dial(ctx context.Context, addr, domain string) (*Client, error) {
 }
 
 // New makes a Client of a connection.
-func New(nc net.Conn, domain string) *Client { return &Client{Domain: domain, conn: nc} }
+func New(nc net.Conn, domain string) *Client {
+	c := &Client{Domain: domain, conn: nc}
+	c.scanner.Limits.Stanza = 64 << 20 // the result of a roster get is one stanza
+	return c
+}
 
 // Send writes text as it is.
 func (c *Client) Send(ctx context.Context, text string) error {
@@ -78,9 +82,9 @@ func (c *Client) until(ctx context.Context) (undo func()) {
 // read adds to c.in.
 func (c *Client) read(ctx context.Context) error {
 	defer c.until(ctx)()
-	b := make([]byte, 4096)
-	n, err := c.conn.Read(b)
-	c.in = append(c.in, b[:n]...)
+	c.in = slices.Grow(c.in, 4096)
+	n, err := c.conn.Read(c.in[len(c.in):cap(c.in)])
+	c.in = c.in[:len(c.in)+n]
 	if n > 0 {
 		return nil
 	}
