@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -230,9 +229,7 @@ func (c *client) wantStreamError(condition string) {
 	if _, ok := e.Find("urn:ietf:params:xml:ns:xmpp-streams", condition); !ok {
 		c.t.Fatalf("%s: the stream ended with %s, want %s", c.JID, e, condition)
 	}
-	if _, err := c.Next(c.ctx); !errors.Is(err, io.EOF) {
-		c.t.Fatalf("%s: after the stream error came %v, want the closing tag", c.JID, err)
-	}
+	c.must(c.End(c.ctx))
 }
 
 // reply is an answer of the refresh API.

@@ -62,16 +62,17 @@ func serveConfig(ctx context.Context, cfg *config.Config, c console) (err error)
 	log := logs.Logger()
 	defer reopenOnHangup(logs, log)()
 
+	remove, err := writePidFile(config.PidFile.Get(cfg.Global())) // first: a second server must not open anything
+	if err != nil {
+		log.Error("not started", "error", err)
+		return err
+	}
+	defer remove()
 	d, err := start(ctx, cfg, log)
 	if err != nil {
 		log.Error("not started", "error", err)
 		return err
 	}
-	remove, err := writePidFile(config.PidFile.Get(cfg.Global()))
-	if err != nil {
-		return errors.Join(err, d.stop())
-	}
-	defer remove()
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
