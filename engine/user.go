@@ -131,6 +131,9 @@ func (e *Engine) serve(u *user, f *flight, ended chan struct{}) {
 		u.mu.Lock()
 		u.running, u.queued = u.queued, nil
 		next := u.running
+		if next == nil {
+			u.ended = nil // a hundred thousand idle users would keep theirs
+		}
 		u.mu.Unlock()
 		close(f.done)
 		e.catchUp(u, f)
