@@ -21,7 +21,9 @@ func scenarios() []scenario {
 		{name: "presence, fan-out 50, a delivery", unit: "µs", mark: "≤ 1.5 × prototype", gomaxprocs: 1, shared: true,
 			run: func(s *server) (int, error) { return fanout(s, scaled(8000)) }},
 		{name: "idle TCP session", unit: "KiB", mark: "≤ 6 KiB", gomaxprocs: 2, shared: true, memory: true,
-			run: idle},
+			run: func(s *server) (int, error) { return idle(s, false) }},
+		{name: "idle TCP session, roster and presence", unit: "KiB", gomaxprocs: 2, memory: true,
+			run: func(s *server) (int, error) { return idle(s, true) }},
 		{name: "login, 10 contacts", unit: "µs", gomaxprocs: 1, run: func(s *server) (int, error) { return logins(s, 10, scaled(1000)) }},
 		{name: "login, 100 contacts", unit: "µs", gomaxprocs: 1, run: func(s *server) (int, error) { return logins(s, 100, scaled(1000)) }},
 		{name: "login, 1000 contacts", unit: "µs", gomaxprocs: 1, run: func(s *server) (int, error) { return logins(s, 1000, scaled(200)) }},
@@ -174,7 +176,7 @@ func encode(v any) []byte {
 const idleSessions = 3000
 
 // idle binds many resources and looks at the memory before and after.
-func idle(s *server) (int, error) {
+func idle(s *server, active bool) (int, error) {
 	const n = idleSessions
 	warm, err := loginAll(s, names("s", 20))
 	defer func() { closeAll(warm) }()
@@ -187,6 +189,9 @@ func idle(s *server) (int, error) {
 	}
 	list, err := loginAll(s, names("idle", n))
 	defer func() { closeAll(list) }()
+	for i := 0; active && err == nil && i < len(list); i++ {
+		err = list[i].ask("<iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq><presence/>", "<presence")
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -201,13 +206,15 @@ func (s *server) settled() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); {
-		time.Sleep(time.Second)
+	for still := 0; still < 3; {
+		time.Sleep(2 * time.Second)
 		now, err := s.rss()
-		if err != nil || now == last {
-			return now, err
+		if err != nil {
+			return 0, err
 		}
-		last = now
+		if still++; now != last {
+			last, still = now, 0
+		}
 	}
 	return last, nil
 }
