@@ -12,12 +12,13 @@ import (
 // What a function may hold before gopher-lua's compiler, which does not check,
 // lets instruction fields run over or takes minutes.
 const (
-	maxRegisters    = 250    // of 256 that fit
-	maxLocals       = 200    // as in Lua
-	maxUpvalues     = 255    // as in Lua
-	maxConstants    = 16_384 // the compiler searches them one by one
-	maxInstructions = 60_000 // jumps and labels reach twice as far
-	maxDepth        = 400    // of the syntax tree; folding constants is quadratic in it
+	maxRegisters    = 250     // of 256 that fit
+	maxLocals       = 200     // as in Lua
+	maxUpvalues     = 255     // as in Lua
+	maxConstants    = 16_384  // in one function; the compiler searches them one by one
+	maxSearched     = 1 << 29 // constants looked at in such searches, a second or two
+	maxInstructions = 60_000  // jumps and labels reach twice as far
+	maxDepth        = 400     // of the syntax tree; folding constants is quadratic in it
 )
 
 // CompileChunk compiles what Parse returned, and uses it up: it mends what
@@ -67,6 +68,8 @@ type mender struct {
 	depth int
 	line  int // of the statement being walked
 	fn    *function
+
+	searched int // constants that the compiler will look at
 }
 
 // function is what must be known of the function being walked.
@@ -163,6 +166,9 @@ func (m *mender) need(n int) {
 func (m *mender) constant(v any) {
 	if m.fn.consts[v] = struct{}{}; len(m.fn.consts) > maxConstants {
 		m.fail("too many different constants (limit is %d in one function)", maxConstants)
+	}
+	if m.searched += len(m.fn.consts); m.searched > maxSearched {
+		m.fail("too many constants in large functions")
 	}
 }
 

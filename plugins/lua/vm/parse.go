@@ -11,7 +11,7 @@ import (
 const (
 	maxNesting = 200    // of blocks, brackets and operators; LUAI_MAXCCALLS in Lua
 	maxItems   = 25_000 // positional items of one constructor: gopher-lua loses those after 25 550
-	maxSource  = 4 << 20
+	maxSource  = 1 << 20
 )
 
 // Parse reads a chunk of Lua (5.1 to 5.4) into gopher-lua's syntax tree. name

@@ -125,7 +125,7 @@ func TestLanguage(t *testing.T) {
 // minutes, gigabytes or beyond the fields of its instructions.
 func TestSourceLimits(t *testing.T) {
 	repeat := strings.Repeat
-	var constants, locals, upvalues strings.Builder
+	var constants, locals, upvalues, searches strings.Builder
 	for i := range 20_000 {
 		fmt.Fprintf(&constants, "x = %q\n", fmt.Sprint("k", i))
 	}
@@ -148,20 +148,25 @@ func TestSourceLimits(t *testing.T) {
 		}
 	}
 	upvalues.WriteString(" end end end")
+	for i := range 15_000 {
+		fmt.Fprintf(&searches, "x = %q\n", fmt.Sprint("k", i))
+	}
+	searches.WriteString(repeat("x = 'k1' ", 50_000))
 	for _, c := range []struct{ name, src, want string }{
 		{"parentheses", "x = " + repeat("(", 200_000) + "1" + repeat(")", 200_000), "nested too deeply"},
 		{"blocks", repeat("do ", 1_000_000) + repeat(" end", 1_000_000), "longer than"},
 		{"blocks, fewer", repeat("do ", 100_000) + repeat(" end", 100_000), "nested too deeply"},
 		{"unary operators", "x = " + repeat("- ", 500_000) + "1", "nested too deeply"},
-		{"nots", "x = " + repeat("not ", 500_000) + "1", "nested too deeply"},
-		{"concatenations", "x = " + repeat("'a'..", 500_000) + "'b'", "nested too deeply"},
+		{"nots", "x = " + repeat("not ", 200_000) + "1", "nested too deeply"},
+		{"concatenations", "x = " + repeat("'a'..", 150_000) + "'b'", "nested too deeply"},
 		{"tables", "x = " + repeat("{", 500_000) + repeat("}", 500_000), "nested too deeply"},
-		{"functions", "x = " + repeat("function() return ", 100_000) + repeat(" end", 100_000), "nested too deeply"},
+		{"functions", "x = " + repeat("function() return ", 40_000) + repeat(" end", 40_000), "nested too deeply"},
 		{"sums", "x = 1" + repeat(" + x", 50_000), "nested too deeply"},
 		{"calls", "f" + repeat("()", 50_000), "nested too deeply"},
 		{"indexes", "x = x" + repeat(".x", 50_000), "nested too deeply"},
-		{"elseifs", "if x then " + repeat("elseif x then ", 100_000) + " end", "nested too deeply"},
+		{"elseifs", "if x then " + repeat("elseif x then ", 50_000) + " end", "nested too deeply"},
 		{"constants", constants.String(), "too many different constants"},
+		{"searches of constants", searches.String(), "too many constants"},
 		{"local variables", locals.String(), "too many local variables"},
 		{"outer variables", upvalues.String(), "too many outer local variables"},
 		{"arguments", "f(" + repeat("1,", 260) + "1)", "too many parts"},

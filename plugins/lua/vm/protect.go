@@ -33,7 +33,10 @@ func noTailCalls(p *lua.FunctionProto) {
 	}
 }
 
-var (
+var threadMain, guardMain, yieldGlue *lua.FunctionProto
+
+// compileGlue is called by init, after it has told gopher-lua how to compile.
+func compileGlue() {
 	// threadMain runs a coroutine: Go functions cannot be the first function of
 	// a thread, and gopher-lua makes one nil of no results.
 	threadMain = glue(`return function(f, ...) return true, f(...) end`)
@@ -42,7 +45,7 @@ var (
 	// yieldGlue takes what resume brings as a list: gopher-lua puts it on the
 	// stack without looking how many values are wanted.
 	yieldGlue = glue(`return function(yield) return function(...) return yield(...) end end`).FunctionPrototypes[0]
-)
+}
 
 var (
 	guardedFunction = &lua.LFunction{IsG: true, GFunction: guarded}
@@ -92,7 +95,9 @@ func protect(L *lua.LState, fn lua.LValue, args []lua.LValue) (results []lua.LVa
 		return nil, thrownBy(err)
 	}
 	th.Dead = false
-	s.idle = append(s.idle, th)
+	if len(s.idle) < maxIdle {
+		s.idle = append(s.idle, th)
+	}
 	if values[0] == lua.LFalse {
 		return nil, values[1]
 	}
@@ -108,6 +113,8 @@ func (s *State) borrow(L *lua.LState) *lua.LState {
 	}
 	return s.newThread(L)
 }
+
+const maxIdle = 8 // threads kept for the next pcall
 
 // What making a thread and calling in one cost.
 const (

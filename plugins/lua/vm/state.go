@@ -30,6 +30,7 @@ func init() {
 	// agree about them.
 	lua.MaxArrayIndex = 1 << 20 // t[67108863] = 1 took a gigabyte
 	lua.CompatVarArg = false    // no "arg" table in every vararg function
+	compileGlue()
 }
 
 // Limits bounds what scripts may use. A zero field means its default.
@@ -253,7 +254,11 @@ func traceback(L *lua.LState) (lines []string) {
 		case fn.IsG && d.Name != "main chunk": // which is Run itself
 			lines = append(lines, "[Go]: in "+d.Name)
 		case !fn.IsG && fn.Proto.SourceName != goSource:
-			lines = append(lines, fmt.Sprintf("%s:%d: in %s", d.Source, d.CurrentLine, d.Name))
+			name := d.Name
+			if d.LineDefined == 0 {
+				name = "main chunk"
+			}
+			lines = append(lines, fmt.Sprintf("%s:%d: in %s", d.Source, d.CurrentLine, name))
 		}
 		return len(lines) < maxTraceback
 	})

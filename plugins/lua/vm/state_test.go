@@ -73,7 +73,7 @@ func TestTraceback(t *testing.T) {
 	if !errors.As(err, &e) {
 		t.Fatal(err)
 	}
-	want := []string{"test.lua:2: in inner", "test.lua:5: in outer", "test.lua:7: in <test.lua:0>"}
+	want := []string{"test.lua:2: in inner", "test.lua:5: in outer", "test.lua:7: in main chunk"}
 	if !reflect.DeepEqual(e.Traceback, want) {
 		t.Errorf("%q, want %q", e.Traceback, want)
 	}
