@@ -220,3 +220,20 @@ do if nil then end end print(14)
 if nil then else print(15) end
 
 end
+print('--- loops that begin with a jump')
+do if g then end for _, q in ipairs({1, 2}) do if nil then print(0, 1, 2) end print(q) end end
+do if g then end local n = 0 while n < 2 do if false and g then g() end n = n + 1 print(n) end end
+do if g then end if g then end for _, q in ipairs({1, 2}) do if nil then print(0, 1, 2) end print(q) end end
+do if g then end if g then end local n = 0 while n < 2 do if false and g then g() end n = n + 1 print(n) end end
+do if g then end if g then end if g then end for _, q in ipairs({1, 2}) do if nil then print(0, 1, 2) end print(q) end end
+do if g then end if g then end if g then end local n = 0 while n < 2 do if false and g then g() end n = n + 1 print(n) end end
+do if g then end if g then end if g then end if g then end for _, q in ipairs({1, 2}) do if nil then print(0, 1, 2) end print(q) end end
+do if g then end if g then end if g then end if g then end local n = 0 while n < 2 do if false and g then g() end n = n + 1 print(n) end end
+do if g then end if g then end if g then end if g then end if g then end for _, q in ipairs({1, 2}) do if nil then print(0, 1, 2) end print(q) end end
+do if g then end if g then end if g then end if g then end if g then end local n = 0 while n < 2 do if false and g then g() end n = n + 1 print(n) end end
+do if g then end if g then end if g then end if g then end if g then end if g then end for _, q in ipairs({1, 2}) do if nil then print(0, 1, 2) end print(q) end end
+do if g then end if g then end if g then end if g then end if g then end if g then end local n = 0 while n < 2 do if false and g then g() end n = n + 1 print(n) end end
+do if g then end if g then end if g then end if g then end if g then end if g then end if g then end for _, q in ipairs({1, 2}) do if nil then print(0, 1, 2) end print(q) end end
+do if g then end if g then end if g then end if g then end if g then end if g then end if g then end local n = 0 while n < 2 do if false and g then g() end n = n + 1 print(n) end end
+do if g then end if g then end if g then end if g then end if g then end if g then end if g then end if g then end for _, q in ipairs({1, 2}) do if nil then print(0, 1, 2) end print(q) end end
+do if g then end if g then end if g then end if g then end if g then end if g then end if g then end if g then end local n = 0 while n < 2 do if false and g then g() end n = n + 1 print(n) end end
