@@ -33,7 +33,7 @@ var (
 	Authentication = declare(Spec{Name: "authentication", Risk: Security,
 		Doc: "where accounts are: internal_hashed or internal_plain"}, authProvider, "internal_hashed")
 	AnonymousLogin = declare(Spec{Name: "anonymous_login", Risk: Security,
-		Doc: "old switch for authentication = \"anonymous\""}, boolean, false)
+		Doc: "old switch for anonymous users, who are not available: true is refused"}, boolean, false)
 	PasswordHash = declare(Spec{Name: "password_hash", Risk: Security,
 		Doc: "hash of stored passwords, and of the SCRAM mechanism offered"}, oneOf("SHA-1", "SHA-256"), "SHA-1")
 	IterationCount = declare(Spec{Name: "default_iteration_count", Risk: Security,
@@ -73,7 +73,7 @@ var (
 	DataPath = declareFor(Spec{Name: "data_path", Scope: ScopeGlobal, Risk: Security,
 		Doc: "Prosody's data folder; else PROSODY_DATADIR, else /var/lib/prosody"}, configPath, defaultDataPath)
 	Database = declareFor(Spec{Name: "rosterd_database", Scope: ScopeGlobal, Risk: Security,
-		Doc: "file of the embedded database"}, dataPath,
+		Doc: "file of the embedded database; relative to data_path"}, dataPath,
 		func(h *Host) string { return filepath.Join(DataPath.Get(h), "rosterd.sqlite") })
 	storageOption = declare(Spec{Name: "storage", Risk: Security,
 		Doc: "driver of all stores, or of each"}, storageTable, Storage{})
@@ -106,7 +106,7 @@ var (
 	C2SInterfaces = declare(Spec{Name: "c2s_interfaces", Aliases: []string{"c2s_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
 		Doc: "addresses for clients"}, listOf(iface), nil)
 	C2SDirectTLSPorts = declare(Spec{Name: "c2s_direct_tls_ports", Aliases: []string{"legacy_ssl_ports"}, Old: true, Scope: ScopeGlobal, Risk: Security,
-		Doc: "ports where TLS starts at once"}, ports, nil)
+		Doc: "ports where TLS starts at once; they are not served yet"}, ports, nil)
 	HTTPPorts = declare(Spec{Name: "http_ports", Scope: ScopeGlobal, Risk: Security,
 		Doc: "ports for HTTP"}, ports, []int{5280})
 	HTTPInterfaces = declare(Spec{Name: "http_interfaces", Aliases: []string{"http_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
@@ -116,7 +116,7 @@ var (
 	HTTPSInterfaces = declare(Spec{Name: "https_interfaces", Aliases: []string{"https_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
 		Doc: "addresses for HTTPS"}, listOf(iface), nil)
 	TrustedProxies = declare(Spec{Name: "trusted_proxies", Scope: ScopeGlobal, Risk: Security,
-		Doc: "addresses and networks whose X-Forwarded-For is believed"}, listOf(network), defaultProxies())
+		Doc: "addresses and networks of proxies, whose connections are not counted by address"}, listOf(network), defaultProxies())
 	Limits = declare(Spec{Name: "limits", Scope: ScopeGlobal, Risk: Security, Owner: "limits",
 		Doc: "bytes a second, by kind of session"}, rateLimits, defaultLimits())
 	UnlimitedJIDs = declare(Spec{Name: "unlimited_jids", Scope: ScopeInherited, Risk: Security, Owner: "limits",
@@ -131,7 +131,7 @@ var (
 	HTTPDefaultHost = declare(Spec{Name: "http_default_host", Scope: ScopeGlobal,
 		Doc: "VirtualHost for requests that name none that we have"}, hostname, "")
 	httpPaths = declare(Spec{Name: "http_paths",
-		Doc: "paths by module, see HTTPPath"}, pathTable, nil)
+		Doc: "paths by module, of which there is roster_admin; $host stands for the host"}, pathTable, nil)
 )
 
 // Certificates: see Host.Certificate.
