@@ -37,7 +37,8 @@ func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
 	return nil
 }
 
-// enter makes the resource, in the account's turn. The result of the bind is the first thing in its outbox.
+// enter makes the resource, in the account's turn. The result of the bind is the first thing in its outbox, and is
+// written when the resource can be found: whoever its client tells its name may write to it.
 func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Resource, *stanza.Error) {
 	full, refused := s.choose(a, r)
 	if refused != nil {
@@ -64,6 +65,7 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	})
 	a.Enter(res)
 	s.registry.Add(res)
+	res.Start()
 	return res, nil
 }
 

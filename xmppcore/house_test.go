@@ -38,6 +38,7 @@ type house struct {
 	eng  *engine.Engine
 	addr string
 	tls  bool // clients encrypt
+	wrap func(net.Listener) net.Listener
 
 	mu      sync.Mutex // guards what the backend serves
 	rosters map[addr.Bare][]roster.Item
@@ -47,7 +48,27 @@ type house struct {
 
 // newHouse starts a server with a host for each policy. Anybody of any name may log in with the one password.
 func newHouse(t testing.TB, change func(*xmppcore.Config)) *house {
-	h := &house{t: t, rosters: map[addr.Bare][]roster.Item{}, broken: map[addr.Bare]error{}, gates: map[addr.Bare]chan struct{}{}}
+	return build(t, change, func(ln net.Listener) net.Listener { return ln })
+}
+
+// newNarrowHouse is newHouse with sockets that hold little: what a client does not read stays in its outbox.
+func newNarrowHouse(t testing.TB, change func(*xmppcore.Config)) *house {
+	return build(t, change, func(ln net.Listener) net.Listener { return narrow{ln} })
+}
+
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) {
+	nc, err := n.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tcp := nc.(*net.TCPConn)
+	return nc, errors.Join(tcp.SetWriteBuffer(128<<10), tcp.SetReadBuffer(128<<10))
+}
+
+func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) net.Listener) *house {
+	h := &house{t: t, wrap: wrap, rosters: map[addr.Bare][]roster.Item{}, broken: map[addr.Bare]error{}, gates: map[addr.Bare]chan struct{}{}}
 	all := []string{"disco", "ping", "version", "time"}
 	c := xmppcore.Config{
 		Log:     slog.New(&loud{t}),
@@ -90,7 +111,7 @@ func (h *house) serve() {
 	}
 	h.addr = ln.Addr().String()
 	served := make(chan error, 1)
-	go func() { served <- h.srv.Serve(ln) }()
+	go func() { served <- h.srv.Serve(h.wrap(ln)) }()
 	h.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -206,18 +227,31 @@ func (h *house) ctx() context.Context {
 
 func (h *house) dial(ctx context.Context) (net.Conn, error) {
 	var d net.Dialer
-	return d.DialContext(ctx, "tcp", h.addr)
+	nc, err := d.DialContext(ctx, "tcp", h.addr)
+	if err != nil {
+		return nil, err
+	}
+	tcp := nc.(*net.TCPConn)
+	return nc, errors.Join(tcp.SetReadBuffer(128<<10), tcp.SetWriteBuffer(128<<10))
+}
+
+// connect is a client that has said nothing yet.
+func (h *house) connect(domain string) *xmpptest.Client {
+	h.t.Helper()
+	nc, err := h.dial(h.ctx())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	c := xmpptest.New(nc, domain)
+	h.t.Cleanup(func() { c.Disconnect() })
+	return c
 }
 
 // login is a client with a bound resource, which has neither asked for its roster nor sent presence.
 func (h *house) login(jid string) *xmpptest.Client {
 	h.t.Helper()
 	j := addr.MustParse(jid)
-	c, err := xmpptest.Dial(h.ctx(), h.addr, j.Domain())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(func() { c.Disconnect() })
+	c := h.connect(j.Domain())
 	if err := c.Login(h.ctx(), j.Local(), password, j.Resource()); err != nil {
 		h.t.Fatalf("%s: %v", jid, err)
 	}

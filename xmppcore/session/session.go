@@ -36,7 +36,7 @@ type Session struct {
 	mu      sync.Mutex // guards the fields below; nothing is called out under it
 	out     []byte     // whole stanzas, not yet handed to the transport
 	own     int        // how many bytes of them the server owes
-	writing bool       // the writer is at work
+	writing bool       // the writer is at work, or is not to be yet
 	ending  bool       // nothing more goes out
 	closed  bool       // and nothing is left to do
 	reason  *stanza.StreamError
@@ -47,9 +47,19 @@ type Session struct {
 // NewLimits are limits to be shared by many sessions.
 func NewLimits(l Limits) *Limits { l = l.withDefaults(); return &l }
 
-// New is the session of a resource that was bound over tr.
+// New is the session of a resource that was bound over tr. Nothing is written before Start.
 func New(full addr.JID, tr stream.Transport, lim *Limits) *Session {
-	return &Session{Full: full, Since: time.Now(), tr: tr, lim: lim}
+	return &Session{Full: full, Since: time.Now(), tr: tr, lim: lim, writing: true}
+}
+
+// Start has what is queued written, and from now on whatever will be. It is called once.
+func (s *Session) Start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing = false
+	if len(s.out) > 0 || s.ending {
+		s.start()
+	}
 }
 
 // Send queues a copy of whole stanzas. It is false, and does nothing, once the stream is about to end.
