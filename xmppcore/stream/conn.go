@@ -23,7 +23,7 @@ const maxLinger = 1 << 20
 
 // attention is how long a goroutine waits for more before it leaves an idle
 // session alone.
-const attention = time.Second
+const attention = 50 * time.Millisecond
 
 var stanzas = sync.Pool{New: func() any { return new(scan.Stanza) }}
 
@@ -38,7 +38,8 @@ type conn struct {
 	heard   atomic.Int64 // Unix nanoseconds
 	closing atomic.Bool
 
-	// Of the reading goroutine.
+	// Of the goroutine that reads: Serve's, then those of Run; at the very end the
+	// one that lingers, which keeps its hands off in.
 	scanner   scan.Scanner
 	in        input
 	expires   int64 // Unix nanoseconds; 0 if reads have no deadline of ours
@@ -174,11 +175,11 @@ func (c *conn) begin(handle func(*scan.Stanza) error) bool {
 
 // finish ends Run and, if Close has left that to it, the connection.
 func (c *conn) finish(err error) error {
+	c.in.discard()
 	c.mu.Lock()
 	c.running, c.ended = false, true
 	written := c.written
 	c.mu.Unlock()
-	c.in.discard()
 	if errors.Is(err, scan.ErrEnd) {
 		err = nil
 	}
@@ -210,12 +211,17 @@ func (c *conn) await() error {
 		return nil
 	}
 	for {
-		err := c.fill()
-		if err == nil || !again(err) {
-			return err
+		n, err := c.read(c.in.room())
+		if n > 0 {
+			c.in.w += n
+			c.took(n)
+			return nil
 		}
 		c.in.release()
-		if err := c.wire.await(); err != nil {
+		if again(err) {
+			err = c.wire.await()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -223,30 +229,26 @@ func (c *conn) await() error {
 
 // more reads behind the input there is, and keeps that while it waits.
 func (c *conn) more() error {
-	for {
-		err := c.fill()
-		if err != nil && again(err) {
-			err = c.wire.await()
-			if err == nil {
-				continue
-			}
-		}
-		if err == nil || !c.expired(err) {
-			return err
-		}
-	}
+	n, err := c.receive(c.in.room())
+	c.in.w += n
+	return err
 }
 
-// fill reads once. It blocks unless the wire is eager.
-func (c *conn) fill() error {
-	p := c.in.room()
-	n, err := c.read(p)
-	c.in.w += n
-	c.took(n)
-	if n > 0 {
-		return nil
+// receive reads at least one byte. It blocks.
+func (c *conn) receive(p []byte) (int, error) {
+	for {
+		n, err := c.read(p)
+		if n > 0 {
+			c.took(n)
+			return n, nil
+		}
+		if again(err) {
+			err = c.wire.await()
+		}
+		if err != nil && !c.expired(err) {
+			return 0, err
+		}
 	}
-	return err
 }
 
 func (c *conn) read(p []byte) (int, error) {
@@ -265,6 +267,9 @@ func (c *conn) took(n int) {
 }
 
 func again(err error) bool {
+	if err == nil {
+		return false
+	}
 	_, ok := errors.AsType[errAgain](err)
 	return ok
 }
@@ -375,13 +380,15 @@ func (c *conn) closeWrite() bool {
 // linger reads what the peer still sends until it closes its side. A socket that
 // is closed with unread bytes in it is reset, and what we wrote last is lost.
 func (c *conn) linger() {
-	for n := 0; n < maxLinger; n += c.in.w {
-		c.in.discard()
-		if c.more() != nil {
-			break
+	b := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(b)
+	for left := maxLinger; left > 0; {
+		n, err := c.receive(b[:])
+		if err != nil {
+			return
 		}
+		left -= n
 	}
-	c.in.discard()
 }
 
 // Abort implements Transport.

@@ -266,6 +266,30 @@ func TestCloseInsideHandle(t *testing.T) {
 	})
 }
 
+// Whoever is first, the client is told one end of its stream, and each buffer
+// goes back to the pool once (the race detector would see it go twice).
+func TestCloseWhileRunEnds(t *testing.T) {
+	layers(t, func(t *testing.T, encrypted bool) {
+		w := newWorld(t, nil)
+		w.host.Auth.Accounts, w.host.Auth.StoresPasswords = passwords{}, true
+		w.listen()
+		for range 20 {
+			nc, s := w.bound(encrypted)
+			closed := make(chan struct{})
+			go func() {
+				s.Transport.Close(conflict)
+				close(closed)
+			}()
+			got := w.exchange(nc, message+"<!-- -->")
+			if strings.Count(got, end) != 1 || !strings.HasSuffix(got, end) {
+				t.Errorf("got %s", got)
+			}
+			<-s.end
+			<-closed
+		}
+	})
+}
+
 func TestHandleReturnsAnError(t *testing.T) {
 	layers(t, func(t *testing.T, encrypted bool) {
 		w := newWorld(t, nil)
