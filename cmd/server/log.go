@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"rosterd/config"
@@ -48,28 +49,33 @@ func openSink(c console, s config.LogSink) (slog.Handler, *logFile, error) {
 	case "nowhere":
 		return nil, nil, nil
 	case "stdout":
-		return lines(c.out, s.Timestamps), nil, nil
+		return lines(c.out, s.Timestamps, s.Format), nil, nil
 	case "syslog":
 		w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, s.SyslogName)
 		if err != nil {
 			return nil, nil, err
 		}
-		return lines(w, false), nil, nil
+		return lines(w, false, ""), nil, nil
 	case "file":
 		f := &logFile{path: s.File}
 		if err := f.reopen(); err != nil {
 			return nil, nil, err
 		}
-		return lines(f, true), f, nil
+		return lines(f, true, s.Format), f, nil
 	default:
-		return lines(c.err, s.Timestamps), nil, nil
+		return lines(c.err, s.Timestamps, s.Format), nil, nil
 	}
 }
 
-func lines(w io.Writer, timestamps bool) slog.Handler {
+// lines writes a line each, with timestamps in a format of strftime, or Go's usual one for "".
+func lines(w io.Writer, timestamps bool, format string) slog.Handler {
 	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey && len(groups) == 0 && !timestamps {
+		switch {
+		case a.Key != slog.TimeKey || len(groups) > 0:
+		case !timestamps:
 			return slog.Attr{}
+		case format != "":
+			return slog.String(a.Key, strings.TrimSpace(strftime(format, a.Value.Time())))
 		}
 		return a
 	}})
