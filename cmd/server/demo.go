@@ -72,11 +72,14 @@ func runDemo(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	client, err := dialDemoClient(ctx, p, view)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("the terminal client: %w", err)
 	}
+	if err != nil {
+		return nil // interrupted
+	}
 	defer client.close()
-	if err := backend.rename(ctx, "alice", "marie@localhost", "Marie Curie"); err != nil {
+	if err := backend.rename(ctx, "alice", "marie@localhost", "Marie Curie"); err != nil && ctx.Err() == nil {
 		return err
 	}
 	select {

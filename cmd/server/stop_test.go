@@ -58,11 +58,12 @@ func TestStop(t *testing.T) {
 	again.login(t, "john@example.com").wantRoster("last@example.com|Last|both|")
 }
 
-// wantShutdown wants system-shutdown and the closing tag (RFC 6120 §4.9.3.19), and answers it.
+// wantShutdown wants system-shutdown and the closing tag (RFC 6120 §4.9.3.19), answers it and closes the connection.
 func (c *client) wantShutdown() {
 	c.t.Helper()
 	c.wantStreamError("system-shutdown")
 	c.must(c.Send(c.ctx, "</stream:stream>"))
+	c.must(c.Disconnect())
 }
 
 // TestStopNegotiation: also who has not logged in yet is told, at every step.
@@ -321,7 +322,7 @@ func TestSignals(t *testing.T) {
 			t.Parallel()
 			backend := enginetest.Serve(t, map[string]string{"john": rosterOfJohn})
 			p := newPlace(t, open(backend.Template()))
-			p.head = `log = { info = "*console", debug = "log/rosterd.log" }` + "\npidfile = \"rosterd.pid\""
+			p.head = `log = { debug = "log/rosterd.log", info = "*console" }` + "\npidfile = \"rosterd.pid\""
 			proc := p.spawn(t)
 			pid, err := os.ReadFile(filepath.Join(p.data(), "rosterd.pid"))
 			equal(t, "pidfile", fmt.Sprint(string(pid), err), fmt.Sprint(proc.Process.Pid, "\n<nil>"))
@@ -332,11 +333,16 @@ func TestSignals(t *testing.T) {
 			rename(t, file, file+".1")
 			proc.signal(t, syscall.SIGHUP)
 			proc.waitFor(t, "log files opened anew")
-			if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), "log files opened anew") {
-				t.Errorf("the new log: %q, %v", text, err)
+			fresh, err := os.ReadFile(file)
+			old, err1 := os.ReadFile(file + ".1")
+			if err := errors.Join(err, err1); err != nil {
+				t.Fatal(err)
 			}
-			if text, err := os.ReadFile(file + ".1"); err != nil || !strings.Contains(string(text), "level=DEBUG") || !strings.Contains(string(text), "time=") {
-				t.Errorf("the old log: %q, %v", text, err)
+			if !strings.Contains(string(old), "msg=listening") || !strings.Contains(string(fresh), "log files opened anew") {
+				t.Errorf("the old log: %s\nthe new log: %s", old, fresh)
+			}
+			if both := string(old) + string(fresh); !strings.Contains(both, "level=DEBUG") || !strings.HasPrefix(both, "time=") {
+				t.Errorf("no debug lines with timestamps in %s", both)
 			}
 			john.alive()
 
@@ -396,9 +402,11 @@ func TestDemo(t *testing.T) {
 	stop()
 	select {
 	case status := <-done:
-		equal(t, "exit status", status, exitOK)
+		if status != exitOK {
+			t.Errorf("exit status %d\n%s", status, out)
+		}
 	case <-time.After(atMost):
-		t.Fatal("the demo does not end")
+		t.Fatalf("the demo does not end\n%s", out)
 	}
 	left, err := os.ReadDir(os.TempDir())
 	if err != nil || len(left) > 0 {
