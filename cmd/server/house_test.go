@@ -260,7 +260,7 @@ func TestOptionsAreRead(t *testing.T) {
 
 // configSource is who mentions whom in package config.
 type configSource struct {
-	variables map[string]string          // option → its variable
+	variables map[string]string // option → its variable
 	methods   map[string]bool
 	edges     map[string]map[string]bool // function, method or variable → names it mentions
 	literals  map[string]map[string]bool // function or method → strings in it
