@@ -85,7 +85,7 @@ func (a *Account) Exit(r *Resource) {
 	r.Available, r.Detached = false, true
 	a.resources = slices.DeleteFunc(slices.Clone(a.resources), func(o *Resource) bool { return o == r })
 	if len(a.resources) == 0 {
-		a.roster, a.loaded, a.fading = roster.Roster{}, false, nil
+		a.roster, a.loaded = roster.Roster{}, false // what fades has been promised a Faded, and gets it
 	}
 }
 
