@@ -596,6 +596,32 @@ func TestRevalidation(t *testing.T) {
 	}
 }
 
+// TestLastModified: the same for who says when it changed.
+func TestLastModified(t *testing.T) {
+	t.Parallel()
+	const date = "Sun, 22 Nov 2026 10:00:00 GMT"
+	backend := enginetest.Serve(t, map[string]string{"john": johns})
+	backend.SetFault("john", func(x *enginetest.Exchange) {
+		x.Header().Set("Last-Modified", date)
+		if x.Request.Header.Get("If-Modified-Since") == date {
+			x.WriteHeader(http.StatusNotModified)
+			return
+		}
+		x.Serve()
+	})
+	s := newPlace(t, open(backend.Template())).serve(t)
+	john := s.login(t, "john@example.com")
+	equal(t, "contacts", len(john.roster()), 2)
+	equal(t, "refresh", s.refresh(t, "john").outcomes(), []string{"john unchanged"})
+	john.leave()
+	equal(t, "contacts", len(s.login(t, "john@example.com").roster()), 2)
+	var since []string
+	for _, r := range backend.Requests("john") {
+		since = append(since, r.Header.Get("If-Modified-Since"))
+	}
+	equal(t, "If-Modified-Since", since, []string{"", date, date})
+}
+
 // TestCoalescing: one GET for all who wait for the same user.
 func TestCoalescing(t *testing.T) {
 	t.Parallel()
