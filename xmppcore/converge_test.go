@@ -106,6 +106,9 @@ func (w *world) fetch(ctx context.Context, r engine.Request) (engine.Answer, err
 	gate := w.slow[r.User]
 	items := slices.Collect(maps.Values(w.docs[r.User])) // what the backend had when it was asked
 	fail := w.failing[r.User]
+	if fail {
+		w.refused[r.User] = true
+	}
 	w.mu.Unlock()
 	if gate != nil {
 		select {
@@ -115,9 +118,6 @@ func (w *world) fetch(ctx context.Context, r engine.Request) (engine.Answer, err
 		}
 	}
 	if fail {
-		w.mu.Lock()
-		w.refused[r.User] = true
-		w.mu.Unlock()
 		return engine.Answer{}, &engine.TemporaryError{Err: errors.New("scripted failure")}
 	}
 	list, bad := roster.New(r.User, items...)

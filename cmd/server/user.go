@@ -82,23 +82,16 @@ func oneUser(cfg *config.Config, args []string) (addr.Bare, error) {
 }
 
 func addUser(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
-	u, err := oneUser(cfg, args)
-	if err != nil {
-		return err
-	}
-	password, err := readPassword(c)
-	if err != nil {
-		return err
-	}
-	place, err := a.Add(ctx, u, password)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(c.out, "%s added (%s)\n", u, place)
-	return nil
+	return withPassword(ctx, cfg, args, c, a.Add, "%s added (%s)\n")
 }
 
 func changePassword(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+	return withPassword(ctx, cfg, args, c, a.SetPassword, "password of %s changed (%s)\n")
+}
+
+// withPassword reads a password and does something with it for the one user that args name.
+func withPassword(ctx context.Context, cfg *config.Config, args []string, c console,
+	do func(context.Context, addr.Bare, string) (store.Place, error), done string) error {
 	u, err := oneUser(cfg, args)
 	if err != nil {
 		return err
@@ -107,11 +100,11 @@ func changePassword(ctx context.Context, cfg *config.Config, a *store.Accounts, 
 	if err != nil {
 		return err
 	}
-	place, err := a.SetPassword(ctx, u, password)
+	place, err := do(ctx, u, password)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "password of %s changed (%s)\n", u, place)
+	fmt.Fprintf(c.out, done, u, place)
 	return nil
 }
 

@@ -198,6 +198,15 @@ func (p *Presence) welcome(res *registry.Resource) {
 
 // show queues the presence of a contact that grants it, to resources of one viewer.
 func (p *Presence) show(contact, viewer addr.Bare, to []*registry.Resource) {
+	p.granted(contact, viewer, func(r *registry.Resource) {
+		for _, v := range to {
+			sendDelayed(v, r, viewer)
+		}
+	})
+}
+
+// granted visits, under the contact's lock, the available resources of a contact that lets the viewer see them.
+func (p *Presence) granted(contact, viewer addr.Bare, visit func(*registry.Resource)) {
 	c := p.Registry.Account(contact)
 	if c == nil {
 		return
@@ -208,11 +217,8 @@ func (p *Presence) show(contact, viewer addr.Bare, to []*registry.Resource) {
 		return
 	}
 	for _, r := range c.Resources() {
-		if !r.Available {
-			continue
-		}
-		for _, v := range to {
-			sendDelayed(v, r, viewer)
+		if r.Available {
+			visit(r)
 		}
 	}
 }

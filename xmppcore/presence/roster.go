@@ -132,24 +132,12 @@ func forget(r *registry.Resource, c addr.Bare) (to []addr.JID) {
 
 // hide tells resources of a viewer that a contact, whose presence they may have been shown, is no longer there.
 func (p *Presence) hide(contact, viewer addr.Bare, to []*registry.Resource) {
-	c := p.Registry.Account(contact)
-	if c == nil {
-		return
-	}
-	c.Lock()
-	defer c.Unlock()
-	if r, _ := c.Roster(); !r.Grants(viewer) {
-		return
-	}
-	for _, r := range c.Resources() {
-		if !r.Available {
-			continue
-		}
+	p.granted(contact, viewer, func(r *registry.Resource) {
 		b := farewell(r)
 		for _, v := range to {
 			owe(v, b, viewer)
 		}
-	}
+	})
 }
 
 // settle waits, without stopping anybody, until what the contact was sending while it faded has gone out: a
