@@ -20,7 +20,10 @@ import (
 var quiet = slog.New(slog.DiscardHandler)
 
 // logs are the sinks of the log option.
-type logs struct{ sinks []*sink }
+type logs struct {
+	sinks    []*sink
+	noSyslog error // why what is for syslog goes to the console
+}
 
 // sink takes the lines of some levels.
 type sink struct {
@@ -34,6 +37,11 @@ func openLogs(c console, list []config.LogSink) (*logs, error) {
 	var l logs
 	for _, s := range list {
 		to, file, err := openSink(c, s)
+		if s.To == "syslog" && err != nil {
+			// A machine without syslog, such as a container, is no reason not to start: Prosody does, too.
+			l.noSyslog, s.To = err, "console"
+			to, file, err = openSink(c, s)
+		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%v: log: %w", s.Pos, err), l.Close())
 		}
@@ -81,8 +89,15 @@ func lines(w io.Writer, timestamps bool, format string) slog.Handler {
 	}})
 }
 
-// Logger writes to all sinks.
-func (l *logs) Logger() *slog.Logger { return slog.New(fanout(l.sinks)) }
+// Logger writes to all sinks, first of all what is wrong with them.
+func (l *logs) Logger() *slog.Logger {
+	log := slog.New(fanout(l.sinks))
+	if l.noSyslog != nil {
+		log.Warn("no syslog: its lines go to the console", "error", l.noSyslog)
+		l.noSyslog = nil
+	}
+	return log
+}
 
 // Reopen opens the files anew, after they were moved away.
 func (l *logs) Reopen() (err error) {
