@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 
 	"rosterd/engine/enginetest"
@@ -17,7 +18,8 @@ import (
 //	backend: USER ROSTER     what is served for USER from now on
 //	refresh: USER …          is posted, and everybody must be updated
 //	holds: USER              the backend does not answer for USER
-//	answers: USER            it does again, also what it did not
+//	fails: USER              the backend answers 503 for USER
+//	answers: USER            it does again, also what it held
 //	asked: USER              the backend has been asked for USER's roster
 //
 // Presence that came before a roster carries when that was (XEP-0203) and other presence does not: {any} stands where
@@ -69,6 +71,29 @@ jane receives: <presence from='{john}' to='jane@example.com'>{any}</presence>
 john receives: <presence from='{jane}' to='john@example.com'>{any}</presence>
 `},
 
+	{name: "presence while the backend fails", script: `
+# It is made up for once there is a roster.
+backend: john {"jane@example.com": {}}
+backend: jane {"john@example.com": {}}
+jane connects [jane@example.com/garden, secret]
+jane sends: <presence/>
+jane receives: <presence from='{jane}' to='jane@example.com'/>
+fails: john
+john connects [john@example.com/tea, secret]
+john sends: <iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>
+john receives: <iq type='error' id='r' to='{john}'>{any}</iq>
+john sends: <presence/>
+john receives: <presence from='{john}' to='john@example.com'/>
+john sends: <message to='jane@example.com' type='chat' id='m'><body>I see nobody</body></message>
+jane receives: <message to='jane@example.com' from='{john}' type='chat' id='m'><body>I see nobody</body></message>
+answers: john
+refresh: john
+jane receives: <presence from='{john}' to='jane@example.com'>{any}</presence>
+john receives: <presence from='{jane}' to='john@example.com'>{any}</presence>
+john sends: <iq type='get' id='r2'><query xmlns='jabber:iq:roster'/></iq>
+john receives: <iq type='result' id='r2' to='{john}'><query xmlns='jabber:iq:roster'><item jid='jane@example.com' subscription='both'/></query></iq>
+`},
+
 	{name: "a client that never asks for its roster", script: `
 backend: john {"jane@example.com": {}}
 backend: jane {"john@example.com": {}}
@@ -81,47 +106,6 @@ jane receives:
     <presence from='{jane}' to='jane@example.com'/>
     <presence from='{john}' to='jane@example.com'>{any}</presence>
 john receives: <presence from='{jane}' to='john@example.com'>{any}</presence>
-`},
-
-	{name: "added on both sides", script: `
-backend: john {}
-backend: jane {}
-john connects [john@example.com/tea, secret]
-john sends: <iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>
-john receives:
-    <iq type='result' id='r' to='{john}'><query xmlns='jabber:iq:roster'/></iq>
-    <presence from='{john}' to='john@example.com'/>
-jane connects [jane@example.com/garden, secret]
-jane sends: <iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>
-jane receives:
-    <iq type='result' id='r' to='{jane}'><query xmlns='jabber:iq:roster'/></iq>
-    <presence from='{jane}' to='jane@example.com'/>
-backend: john {"jane@example.com": {"name": "Jane"}}
-backend: jane {"john@example.com": {"name": "John"}}
-refresh: john jane
-# The contact first, then its presence, whatever is faster.
-john receives: <iq type='set' id='{any}' to='{john}'><query xmlns='jabber:iq:roster' ver='{any}'><item jid='jane@example.com' name='Jane' subscription='both'/></query></iq>
-john answers
-john receives: <presence from='{jane}' to='{any}'>{any}</presence>
-jane receives: <iq type='set' id='{any}' to='{jane}'><query xmlns='jabber:iq:roster' ver='{any}'><item jid='john@example.com' name='John' subscription='both'/></query></iq>
-jane answers
-jane receives: <presence from='{john}' to='{any}'>{any}</presence>
-john receives nothing
-jane receives nothing
-backend: john {}
-backend: jane {}
-refresh: john jane
-# Both change at once: which of the two comes first is open.
-john receives:
-    <presence from='{jane}' to='john@example.com' type='unavailable'/>
-    <iq type='set' id='{any}' to='{john}'><query xmlns='jabber:iq:roster' ver='{any}'><item jid='jane@example.com' subscription='remove'/></query></iq>
-jane receives:
-    <presence from='{john}' to='jane@example.com' type='unavailable'/>
-    <iq type='set' id='{any}' to='{jane}'><query xmlns='jabber:iq:roster' ver='{any}'><item jid='john@example.com' subscription='remove'/></query></iq>
-jane sends: <presence><show>away</show></presence>
-jane receives: <presence from='{jane}' to='jane@example.com'><show>away</show></presence>
-john receives nothing
-jane receives nothing
 `},
 
 	{name: "added, one side refreshed", script: `
@@ -331,8 +315,14 @@ func newStage(t *testing.T, option string) *xmpptest.Stage {
 				backend.SetFault(user, hold)
 				return nil
 			},
+			"fails": func(_ context.Context, user string) error {
+				backend.SetFault(user, enginetest.Status(503))
+				return nil
+			},
 			"answers": func(_ context.Context, user string) error {
-				releases[user]()
+				if release := releases[user]; release != nil {
+					release()
+				}
 				backend.SetFault(user, nil)
 				return nil
 			},
@@ -399,5 +389,101 @@ func (s *program) hasLeft(t testing.TB, bare string) {
 		return strings.Contains(line, `msg="logged out"`) && strings.Contains(line, "user="+bare+"/")
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPairs: a contact that is added, and removed, on both sides at once. Each presence comes at least once, and the
+// contact before it.
+func TestPairs(t *testing.T) {
+	t.Parallel()
+	backend := enginetest.Serve(t, map[string]string{"john": `{}`, "jane": `{}`})
+	s := newPlace(t, open(backend.Template())).serve(t)
+	john, jane := s.view(t, "john@example.com/tea"), s.view(t, "jane@example.com/garden")
+	for round := range 10 {
+		backend.Set("john", `{"jane@example.com": {"name": "Jane"}}`)
+		backend.Set("jane", `{"john@example.com": {"name": "John"}}`)
+		s.refresh(t, "john", "jane")
+		equal(t, "john sees jane", john.sees("jane@example.com"), true)
+		equal(t, "jane sees john", jane.sees("john@example.com"), true)
+		equal(t, "what john holds", john.holds(), []string{"jane@example.com|Jane|both|"})
+		equal(t, "what jane holds", jane.holds(), []string{"john@example.com|John|both|"})
+
+		backend.Set("john", `{}`)
+		backend.Set("jane", `{}`)
+		s.refresh(t, "john", "jane")
+		equal(t, "john sees jane", john.sees("jane@example.com"), false)
+		equal(t, "jane sees john", jane.sees("john@example.com"), false)
+		equal(t, "what john holds", john.holds(), []string{})
+		equal(t, "what jane holds", jane.holds(), []string{})
+		equal(t, "pushes", fmt.Sprint(john.pushes, jane.pushes), fmt.Sprint(2*round+2, 2*round+2))
+		john.send("<presence><show>away</show></presence>")
+		john.alive()
+		jane.wantNothing()
+	}
+}
+
+// TestManyUsers: forty users who all know each other log in at once, are refreshed at once, and see what they
+// should.
+func TestManyUsers(t *testing.T) {
+	t.Parallel()
+	const n = 40
+	backend := enginetest.Serve(t, nil)
+	s := newPlace(t, open(backend.Template())).serve(t)
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("user%d", i))
+	}
+	serve := func(name func(i int) string) {
+		for i := range n {
+			list := map[string]any{}
+			for k := range n {
+				if k != i {
+					list[names[k]+"@example.com"] = map[string]string{"name": name(k)}
+				}
+			}
+			body, err := json.Marshal(list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			backend.Set(names[i], string(body))
+		}
+	}
+	serve(func(int) string { return "old" })
+	all := make([]*viewer, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { all[i] = s.view(t, names[i]+"@example.com/desk") })
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	serve(func(int) string { return "new" })
+	s.refresh(t, names...)
+	for _, v := range all {
+		v.roster() // is answered once all that its coming caused is done
+	}
+	for i, v := range all {
+		for _, item := range v.holds() {
+			if !strings.HasSuffix(item, "|new|both|") {
+				t.Fatalf("%s holds %s", names[i], item)
+			}
+		}
+		equal(t, names[i]+": contacts", len(v.items), n-1)
+		equal(t, names[i]+": pushes", v.pushes, n-1)
+		for k := range n {
+			if k != i && !v.online[names[k]+"@example.com/desk"] {
+				t.Fatalf("%s does not see %s", names[i], names[k])
+			}
+		}
+	}
+	for _, v := range all[1:] {
+		v.leave()
+		s.hasLeft(t, strings.TrimSuffix(v.JID, "/desk"))
+	}
+	for _, name := range names[1:] {
+		if all[0].sees(name + "@example.com") {
+			t.Errorf("%s is still seen", name)
+		}
 	}
 }

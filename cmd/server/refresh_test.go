@@ -48,12 +48,23 @@ func (v *viewer) holds() []string {
 			v.apply(e)
 		}
 		if e.Name.Local == "presence" {
-			v.online[e.Attr("from")] = e.Attr("type") == ""
+			v.see(e)
 		}
 		if e.Attr("id") == "end-of-pushes" {
 			return append([]string{}, slices.Sorted(maps.Values(v.items))...)
 		}
 	}
+}
+
+// see notes the presence of somebody who must be in the roster by then.
+func (v *viewer) see(presence xmpptest.Element) {
+	v.t.Helper()
+	bare, _, _ := strings.Cut(presence.Attr("from"), "/")
+	own, _, _ := strings.Cut(v.JID, "/")
+	if _, known := v.items[bare]; !known && bare != own && presence.Attr("type") == "" {
+		v.t.Errorf("%s is shown %s, which is not in the roster", v.JID, presence)
+	}
+	v.online[presence.Attr("from")] = presence.Attr("type") == ""
 }
 
 // sees tells, after all that has been sent, whether a resource of a user is available.
