@@ -21,6 +21,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -95,16 +96,31 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-// create makes an empty file, which SQLite takes for an empty database; the files beside it inherit its mode.
+// create makes an empty file, which SQLite takes for an empty database; the files beside it inherit its mode and
+// owner. What root makes, as with "user list" before the first start, belongs to whom its folder belongs to: the
+// server, which runs as that user, could not open it otherwise.
 func create(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		if f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil { // a link may lead to where there is nothing
+			return err
+		}
+		return f.Close()
+	case err != nil:
 		return err
+	case os.Geteuid() != 0:
+		return f.Close()
 	}
-	return f.Close()
+	folder, err := os.Stat(dir)
+	if err == nil {
+		err = keepOwner(f, folder)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // dsn names a file for the driver. Writers wait five seconds for each other.

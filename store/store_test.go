@@ -176,6 +176,28 @@ func TestPrivate(t *testing.T) {
 	}
 }
 
+// Who runs the server as a user of its own may still use "rosterd user" as root, even before the first start.
+func TestRootMakesItForTheServer(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "rosterd.sqlite")
+	open(t, path)
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if is, err := os.Stat(name); err != nil || owner(is) != owner(want) {
+			t.Errorf("%s belongs to %v (%v), its folder to %v", name, is, err, owner(want))
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	newer := filepath.Join(dir, "newer")
