@@ -120,6 +120,9 @@ func increment(a *registry.Account, resource string) string {
 func (s *Server) run(res *registry.Resource) {
 	defer s.work.Done()
 	err := res.Run(func(st *scan.Stanza) error { return s.handle(res, st) })
+	if ours := res.Reason(); ours != nil {
+		err = ours
+	}
 	res.Account.Turn.Do(func() { s.leave(res) })
 	res.Close(reason(err))
 	s.registry.Leave(res.Account)

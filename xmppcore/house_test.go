@@ -94,7 +94,9 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 		if host.TLS != nil {
 			h.tls = true
 		}
-		host.Auth = &auth.Host{Domain: host.Domain, Accounts: anybody{}, StoresPasswords: true, Disabled: []string{"SCRAM-SHA-1"}}
+		if host.Auth == nil {
+			host.Auth = plainAuth(host.Domain, anybody{})
+		}
 		backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute}
 	}
 	h.srv = xmppcore.New(c)
@@ -150,6 +152,10 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 })
+
+func plainAuth(domain string, a auth.Accounts) *auth.Host {
+	return &auth.Host{Domain: domain, Accounts: a, StoresPasswords: true, Disabled: []string{"SCRAM-SHA-1"}}
+}
 
 // anybody has an account.
 type anybody struct{}

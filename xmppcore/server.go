@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -118,12 +119,21 @@ func (s *Server) accepted(nc net.Conn) {
 		nc.Close()
 		return
 	}
-	go func() {
-		defer s.work.Done()
-		if err := s.negotiator.Serve(s.ctx, nc, s); err != nil {
-			s.log.Debug("negotiation ended", "address", nc.RemoteAddr(), "error", err)
+	go s.negotiate(nc)
+}
+
+// negotiate makes a stream of a connection. A mistake of ours costs that connection, and nobody else's.
+func (s *Server) negotiate(nc net.Conn) {
+	defer s.work.Done()
+	defer func() {
+		if p := recover(); p != nil {
+			nc.Close()
+			s.log.Error("a negotiation made the server fail", "address", nc.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
+	if err := s.negotiator.Serve(s.ctx, nc, s); err != nil {
+		s.log.Debug("negotiation ended", "address", nc.RemoteAddr(), "error", err)
+	}
 }
 
 // begin counts a piece of work that Shutdown waits for.

@@ -126,6 +126,13 @@ func (s *Session) end(reason *stanza.StreamError) {
 	s.start()
 }
 
+// Reason is why Close or a limit has ended the stream; nil if they have not, or for no reason.
+func (s *Session) Reason() *stanza.StreamError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reason
+}
+
 // Wait returns when all that Close has to do is done.
 func (s *Session) Wait() {
 	s.mu.Lock()

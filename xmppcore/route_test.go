@@ -1,0 +1,456 @@
+package xmppcore_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/xmppcore"
+	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
+)
+
+// ear is a client without a connection: the test calls what the server handles its stanzas with, and looks at what
+// is written to it.
+type ear struct {
+	handle func(*scan.Stanza) error // set when bound is closed
+	bound  chan struct{}
+	ended  chan struct{} // closed: its stream is over
+	once   sync.Once
+
+	deaf     chan struct{} // Writes wait for it, unless it is nil
+	stubborn bool          // Run does not end with Abort, but when over is closed
+	over     chan struct{}
+
+	mu     sync.Mutex
+	got    bytes.Buffer
+	forget bool          // what is written
+	some   chan struct{} // closed and renewed when something is written
+}
+
+func (e *ear) Run(handle func(*scan.Stanza) error) error {
+	e.handle = handle
+	close(e.bound)
+	if e.stubborn {
+		<-e.over
+	}
+	<-e.ended
+	return nil
+}
+
+func (e *ear) Write(b []byte) error {
+	if e.deaf != nil {
+		select {
+		case <-e.deaf:
+		case <-e.ended:
+			return net.ErrClosed
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.forget {
+		return nil
+	}
+	e.got.Write(b)
+	close(e.some)
+	e.some = make(chan struct{})
+	return nil
+}
+
+// forgets has it keep nothing of what is written from now on.
+func (e *ear) forgets() *ear {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.forget = true
+	return e
+}
+
+func (e *ear) Close(*stanza.StreamError) { e.Abort() }
+func (e *ear) Abort()                    { e.once.Do(func() { close(e.ended) }) }
+func (e *ear) RemoteAddr() net.Addr      { return &net.TCPAddr{} }
+func (e *ear) Secure() bool              { return true }
+
+// waitFor waits until a text has been written.
+func (e *ear) waitFor(text string) {
+	for {
+		e.mu.Lock()
+		there, more := strings.Contains(e.got.String(), text), e.some
+		e.mu.Unlock()
+		if there {
+			return
+		}
+		<-more
+	}
+}
+
+// hall is a server without connections.
+type hall struct {
+	t   testing.TB
+	srv *xmppcore.Server
+	eng *engine.Engine
+}
+
+func newHall(t testing.TB, rosters map[string][]roster.Item) *hall {
+	log := slog.New(&loud{t})
+	h := &hall{t: t, srv: xmppcore.New(xmppcore.Config{Log: log, Hosts: []xmppcore.Host{{Domain: "example.com", BlockSubscriptions: true, Modules: []string{"disco", "ping", "version", "time"}}}})}
+	h.eng = engine.New(map[string]engine.Host{"example.com": {Backend: engine.BackendFunc(func(_ context.Context, r engine.Request) (engine.Answer, error) {
+		list, bad := roster.New(r.User, rosters[r.User.String()]...)
+		return engine.Answer{Roster: list, Dropped: bad}, nil
+	})}}, h.srv.RosterChanged, log)
+	h.srv.Start(h.eng)
+	return h
+}
+
+// close waits until all is written.
+func (h *hall) close() {
+	ctx := context.Background()
+	if err := errors.Join(h.srv.Shutdown(ctx), h.eng.Close(ctx)); err != nil {
+		h.t.Error(err)
+	}
+}
+
+func newEar() *ear {
+	return &ear{bound: make(chan struct{}), ended: make(chan struct{}), over: make(chan struct{}), some: make(chan struct{})}
+}
+
+// bind binds a resource.
+func (h *hall) bind(jid string, e *ear) *ear {
+	h.t.Helper()
+	j := addr.MustParse(jid)
+	if err := h.srv.Bind(stream.BindRequest{User: j.Bare(), Resource: j.Resource(), ID: "b", Transport: e}); err != nil {
+		h.t.Error(err)
+	}
+	<-e.bound
+	return e
+}
+
+// enter binds a resource that has got its roster and is available.
+func (h *hall) enter(jid string) *ear {
+	h.t.Helper()
+	e := h.bind(jid, newEar())
+	if err := e.say("<iq type='get' id='its-roster'><query xmlns='jabber:iq:roster'/></iq>"); err != nil {
+		h.t.Fatal(err)
+	}
+	e.waitFor("id='its-roster'")
+	if err := e.say("<presence/>"); err != nil {
+		h.t.Fatal(err)
+	}
+	return e
+}
+
+// say has the server handle stanzas as if the client had sent them.
+func (e *ear) say(text string) error {
+	var sc scan.Scanner
+	var st scan.Stanza
+	for b := []byte(text); ; {
+		n, err := sc.Next(b, &st)
+		if errors.Is(err, scan.ErrMore) || errors.Is(err, scan.ErrEnd) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := e.handle(&st); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+}
+
+// heard is the stanzas that were written: by the scanner, and by encoding/xml, which must agree.
+func (e *ear) heard() (list []stanzaHeard, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b := bytes.Clone(e.got.Bytes())
+	d := xml.NewDecoder(io.MultiReader(strings.NewReader("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"), bytes.NewReader(b)))
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	sc := scan.Scanner{Limits: scan.Limits{Stanza: 64 << 20, Attrs: 200, Depth: 200}}
+	var st scan.Stanza
+	for len(b) > 0 {
+		n, err := sc.Next(b, &st)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b, err)
+		}
+		var h stanzaHeard
+		if err := d.Decode(&h); err != nil {
+			return nil, fmt.Errorf("%s: %w", st.Raw, err)
+		}
+		if from, _ := st.Attr("from"); from != h.From || string(st.Name) != h.XMLName.Local || string(st.Space) != h.XMLName.Space {
+			return nil, fmt.Errorf("%s: read as %+v", st.Raw, h)
+		}
+		list = append(list, h)
+		b = b[n:]
+	}
+	return list, nil
+}
+
+type stanzaHeard struct {
+	XMLName xml.Name
+	From    string `xml:"from,attr"`
+	To      string `xml:"to,attr"`
+	Type    string `xml:"type,attr"`
+	ID      string `xml:"id,attr"`
+}
+
+// A resource whose stream is being closed is nobody: what is sent to it goes elsewhere or comes back.
+func TestMessageToAClosingResource(t *testing.T) {
+	h := newHall(t, nil)
+	defer h.close()
+	juliet := newEar()
+	juliet.deaf, juliet.stubborn = make(chan struct{}), true
+	h.bind("juliet@example.com/balcony", juliet)
+	romeo := h.enter("romeo@example.com/orchard")
+	if err := juliet.say("<presence/>"); err != nil {
+		t.Fatal(err)
+	}
+	long := "<message to='juliet@example.com/balcony' id='long'><body>" + strings.Repeat("O ", 100_000) + "</body></message>"
+	for range 20 {
+		if err := romeo.say(long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	romeo.waitFor("<message type='error' id='long'")
+	for _, send := range []struct{ stanza, answer string }{
+		{"<message to='juliet@example.com' id='bare'/>", "<message type='error' id='bare' from='juliet@example.com'"},
+		{"<message to='juliet@example.com/balcony' type='chat' id='chat'/>", "<message type='error' id='chat' from='juliet@example.com/balcony'"},
+		{"<message to='juliet@example.com/b&#97;lcony' type='chat' id='escaped'/>", "<message type='error' id='escaped'"},
+	} {
+		if err := romeo.say(send.stanza); err != nil {
+			t.Fatal(err)
+		}
+		romeo.waitFor(send.answer)
+	}
+	window := h.enter("juliet@example.com/window")
+	if err := romeo.say("<message to='juliet@example.com/balcony' type='chat' id='elsewhere'/>"); err != nil {
+		t.Fatal(err)
+	}
+	window.waitFor("id='elsewhere'")
+	if err := window.say("<iq type='get' to='juliet@example.com/balcony' id='iq'><x xmlns='u'/></iq>"); err != nil {
+		t.Fatal(err)
+	}
+	window.waitFor("<iq type='error' id='iq'")
+	close(juliet.over)
+}
+
+// A resource that was replaced no longer speaks, whatever it does.
+func TestReplacedResourceIsMute(t *testing.T) {
+	h := newHall(t, map[string][]roster.Item{"romeo@example.com": {both("juliet@example.com")}, "juliet@example.com": {both("romeo@example.com")}})
+	defer h.close()
+	juliet := h.enter("juliet@example.com/balcony")
+	old := newEar()
+	old.stubborn = true
+	h.bind("romeo@example.com/orchard", old)
+	fresh := h.enter("romeo@example.com/orchard")
+	for _, s := range []string{
+		"<presence id='old'/>", "<presence to='juliet@example.com' id='old'/>", "<presence type='unavailable' id='old'/>", "<message to='juliet@example.com' id='old'/>",
+		"<iq type='result' to='juliet@example.com/balcony' id='old'/>", "<presence type='probe' to='juliet@example.com'/>", "<iq type='get' id='old'><query xmlns='jabber:iq:roster'/></iq>",
+	} {
+		if err := old.say(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := fresh.say("<message to='juliet@example.com' id='fresh'/>"); err != nil {
+		t.Fatal(err)
+	}
+	juliet.waitFor("id='fresh'")
+	list, err := juliet.heard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		if s.ID == "old" || s.Type == "unavailable" {
+			t.Errorf("juliet got %+v", s)
+		}
+	}
+	close(old.over)
+}
+
+// Everybody sends everything to everybody at once, comes, goes and is replaced, while rosters are refreshed: what one
+// sends to another arrives in order (RFC 6120 §10.1), and every stream stays whole. Under -race.
+func TestEverythingAtOnce(t *testing.T) {
+	const users, rounds = 4, 300
+	rosters := map[string][]roster.Item{}
+	jid := func(u int) string { return fmt.Sprintf("u%d@example.com", u) }
+	for u := range users {
+		for c := range users {
+			if c != u {
+				rosters[jid(u)] = append(rosters[jid(u)], both(jid(c)))
+			}
+		}
+	}
+	h := newHall(t, rosters)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var ears []*ear
+	for u := range users {
+		for r := range 2 {
+			all.Go(func() {
+				rnd := rand.New(rand.NewPCG(uint64(u), uint64(r)))
+				var e *ear
+				for n := range rounds {
+					if e == nil || rnd.IntN(30) == 0 { // the second of two replaces the first
+						e = h.bind(fmt.Sprintf("%s/r%d", jid(u), rnd.IntN(2)), newEar())
+						mu.Lock()
+						ears = append(ears, e)
+						mu.Unlock()
+					}
+					to := jid(rnd.IntN(users))
+					full := fmt.Sprintf("%s/r%d", to, rnd.IntN(2))
+					_ = e.say([]string{
+						fmt.Sprintf("<message to='%s' type='chat' id='%d-%d'/>", to, r, n),
+						fmt.Sprintf("<message to='%s' id='%d-%d'/>", full, r, n),
+						fmt.Sprintf("<presence to='%s' id='%d-%d'/>", full, r, n),
+						fmt.Sprintf("<iq type='get' to='%s' id='%d-%d'><x xmlns='u'/></iq>", full, r, n),
+						"<presence/>", "<presence type='unavailable'/>", "<presence><priority>-1</priority></presence>",
+						fmt.Sprintf("<presence type='probe' to='%s'/>", to),
+						"<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>",
+					}[rnd.IntN(9)]) // its stream may have ended
+					if rnd.IntN(50) == 0 {
+						e.Abort()
+						e = nil
+					}
+				}
+			})
+		}
+	}
+	all.Go(func() {
+		for range 50 {
+			h.eng.Refresh(t.Context(), "example.com", []string{"u0", "u1", "u2", "u3"})
+		}
+	})
+	all.Wait()
+	h.close()
+	for _, e := range ears {
+		list, err := e.heard()
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := map[string]int{} // by sender
+		for _, s := range list {
+			var r, n int
+			if _, err := fmt.Sscanf(s.ID, "%d-%d", &r, &n); err != nil || s.Type == "error" {
+				continue
+			}
+			sender := fmt.Sprint(addr.MustParse(s.From).Bare(), " ", r) // the goroutine, whatever resource it had
+			if before, ok := last[sender]; ok && n <= before {
+				t.Errorf("%d of %s after %d", n, sender, before)
+			}
+			last[sender] = n
+		}
+	}
+}
+
+// Whatever one client sends, the streams of others stay whole, and all that comes to them from it says so.
+func FuzzRoute(f *testing.F) {
+	for _, s := range []string{
+		"<message to='juliet@example.com'><body>hi</body></message>",
+		"<message to='juliet@example.com/balcony' type='chat' from='romeo@example.com'/>",
+		"<c:message xmlns:c='jabber:client' to=\"juliet@example.com/balcony\" id=\"'\"><x xmlns='u' xmlns:p='v' p:a='1'/></c:message>",
+		"<message xmlns='jabber:client' xmlns:stream='u' to='juliet@example.com'><stream:x/></message>",
+		"<presence to='juliet@example.com'><show>away</show></presence><presence/><presence type='unavailable'/>",
+		"<c:presence xmlns:c='jabber:client'/><presence type='probe' to='romeo@example.com'/>",
+		"<presence id='/>' xml:lang='x'><priority>-1</priority></presence><message/>",
+		"<iq type='get' id='1' to='juliet@example.com/balcony'><q xmlns='x'/></iq><iq type='set' id='&apos;' to='example.com'><q/></iq>",
+		"<iq type='get' id='1'><query xmlns='jabber:iq:roster' ver='x'/></iq><iq type='get' id='2'><c:query xmlns:c='http://jabber.org/protocol/disco#info' node='n'/></iq>",
+		"<message to='elsewhere.example/&lt;&apos;&quot;' id='&#x9;&amp;'/><presence type='subscribe' to='juliet@example.com'/>",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h := newHall(t, map[string][]roster.Item{
+			"romeo@example.com":  {both("juliet@example.com")},
+			"juliet@example.com": {both("romeo@example.com")},
+		})
+		juliet, tybalt := h.enter("juliet@example.com/balcony"), h.enter("tybalt@example.com/tomb")
+		romeo := h.enter("romeo@example.com/orchard")
+		other := h.enter("romeo@example.com/chamber")
+		_ = romeo.say(text) // what is wrong with it is not the point
+		romeo.Abort()
+		h.close()
+		speakers := []string{"", "juliet@example.com/balcony", "tybalt@example.com/tomb", "romeo@example.com/orchard", "romeo@example.com/chamber"}
+		for name, e := range map[string]*ear{"juliet": juliet, "tybalt": tybalt, "romeo": romeo, "other": other} {
+			list, err := e.heard()
+			if err != nil {
+				t.Fatalf("%q made %s get %v", text, name, err)
+			}
+			for _, s := range list {
+				if name != "romeo" && !slices.Contains(speakers, s.From) {
+					t.Fatalf("%q made %s get a stanza from %q", text, name, s.From)
+				}
+			}
+		}
+	})
+}
+
+// A message from one client into the outbox of another, from the bytes that were read to those that are written.
+func BenchmarkRouteMessage(b *testing.B) {
+	h := newHall(b, nil)
+	defer h.close()
+	romeo := h.enter("romeo@example.com/orchard").forgets()
+	h.enter("juliet@example.com/balcony").forgets()
+	text := []byte("<message to='juliet@example.com/balcony' type='chat' id='f2b5a6c8'><body>Art thou not Romeo, and a Montague? Neither, fair saint.</body>" +
+		"<active xmlns='http://jabber.org/protocol/chatstates'/></message>")
+	var sc scan.Scanner
+	var st scan.Stanza
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := sc.Next(text, &st); err != nil {
+			b.Fatal(err)
+		}
+		if err := romeo.handle(&st); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if n := h.srv.Sessions(); n != 2 {
+		b.Fatalf("%d sessions are left", n)
+	}
+}
+
+// A presence to 50 contacts, each with a resource that is there.
+func BenchmarkPresenceFanout50(b *testing.B) {
+	rosters := map[string][]roster.Item{}
+	for i := range 50 {
+		u := fmt.Sprintf("c%d@example.com", i)
+		rosters[u] = []roster.Item{both("romeo@example.com")}
+		rosters["romeo@example.com"] = append(rosters["romeo@example.com"], both(u))
+	}
+	h := newHall(b, rosters)
+	defer h.close()
+	romeo := h.enter("romeo@example.com/orchard").forgets()
+	for i := range 50 {
+		c := h.enter(fmt.Sprintf("c%d@example.com/x", i))
+		c.waitFor("from='romeo@example.com/orchard'")
+		c.forgets()
+	}
+	text := []byte("<presence><show>away</show><status>be right back</status><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://example.com' ver='QgayPKawpkPSDYmwT/WM94uAlu0='/></presence>")
+	var sc scan.Scanner
+	var st scan.Stanza
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := sc.Next(text, &st); err != nil {
+			b.Fatal(err)
+		}
+		if err := romeo.handle(&st); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if n := h.srv.Sessions(); n != 51 {
+		b.Fatalf("%d sessions are left", n)
+	}
+}
