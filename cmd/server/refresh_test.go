@@ -125,7 +125,7 @@ func TestRefreshWhileBackendFails(t *testing.T) {
 	for _, tt := range []struct {
 		timeout string
 		faults  []namedFault
-	}{{"60", append([]namedFault{{"404", enginetest.Status(404)}}, badAnswers...)}, {"1", hangs}} {
+	}{{"60", append([]namedFault{{"404", enginetest.Status(404)}}, badAnswers...)}, {"3", hangs}} {
 		backend := enginetest.Serve(t, nil)
 		s := newPlace(t, open(backend.Template(), "rosterd_backend_timeout = "+tt.timeout)).serve(t)
 		for i, f := range tt.faults {
@@ -389,9 +389,11 @@ func TestRefreshDeadline(t *testing.T) {
 		t.Errorf("answered after %v", took)
 	}
 	equal(t, "slow", r.Results[0].Outcome+" "+r.Results[2].Outcome, "pending pending")
-	equal(t, "code and status", fmt.Sprint(r.Code, r.Status), "200ok")
-	equal(t, "updated and errors", fmt.Sprint(r.Updated, r.Errors), "1 2")
-	equal(t, "what quick holds", quick.holds(), []string{"new@example.com||both|"})
+	equal(t, "code", r.Code, 200)
+	if r.Results[1].Outcome == "updated" { // and not a machine that is slower than the deadline
+		equal(t, "status, updated and errors", fmt.Sprint(r.Status, r.Updated, r.Errors), "ok1 2")
+	}
+	quick.wantPushes("new@example.com||both|")
 	equal(t, "what slow holds before the answer", slow.holds(), []string{})
 
 	one := s.post(t, `["slow"]`)
