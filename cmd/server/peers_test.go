@@ -196,14 +196,19 @@ func dialSlixmpp(t testing.TB, s *program, jid, password string) peer {
 	if err != nil {
 		t.Fatalf("slixmpp (Debian package python3-slixmpp, see make deps): %v", err)
 	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		defer peer.log.close()
+		copyLines(stdout, peer.log)
+	}()
 	t.Cleanup(func() {
 		peer.stdin.Close()
-		copyLines(stdout, peer.log)
+		<-read
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("slixmpp (Debian package python3-slixmpp, see make deps): %v\n%s", err, complaints)
 		}
 	})
-	go copyLines(stdout, peer.log)
 	return peer
 }
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -159,19 +161,17 @@ func (p *place) try(t testing.TB) (s *program, again bool) {
 		services = append(services, "service=https ")
 	}
 	for _, service := range services {
-		_, err := s.log.wait(s.running(t), func(line string) bool {
+		_, err := s.log.wait(testContext(t), func(line string) bool {
 			return strings.Contains(line, "msg=listening") && strings.Contains(line, service)
 		})
-		if err != nil {
-			select {
-			case <-s.ended:
-				if strings.Contains(s.log.String(), "address already in use") {
-					return nil, true
-				}
-				t.Fatalf("rosterd serve exited with %d:\n%s", s.status, s.log)
-			default:
-				t.Fatalf("rosterd serve does not listen: %v\n%s", err, s.log)
+		if errors.Is(err, io.EOF) {
+			if status := s.wait(t); !strings.Contains(s.log.String(), "address already in use") {
+				t.Fatalf("rosterd serve exited with %d:\n%s", status, s.log)
 			}
+			return nil, true
+		}
+		if err != nil {
+			t.Fatalf("rosterd serve does not listen: %v\n%s", err, s.log)
 		}
 	}
 	t.Cleanup(func() { s.end(t) })
@@ -185,22 +185,10 @@ func (p *place) launch(t testing.TB) *program {
 	s.stop = stop
 	go func() {
 		defer close(s.ended)
+		defer s.log.close()
 		s.status = run(ctx, []string{"serve", "--config", p.config()}, console{strings.NewReader(""), s.log, s.log})
 	}()
 	return s
-}
-
-// running ends with the program, or when it takes too long.
-func (s *program) running(t testing.TB) context.Context {
-	ctx, cancel := context.WithCancel(testContext(t))
-	go func() {
-		defer cancel()
-		select {
-		case <-s.ended:
-		case <-ctx.Done():
-		}
-	}()
-	return ctx
 }
 
 // exit stops the program as SIGTERM does, and returns its status.
@@ -249,7 +237,8 @@ type journal struct {
 	mu    sync.Mutex // guards the fields below
 	lines []string
 	part  []byte
-	news  chan struct{} // closed and replaced when lines grows
+	ended bool
+	news  chan struct{} // closed and replaced when lines grows or has ended
 }
 
 func newJournal() *journal { return &journal{news: make(chan struct{})} }
@@ -270,6 +259,15 @@ func (j *journal) Write(b []byte) (int, error) {
 	}
 }
 
+// close says that no more lines will come.
+func (j *journal) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ended = true
+	close(j.news)
+	j.news = make(chan struct{})
+}
+
 func (j *journal) all() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -278,19 +276,17 @@ func (j *journal) all() []string {
 
 func (j *journal) String() string { return strings.Join(j.all(), "\n") }
 
-// wait returns the first line that matches, which may have been printed before.
+// wait returns the first line that matches, which may have been printed before; io.EOF if there will be none.
 func (j *journal) wait(ctx context.Context, match func(line string) bool) (string, error) {
-	return j.after(ctx, 0, match)
-}
-
-// after is wait for lines from a place on.
-func (j *journal) after(ctx context.Context, from int, match func(line string) bool) (string, error) {
-	for seen := from; ; {
+	for seen := 0; ; {
 		j.mu.Lock()
-		lines, news := j.lines[seen:], j.news
+		lines, news, ended := j.lines[seen:], j.news, j.ended
 		j.mu.Unlock()
 		if i := slices.IndexFunc(lines, match); i >= 0 {
 			return lines[i], nil
+		}
+		if ended {
+			return "", io.EOF
 		}
 		seen += len(lines)
 		select {
