@@ -86,7 +86,7 @@ func TestNoSyslog(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, open("http://127.0.0.1:1/%s"))
 	p.head = `log = { info = "*syslog", debug = "*console" }`
-	want := 2 // for the console, and for syslog
+	want := 2                                                           // for the console, and for syslog
 	if w, err := syslog.New(syslog.LOG_DAEMON, "rosterd"); err == nil { // this machine has one
 		w.Close()
 		want = 0
