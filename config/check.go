@@ -30,6 +30,7 @@ func Check(c *Config, found ...Diag) []Diag {
 		}
 	}
 	ck.hosts()
+	ck.web()
 	ck.network()
 	ck.automatic()
 	ck.summary()

@@ -142,6 +142,25 @@ func (ck *checker) login(h *Host) {
 	}
 }
 
+// web: two hosts cannot have the same path under one HTTP name, since nobody could say which of them is meant.
+func (ck *checker) web() {
+	type place struct{ host, path string }
+	taken := make(map[place]*Host)
+	for _, h := range ck.Config.hosts {
+		name, pos, set := HTTPHost.Lookup(h)
+		if !set {
+			name, pos = HTTPHost.Get(h), h.Pos()
+		}
+		at := place{strings.ToLower(name), h.HTTPPath("roster_admin", "/roster_admin")}
+		if first := taken[at]; first != nil {
+			ck.once(Refused, CodePlace, h, HTTPHost.Name, pos, fmt.Sprintf("%s and %s would both be served at %s on %s", first.section.title(), h.section.title(), at.path, name),
+				"give each an http_host of its own, or put $host into http_paths")
+			continue
+		}
+		taken[at] = h
+	}
+}
+
 // network: refreshes that anybody may send.
 func (ck *checker) network() {
 	for _, h := range ck.Config.hosts {

@@ -78,6 +78,34 @@ func TestSeedStarts(t *testing.T) {
 	}
 }
 
+// Two hosts in one place under one HTTP name are refused where that is written, and not when the server starts.
+func TestHostsInOnePlace(t *testing.T) {
+	two := `
+		VirtualHost "a.example"
+		http_roster_url = "http://localhost/a/%s"
+		VirtualHost "b.example"
+		http_roster_url = "http://localhost/b/%s"
+		`
+	for _, c := range []struct{ what, config, want string }{
+		{"names of their own", two, ""},
+		{"one name for all", "\nhttp_host = \"www.example\"" + two, ":2"},
+		{"the name of the other", two + `http_host = "A.example"`, ":6"},
+		{"told apart by path", "\nhttp_host = \"www.example\"\nhttp_paths = { roster_admin = \"/$host\" }" + two, ""},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			var got string
+			for _, d := range Check(mustLoad(t, `modules_disabled = { "roster" } modules_enabled = { "http_roster_admin" }`+c.config)) {
+				if d.Code == CodePlace {
+					got += strings.TrimPrefix(d.Pos.String(), d.Pos.File)
+				}
+			}
+			if got != c.want {
+				t.Errorf("refused at %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // On loopback without TLS there is nothing to warn of but what is missing.
 func TestSeedWithoutTLS(t *testing.T) {
 	c := mustLoad(t, `

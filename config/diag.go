@@ -75,6 +75,7 @@ const (
 	CodeHosts       Code = "HST001" // no host to serve
 	CodePorts       Code = "NET001" // ports that are not served
 	CodeOpen        Code = "NET002" // something that anybody can reach
+	CodePlace       Code = "NET003" // two hosts in one place
 )
 
 // A Diag is one thing to say about a configuration.
