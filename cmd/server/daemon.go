@@ -62,7 +62,12 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) error {
 	eng := engine.New(engineHosts(cfg, backends, db), xmpp.RosterChanged, d.log)
 	d.onStop(eng.Close)
 	xmpp.Start(eng)
-	d.onStop(xmpp.Shutdown)
+	d.onStop(func(ctx context.Context) error {
+		if err := xmpp.Shutdown(ctx); err != nil { // clients that do not take what they are sent: no failure of ours
+			d.log.Warn("stopped without the good-bye of all clients", "error", err)
+		}
+		return nil
+	})
 	web := &httpd.Server{Log: d.log}
 	if err := web.SetHosts(httpHosts(cfg, eng), config.HTTPDefaultHost.Get(cfg.Global())); err != nil {
 		return err

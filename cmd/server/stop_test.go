@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -135,6 +136,26 @@ func TestStopWithoutClients(t *testing.T) {
 	equal(t, "exit status", s.exit(t), exitOK)
 	if took := time.Since(start); took > quickly {
 		t.Errorf("stopped after %v", took)
+	}
+}
+
+// TestStopWithDeafClient: who takes nothing of what is queued is cut after a while, which is no failure.
+func TestStopWithDeafClient(t *testing.T) {
+	t.Parallel()
+	var huge strings.Builder
+	for i := range 50_000 {
+		fmt.Fprintf(&huge, `,"contact-%d@example.com":{"name":%q}`, i, strings.Repeat("x", 200))
+	}
+	backend := enginetest.Serve(t, map[string]string{"deaf": "{" + huge.String()[1:] + "}"})
+	s := newPlace(t, open(backend.Template())).serve(t)
+	deaf := s.login(t, "deaf@example.com")
+	for i := range 2 { // more than sockets hold
+		deaf.send("<iq type='get' id='%d'><query xmlns='jabber:iq:roster'/></iq>", i)
+	}
+	time.Sleep(time.Second) // for the answers to be on their way
+	equal(t, "exit status", s.exit(t), exitOK)
+	if !slices.ContainsFunc(s.log.all(), func(line string) bool { return strings.Contains(line, "good-bye") }) {
+		t.Error("the client was not deaf")
 	}
 }
 
