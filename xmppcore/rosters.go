@@ -20,6 +20,10 @@ func (s *Server) RosterChanged(ev engine.Event) {
 	if a == nil {
 		return
 	}
+	if !ev.First {
+		s.changing.Lock()
+		defer s.changing.Unlock()
+	}
 	a.Turn.Do(func() {
 		if ev.Gone() {
 			return

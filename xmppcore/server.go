@@ -53,6 +53,10 @@ type Server struct {
 	router   router.Router
 	engine   *engine.Engine // set by Start
 
+	// changing lets one roster change at a time. Where both sides of a pair change, each is told of the other once and
+	// in order; if both turns ran at once, each might find the other half done. It is taken before a turn, never in one.
+	changing sync.Mutex
+
 	ctx  context.Context // of negotiations; its cause is why they end
 	stop context.CancelCauseFunc
 
