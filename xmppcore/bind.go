@@ -128,6 +128,7 @@ func (s *Server) run(res *registry.Resource) {
 	s.registry.Leave(res.Account)
 	s.log.Info("logged out", "user", res.Full, "cause", cause(err))
 	res.Wait()
+	s.router.Undelivered(res.Lost())
 }
 
 // handle routes one stanza. A mistake of ours costs the stream that ran into it, and nobody else.
@@ -138,7 +139,12 @@ func (s *Server) handle(res *registry.Resource, st *scan.Stanza) (err error) {
 			err = &stanza.StreamError{Condition: stanza.StreamInternalServerError}
 		}
 	}()
-	return s.router.Route(res, st)
+	err = s.router.Route(res, st)
+	if p := res.Pressing; p != nil {
+		res.Pressing = nil
+		p.Relieve()
+	}
+	return err
 }
 
 // reason is the stream error that tells the client why its stream ends, if it does not know.

@@ -33,6 +33,9 @@ type Resource struct {
 	Account *Account
 	Roster  *engine.Resource // set at bind
 
+	// Of the goroutine that reads the stream alone.
+	Pressing *session.Session // a client that was sent more than it takes
+
 	// Of the account's turn alone.
 	Asked    []Asked // roster gets that wait for the roster
 	Detached bool    // no longer in the account

@@ -124,5 +124,44 @@ func addressee(st *scan.Stanza) string {
 
 // pass delivers st to a resource as it is. It is false if the resource's stream has ended: then nobody is there.
 func pass(to, from *registry.Resource, st *scan.Stanza) bool {
-	return to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.Full.String()) })
+	ok := to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.Full.String()) })
+	if to.Pressed() {
+		from.Pressing = to.Session
+	}
+	return ok
+}
+
+// Undelivered tells the senders of messages and requests that a client did not take them: routed stanzas, one after
+// the other (RFC 6121 §8.5.3.2).
+func (r *Router) Undelivered(stanzas []byte) {
+	sc := scan.Scanner{Limits: scan.Limits{Stanza: 1 << 30}}
+	var st scan.Stanza
+	for len(stanzas) > 0 {
+		n, err := sc.Next(stanzas, &st)
+		if err != nil {
+			return // what is left is no stanza that was routed
+		}
+		r.undelivered(&st)
+		stanzas = stanzas[n:]
+	}
+}
+
+func (r *Router) undelivered(st *scan.Stanza) {
+	switch stanza.KindOf(st) {
+	case stanza.Message:
+		if typeOf(st) == stanza.TypeHeadline {
+			return
+		}
+	case stanza.IQ:
+	default:
+		return
+	}
+	v, _ := st.Attr("from")
+	j, err := addr.Parse(v)
+	if err != nil {
+		return
+	}
+	if sender := r.Registry.Resource(j); sender != nil {
+		bounce(sender, st, addressee(st), stanza.Error{Condition: stanza.ServiceUnavailable})
+	}
 }

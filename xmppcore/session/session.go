@@ -5,6 +5,7 @@ package session
 import (
 	"cmp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine/addr"
@@ -30,8 +31,9 @@ type Session struct {
 	Full  addr.JID  // the bound resource
 	Since time.Time // when it was bound
 
-	tr  stream.Transport
-	lim *Limits
+	tr      stream.Transport
+	lim     *Limits
+	pressed atomic.Bool // more than Soft is queued of what others have sent
 
 	mu      sync.Mutex // guards the fields below; nothing is called out under it
 	out     []byte     // whole stanzas, not yet handed to the transport
@@ -40,6 +42,8 @@ type Session struct {
 	ending  bool       // nothing more goes out
 	closed  bool       // and nothing is left to do
 	reason  *stanza.StreamError
+	moved   time.Time     // when the writer last took something
+	lost    []byte        // whole stanzas that the client did not take, or perhaps not
 	drained chan struct{} // closed when the writer has taken what is in out
 	over    chan struct{} // closed when closed is set, if anybody waits
 }
@@ -74,7 +78,11 @@ func (s *Session) Append(f func(dst []byte) []byte) bool {
 	if len(s.out)-s.own > s.lim.Hard {
 		s.giveUp()
 	}
-	return s.append(f)
+	ok := s.append(f)
+	if len(s.out)-s.own > s.lim.Soft {
+		s.pressed.Store(true)
+	}
+	return ok
 }
 
 // AppendOwn is Append for what the server owes the client, which the client did not choose the size of.
@@ -107,6 +115,7 @@ func (s *Session) giveUp() {
 	if s.ending {
 		return
 	}
+	s.lost = append(s.lost, s.out...)
 	s.out, s.own = nil, 0
 	s.end(&stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "too slow: the outbox is full"})
 	s.tr.Abort() // unblocks the writer; closes a socket, calls nobody
@@ -164,6 +173,7 @@ func (s *Session) write() {
 		case len(b) > 0:
 			if s.tr.Write(b) != nil {
 				s.tr.Abort()
+				s.lose(b)
 			}
 			release(b)
 		case more:
@@ -182,6 +192,8 @@ func (s *Session) take() (b []byte, reason *stanza.StreamError, more bool) {
 	defer s.mu.Unlock()
 	b = s.out
 	s.out, s.own = nil, 0
+	s.moved = time.Now()
+	s.pressed.Store(false)
 	if s.drained != nil {
 		close(s.drained)
 		s.drained = nil
@@ -190,6 +202,59 @@ func (s *Session) take() (b []byte, reason *stanza.StreamError, more bool) {
 		s.writing = s.ending
 	}
 	return b, s.reason, s.ending
+}
+
+func (s *Session) lose(b []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = append(s.lost, b...)
+}
+
+// Lost is what was queued and not written, whole stanzas, once Wait has returned. Of what was being written when
+// the connection broke nobody knows how much has arrived; it counts as lost.
+func (s *Session) Lost() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
+}
+
+// Pressed tells whether more is queued for the client than it should be. Who has just added to it does well to
+// Relieve it.
+func (s *Session) Pressed() bool { return s.pressed.Load() }
+
+// patience is how long Relieve waits for a client that takes nothing.
+const patience = time.Second
+
+// Relieve waits until the client has caught up: who sends faster than the other reads is slowed down to that, or
+// one burst would end the stream of a client that is doing its best. For a client that has taken nothing for a
+// second nobody waits.
+func (s *Session) Relieve() {
+	for {
+		drained, left := s.behind()
+		if left <= 0 {
+			return
+		}
+		t := time.NewTimer(left)
+		select {
+		case <-drained:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// behind tells how long to wait for a client that has not caught up, and what ends the wait.
+func (s *Session) behind() (drained <-chan struct{}, left time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left = patience - time.Since(s.moved)
+	if len(s.out)-s.own <= s.lim.Soft || s.ending || left <= 0 {
+		return nil, 0
+	}
+	if s.drained == nil {
+		s.drained = make(chan struct{})
+	}
+	return s.drained, left
 }
 
 func (s *Session) finish() {
