@@ -115,7 +115,7 @@ func TestNegotiationPanics(t *testing.T) {
 func TestBindAfterShutdown(t *testing.T) {
 	h := newHall(t, nil)
 	h.close()
-	refused := h.srv.Bind(stream.BindRequest{User: addr.MustBare("romeo@example.com"), Transport: newEar()})
+	refused := h.srv.Bind(stream.BindRequest{User: addr.MustBare("romeo@example.com"), Transport: newEar(t)})
 	if refused == nil || refused.Condition != stanza.ServiceUnavailable || refused.Type != stanza.Wait {
 		t.Errorf("refused with %v", refused)
 	}

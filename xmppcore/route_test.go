@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
@@ -27,6 +29,8 @@ import (
 // ear is a client without a connection: the test calls what the server handles its stanzas with, and looks at what
 // is written to it.
 type ear struct {
+	t testing.TB
+
 	handle func(*scan.Stanza) error // set when bound is closed
 	bound  chan struct{}
 	ended  chan struct{} // closed: its stream is over
@@ -35,6 +39,7 @@ type ear struct {
 	deaf     chan struct{} // Writes wait for it, unless it is nil
 	stubborn bool          // Run does not end with Abort, but when over is closed
 	over     chan struct{}
+	lingers  chan struct{} // Close waits for it, unless it is nil
 
 	mu     sync.Mutex
 	got    bytes.Buffer
@@ -79,13 +84,21 @@ func (e *ear) forgets() *ear {
 	return e
 }
 
-func (e *ear) Close(*stanza.StreamError) { e.Abort() }
-func (e *ear) Abort()                    { e.once.Do(func() { close(e.ended) }) }
-func (e *ear) RemoteAddr() net.Addr      { return &net.TCPAddr{} }
-func (e *ear) Secure() bool              { return true }
+func (e *ear) Close(*stanza.StreamError) {
+	if e.lingers != nil {
+		<-e.lingers
+	}
+	e.Abort()
+}
+
+func (e *ear) Abort()               { e.once.Do(func() { close(e.ended) }) }
+func (e *ear) RemoteAddr() net.Addr { return &net.TCPAddr{} }
+func (e *ear) Secure() bool         { return true }
 
 // waitFor waits until a text has been written.
 func (e *ear) waitFor(text string) {
+	e.t.Helper()
+	late := time.After(patience)
 	for {
 		e.mu.Lock()
 		there, more := strings.Contains(e.got.String(), text), e.some
@@ -93,7 +106,11 @@ func (e *ear) waitFor(text string) {
 		if there {
 			return
 		}
-		<-more
+		select {
+		case <-more:
+		case <-late:
+			e.t.Fatalf("no %s", text)
+		}
 	}
 }
 
@@ -123,8 +140,8 @@ func (h *hall) close() {
 	}
 }
 
-func newEar() *ear {
-	return &ear{bound: make(chan struct{}), ended: make(chan struct{}), over: make(chan struct{}), some: make(chan struct{})}
+func newEar(t testing.TB) *ear {
+	return &ear{t: t, bound: make(chan struct{}), ended: make(chan struct{}), over: make(chan struct{}), some: make(chan struct{})}
 }
 
 // bind binds a resource.
@@ -141,7 +158,7 @@ func (h *hall) bind(jid string, e *ear) *ear {
 // enter binds a resource that has got its roster and is available.
 func (h *hall) enter(jid string) *ear {
 	h.t.Helper()
-	e := h.bind(jid, newEar())
+	e := h.bind(jid, newEar(h.t))
 	if err := e.say("<iq type='get' id='its-roster'><query xmlns='jabber:iq:roster'/></iq>"); err != nil {
 		h.t.Fatal(err)
 	}
@@ -212,7 +229,7 @@ type stanzaHeard struct {
 func TestMessageToAClosingResource(t *testing.T) {
 	h := newHall(t, nil)
 	defer h.close()
-	juliet := newEar()
+	juliet := newEar(t)
 	juliet.deaf, juliet.stubborn = make(chan struct{}), true
 	h.bind("juliet@example.com/balcony", juliet)
 	romeo := h.enter("romeo@example.com/orchard")
@@ -248,12 +265,34 @@ func TestMessageToAClosingResource(t *testing.T) {
 	close(juliet.over)
 }
 
+// Shutdown waits for what is still to be written to a client that has ended its stream.
+func TestShutdownWaitsForTheWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(t, nil)
+		romeo := newEar(t)
+		romeo.lingers = make(chan struct{})
+		h.bind("romeo@example.com/orchard", romeo)
+		romeo.Abort() // as if the client had ended the stream
+		down := false
+		go func() { h.close(); down = true }()
+		synctest.Wait()
+		if down {
+			t.Error("down before the stream was closed")
+		}
+		close(romeo.lingers)
+		synctest.Wait()
+		if !down {
+			t.Error("not down")
+		}
+	})
+}
+
 // A resource that was replaced no longer speaks, whatever it does.
 func TestReplacedResourceIsMute(t *testing.T) {
 	h := newHall(t, map[string][]roster.Item{"romeo@example.com": {both("juliet@example.com")}, "juliet@example.com": {both("romeo@example.com")}})
 	defer h.close()
 	juliet := h.enter("juliet@example.com/balcony")
-	old := newEar()
+	old := newEar(t)
 	old.stubborn = true
 	h.bind("romeo@example.com/orchard", old)
 	fresh := h.enter("romeo@example.com/orchard")
@@ -305,7 +344,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				var e *ear
 				for n := range rounds {
 					if e == nil || rnd.IntN(30) == 0 { // the second of two replaces the first
-						e = h.bind(fmt.Sprintf("%s/r%d", jid(u), rnd.IntN(2)), newEar())
+						e = h.bind(fmt.Sprintf("%s/r%d", jid(u), rnd.IntN(2)), newEar(t))
 						mu.Lock()
 						ears = append(ears, e)
 						mu.Unlock()

@@ -23,7 +23,8 @@ import (
 
 // wire keeps what is written to a client.
 type wire struct {
-	forget bool // it does not
+	forget bool          // it does not
+	deaf   chan struct{} // Writes wait for it, unless it is nil
 
 	mu  sync.Mutex
 	got bytes.Buffer
@@ -35,6 +36,9 @@ func (w *wire) Abort()                             {}
 func (w *wire) RemoteAddr() net.Addr               { return &net.TCPAddr{} }
 func (w *wire) Secure() bool                       { return true }
 func (w *wire) Write(b []byte) error {
+	if w.deaf != nil {
+		<-w.deaf
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.forget {
@@ -71,14 +75,18 @@ func (h *house) Directed(_ *registry.Resource, to addr.JID, b []byte) {
 
 func (h *house) login(full string, contacts ...roster.Item) (*registry.Resource, *wire) {
 	w := &wire{}
+	return h.bind(full, w, session.Limits{Hard: 64 << 20}, contacts...), w
+}
+
+func (h *house) bind(full string, w *wire, lim session.Limits, contacts ...roster.Item) *registry.Resource {
 	j := addr.MustParse(full)
-	res := &registry.Resource{Session: session.New(j, w, session.NewLimits(session.Limits{Hard: 64 << 20})), Account: h.registry.Join(j.Bare())}
+	res := &registry.Resource{Session: session.New(j, w, session.NewLimits(lim)), Account: h.registry.Join(j.Bare())}
 	list, _ := roster.New(j.Bare(), contacts...)
 	res.Account.Enter(res)
 	res.Account.SetRoster(list, nil)
 	h.registry.Add(res)
 	res.Start()
-	return res, w
+	return res
 }
 
 func item(jid string, s roster.Subscription) roster.Item {
@@ -310,6 +318,34 @@ func TestFirstRoster(t *testing.T) {
 		}
 		if fmt.Sprint(pushed) != "[0 0]" {
 			t.Errorf("pushed %v", pushed)
+		}
+	})
+}
+
+// However many contacts come and go with one change of the roster, that is no reason to close the viewer's stream.
+func TestManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		var contacts []roster.Item
+		for i := range 1000 {
+			c := item(fmt.Sprintf("c%d@example.com", i), roster.To)
+			contacts = append(contacts, c)
+			r, w := h.login(c.JID.String()+"/x", item("romeo@example.com", roster.From))
+			w.forget = true
+			h.Available(r, mustParse(t, "<presence/>"), 0)
+		}
+		w := &wire{deaf: make(chan struct{})}
+		romeo := h.bind("romeo@example.com/orchard", w, session.Limits{Hard: 500})
+		h.Available(romeo, mustParse(t, "<presence/>"), 0)
+		all, _ := roster.New(romeo.Full.Bare(), contacts...)
+		h.Changed(romeo.Account, roster.Roster{}, all, nil, func([]roster.Change) {})
+		h.Changed(romeo.Account, all, roster.Roster{}, roster.Diff(all, roster.Roster{}), func([]roster.Change) {})
+		if !romeo.Send([]byte("<message/>")) {
+			t.Error("closed")
+		}
+		close(w.deaf)
+		if got := w.take(); strings.Count(got, "<delay") != 1000 || strings.Count(got, "type='unavailable'") != 1000 || !strings.HasSuffix(got, "<message/>") {
+			t.Errorf("%d came, %d went", strings.Count(got, "<delay"), strings.Count(got, "type='unavailable'"))
 		}
 	})
 }
