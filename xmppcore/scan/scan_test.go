@@ -56,6 +56,8 @@ func TestRefused(t *testing.T) {
 		{"text between stanzas", `hello<a/>`, format},
 		{"reference between stanzas", `&lt;`, format},
 		{"CDATA between stanzas", `<![CDATA[x]]>`, format},
+		{"stream header inside the stream", `<stream:stream to='a' version='1.0' xmlns='jabber:client'>`, format},
+		{"the same with another prefix", `<s:stream xmlns:s='http://etherx.jabber.org/streams'>`, format},
 		{"end tag of something else", `</iq>`, ill},
 		{"end tag that goes on", `</stream:streams>`, ill},
 		{"end tag that goes on with a name", `</stream:streamé>`, ill},

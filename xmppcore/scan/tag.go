@@ -159,6 +159,9 @@ func (w *work) enter(b []byte, body, end int, l *Limits) error {
 	selfClosed := b[body] == '/'
 	switch len(w.open) {
 	case 1:
+		if !w.header && string(b[t.local():t.nameEnd]) == "stream" && string(w.at(b, t.space)) == NSStream {
+			return refuse(BadFormat, 0, "a stream header inside the stream") // else all that follows would be its children
+		}
 		w.root, w.body, w.selfClosed = *t, body, selfClosed
 		w.rooted = len(w.attrs)
 	case 2:
