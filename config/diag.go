@@ -68,6 +68,7 @@ const (
 	CodeSecurity    Code = "SEC001" // ignoring this would leave the server more open
 	CodeRestriction Code = "SEC002" // a restriction that rosterd does not have
 	CodeLogin       Code = "SEC003" // nobody can log in
+	CodeCertificate Code = "SEC005" // a certificate that cannot be used
 	CodeAccounts    Code = "SEC004" // accounts that rosterd cannot read
 	CodeRoster      Code = "ROS001" // a host without rosters, or with two sources of them
 	CodeBackend     Code = "ROS002" // the backend is not named properly

@@ -175,15 +175,11 @@ func TestStartFails(t *testing.T) {
 		{"broken syntax", func(t *testing.T, p *place) { p.text += "\nVirtualHost = = 5\n" }, exitUsage, []string{"%s:17:"}},
 		{"an error in the file", func(t *testing.T, p *place) { p.text += "\nlocal x = nil + 1\n" }, exitUsage, []string{"%s:17:"}},
 		{"a file that is not there", func(t *testing.T, p *place) { p.text += "\nInclude \"nowhere.cfg.lua\"\n" }, exitUsage, []string{"%s:17", "nowhere.cfg.lua"}},
-		{"no certificate", func(t *testing.T, p *place) { remove(t, p.certificate("example.com")) }, exitFailed, []string{`%s:11: VirtualHost "example.com": c2s_require_encryption is on, but there is no certificate`, "example.com"}},
-		{"no key", func(t *testing.T, p *place) {
-			remove(t, strings.TrimSuffix(p.certificate("example.com"), ".crt")+".key")
-		}, exitFailed, []string{"%s:11: ", "example.com"}},
-		{"a certificate that is none", func(t *testing.T, p *place) { p.file(t, "certs/example.com.crt", "-----BEGIN NONSENSE-----") }, exitFailed, []string{"%s:11: certificate of example.com: ", "example.com.crt with ", "example.com.key"}},
+		{"a certificate that is none", func(t *testing.T, p *place) { p.file(t, "certs/example.com.crt", "-----BEGIN NONSENSE-----") }, exitUsage, []string{"REFUSED  %s:11  VirtualHost \"example.com\": its certificate cannot be used: ", "example.com.crt with ", "example.com.key"}},
 		{"the key of another certificate", func(t *testing.T, p *place) {
 			p.certify(t, "example.org")
 			rename(t, filepath.Join(p.dir, "certs", "example.org.key"), filepath.Join(p.dir, "certs", "example.com.key"))
-		}, exitFailed, []string{"%s:11: certificate of example.com: ", "private key does not match"}},
+		}, exitUsage, []string{"REFUSED  %s:11  ", "its certificate cannot be used: ", "private key does not match"}},
 		{"no module with rosters", func(t *testing.T, p *place) {
 			p.text = strings.Replace(p.text, `"http_roster_admin", `, "", 1)
 		}, exitUsage, []string{`REFUSED  %s:11  VirtualHost "example.com": no module supplies its rosters`}},
@@ -252,6 +248,23 @@ func rename(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.Rename(from, to); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestStartsWithoutCertificate: a host whose clients would need one is served all the same, and said to be of no use
+// to them; so is one whose key is missing.
+func TestStartsWithoutCertificate(t *testing.T) {
+	for name, ending := range map[string]string{"no certificate": ".crt", "no key": ".key"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, seed)
+			p.certify(t, "example.com")
+			remove(t, strings.TrimSuffix(p.certificate("example.com"), ".crt")+ending)
+			s := p.serve(t)
+			if lines := s.log.find("level=WARN", "nobody can log in", "host=example.com"); len(lines) != 1 {
+				t.Errorf("it does not warn: %s", s.log)
+			}
+		})
 	}
 }
 

@@ -13,8 +13,23 @@ import (
 // certificates are those of the hosts that have one.
 type certificates map[string]*tls.Certificate
 
-// loadCertificates reads the certificate of every host. A host without one is reported, and refused if its
-// clients would need it.
+// tryCertificates refuses certificates that are there and cannot be used.
+func tryCertificates(cfg *config.Config) (found []config.Diag) {
+	for _, h := range cfg.Hosts() {
+		for use, find := range map[string]func() (config.KeyPair, error){"certificate": h.Certificate, "HTTPS certificate": h.HTTPSCertificate} {
+			if _, err := loadPair(find()); err != nil && !errors.Is(err, config.ErrNoCertificate) {
+				found = append(found, config.Diag{
+					Severity: config.Refused, Code: config.CodeCertificate, Pos: h.Pos(), Host: h.Name, Name: "certificates",
+					Message: fmt.Sprintf("VirtualHost %q: its %s cannot be used: %v", h.Name, use, err),
+				})
+			}
+		}
+	}
+	return found
+}
+
+// loadCertificates reads the certificate of every host. A host without one is served all the same, as by Prosody:
+// others have theirs.
 func loadCertificates(cfg *config.Config, log *slog.Logger) (certificates, error) {
 	list := certificates{}
 	for _, h := range cfg.Hosts() {
@@ -25,7 +40,7 @@ func loadCertificates(cfg *config.Config, log *slog.Logger) (certificates, error
 		case !errors.Is(err, config.ErrNoCertificate):
 			return nil, fmt.Errorf("%v: certificate of %s: %w", h.Pos(), h.Name, err)
 		case config.C2SRequireEncryption.Get(h):
-			return nil, fmt.Errorf("%v: VirtualHost %q: c2s_require_encryption is on, but there is no certificate (%w); clients could not log in", h.Pos(), h.Name, err)
+			log.Warn("no certificate, and c2s_require_encryption is on: nobody can log in", "host", h.Name, "looked", err)
 		default:
 			log.Warn("no certificate: no TLS", "host", h.Name, "looked", err)
 		}

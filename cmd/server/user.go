@@ -56,7 +56,7 @@ func userCommand(ctx context.Context, file string, args []string, c console) err
 		return err
 	}
 	for _, d := range diags { // an unknown provider or storage must not end in an account somewhere else
-		if d.Severity == config.Refused {
+		if d.Severity == config.Refused && d.Code != config.CodeCertificate {
 			return errors.New(d.String())
 		}
 	}
