@@ -152,7 +152,7 @@ func TestStopWithDeafClient(t *testing.T) {
 	for i := range 2 { // more than sockets hold
 		deaf.send("<iq type='get' id='%d'><query xmlns='jabber:iq:roster'/></iq>", i)
 	}
-	time.Sleep(time.Second) // for the answers to be on their way
+	s.refresh(t, "deaf") // once that is answered, so are the gets before it
 	equal(t, "exit status", s.exit(t), exitOK)
 	if !slices.ContainsFunc(s.log.all(), func(line string) bool { return strings.Contains(line, "good-bye") }) {
 		t.Error("the client was not deaf")
