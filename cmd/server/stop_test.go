@@ -375,15 +375,18 @@ func TestSignals(t *testing.T) {
 			if !strings.Contains(string(old), "msg=listening") || !strings.Contains(string(fresh), "log files opened anew") {
 				t.Errorf("the old log: %s\nthe new log: %s", old, fresh)
 			}
-			if both := string(old) + string(fresh); !strings.Contains(both, "level=DEBUG") || !strings.HasPrefix(both, "time=") {
-				t.Errorf("no debug lines with timestamps in %s", both)
-			}
 			john.alive()
 
 			proc.signal(t, stop)
 			john.wantShutdown()
 			if err := proc.Wait(); err != nil {
 				t.Errorf("%v\n%s", err, proc.log)
+			}
+			if fresh, err = os.ReadFile(file); err != nil {
+				t.Fatal(err)
+			}
+			if both := string(old) + string(fresh); !strings.Contains(both, "level=DEBUG") || !strings.HasPrefix(both, "time=") {
+				t.Errorf("no debug lines with timestamps in %s", both)
 			}
 			if len(proc.log.find("level=DEBUG")) > 0 {
 				t.Errorf("debug lines on the console: %s", proc.log)
