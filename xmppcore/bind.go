@@ -128,7 +128,7 @@ func (s *Server) run(res *registry.Resource) {
 	s.registry.Leave(res.Account)
 	s.log.Info("logged out", "user", res.Full, "cause", cause(err))
 	res.Wait()
-	s.router.Undelivered(res.Lost())
+	s.router.Undelivered(res, res.Lost())
 }
 
 // handle routes one stanza. A mistake of ours costs the stream that ran into it, and nobody else.

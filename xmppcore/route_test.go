@@ -265,6 +265,95 @@ func TestMessageToAClosingResource(t *testing.T) {
 	close(juliet.over)
 }
 
+// Senders are told what a client did not take before its connection broke: messages and requests, each by its id, and
+// nobody of anything else.
+func TestConnectionBreaks(t *testing.T) {
+	h := newHall(t, map[string][]roster.Item{"juliet@example.com": {both("romeo@example.com")}, "romeo@example.com": {both("juliet@example.com")}})
+	defer h.close()
+	juliet := newEar(t)
+	h.bind("juliet@example.com/balcony", juliet)
+	romeo, nurse := h.enter("romeo@example.com/orchard"), h.enter("nurse@example.com/house")
+	if err := juliet.say("<iq type='get' id='its-roster'><query xmlns='jabber:iq:roster'/></iq><presence/>"); err != nil {
+		t.Fatal(err)
+	}
+	juliet.waitFor("from='romeo@example.com/orchard'")
+	juliet.deaf = make(chan struct{}) // its writer is idle
+	attributes := ""
+	for i := range 61 {
+		attributes += fmt.Sprintf(" a%d=''", i)
+	}
+	for _, s := range []string{
+		"<message to='juliet@example.com/balcony' id='normal'/>",
+		"<message to='juliet@example.com' type='chat' id='bare'/>",
+		"<message to='juliet@example.com/balcony' id='attributes' xml:lang='it'" + attributes + "/>",
+		"<c:message xmlns:c='jabber:client' to='juliet@example.com/balcony' id='&apos;'/>",
+		"<message to='juliet@example.com/balcony' type='headline' id='headline'/>",
+		"<message to='juliet@example.com/balcony' type='error' id='error'/>",
+		"<iq to='juliet@example.com/balcony' type='get' id='get'><x xmlns='u'/></iq>",
+		"<iq to='juliet@example.com/balcony' type='result' id='result'/>",
+		"<presence id='presence'/>",
+		"<presence to='juliet@example.com' id='directed'/>",
+		"<message to='juliet@example.com/balcony' id='last'/>",
+	} {
+		if err := romeo.say(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nurse.say("<message to='juliet@example.com/balcony' id='of the nurse'/>"); err != nil {
+		t.Fatal(err)
+	}
+	nurse.Abort() // who has left is not told
+	juliet.Abort()
+	romeo.waitFor("id='last'")
+	list, err := romeo.heard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, s := range list {
+		if s.Type == "error" {
+			told = append(told, s.ID)
+		}
+	}
+	if want := []string{"normal", "bare", "attributes", "'", "get", "last"}; !slices.Equal(told, want) {
+		t.Errorf("told of %q, want %q", told, want)
+	}
+}
+
+// What went to several resources is delivered if one of them has it.
+func TestConnectionOfOneResourceBreaks(t *testing.T) {
+	h := newHall(t, nil)
+	defer h.close()
+	juliet := newEar(t)
+	juliet.deaf = make(chan struct{})
+	h.bind("juliet@example.com/balcony", juliet)
+	if err := juliet.say("<presence/>"); err != nil {
+		t.Fatal(err)
+	}
+	romeo, window := h.enter("romeo@example.com/orchard"), h.enter("juliet@example.com/window")
+	for _, s := range []string{
+		"<message to='juliet@example.com' id='bare'/>",
+		"<message to='juliet@example.com/gone' type='chat' id='gone'/>",
+		"<message to='juliet@example.com/balcony' id='full'/>",
+	} {
+		if err := romeo.say(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	window.waitFor("id='gone'")
+	juliet.Abort()
+	romeo.waitFor("<message type='error' id='full'")
+	list, err := romeo.heard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		if s.Type == "error" && s.ID != "full" {
+			t.Errorf("told of %s, which has arrived", s.ID)
+		}
+	}
+}
+
 // Shutdown waits for what is still to be written to a client that has ended its stream.
 func TestShutdownWaitsForTheWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -107,6 +107,9 @@ func (a *Account) SetRoster(r roster.Roster, faded []addr.Bare) {
 	}
 }
 
+// Listens tells, under the lock, whether the resource gets messages for the bare JID (RFC 6121 §8.5.2.1.1).
+func (r *Resource) Listens() bool { return r.Available && r.Priority >= 0 }
+
 // SentTo tells, under the lock, whether the resource sent directed presence to an address or its bare JID.
 func (r *Resource) SentTo(j addr.JID) bool {
 	_, full := r.Directed[j]

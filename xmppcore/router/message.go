@@ -60,7 +60,7 @@ func toAvailable(a *registry.Account, from *registry.Resource, st *scan.Stanza) 
 	a.Lock()
 	defer a.Unlock()
 	for _, to := range a.Resources() {
-		if to.Available && to.Priority >= 0 && pass(to, from, st) {
+		if to.Listens() && pass(to, from, st) {
 			any = true
 		}
 	}

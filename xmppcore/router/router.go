@@ -2,6 +2,8 @@
 package router
 
 import (
+	"slices"
+
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/presence"
 	"rosterd/xmppcore/registry"
@@ -131,25 +133,26 @@ func pass(to, from *registry.Resource, st *scan.Stanza) bool {
 	return ok
 }
 
-// Undelivered tells the senders of messages and requests that a client did not take them: routed stanzas, one after
-// the other (RFC 6121 §8.5.3.2).
-func (r *Router) Undelivered(stanzas []byte) {
-	sc := scan.Scanner{Limits: scan.Limits{Stanza: 1 << 30}}
+// Undelivered tells the senders of messages and requests that the client of a resource, which has left, did not take
+// them: routed stanzas, one after the other (RFC 6121 §8.5.3.2).
+func (r *Router) Undelivered(res *registry.Resource, stanzas []byte) {
+	// What was within the limits may be beyond them by what the server has added.
+	sc := scan.Scanner{Limits: scan.Limits{Stanza: 1 << 30, Depth: 1 << 20, Attrs: 1 << 20, Prefixes: 64}}
 	var st scan.Stanza
 	for len(stanzas) > 0 {
 		n, err := sc.Next(stanzas, &st)
 		if err != nil {
 			return // what is left is no stanza that was routed
 		}
-		r.undelivered(&st)
+		r.undelivered(res, &st)
 		stanzas = stanzas[n:]
 	}
 }
 
-func (r *Router) undelivered(st *scan.Stanza) {
+func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 	switch stanza.KindOf(st) {
 	case stanza.Message:
-		if typeOf(st) == stanza.TypeHeadline {
+		if typeOf(st) == stanza.TypeHeadline || r.others(res, st) {
 			return
 		}
 	case stanza.IQ:
@@ -164,4 +167,15 @@ func (r *Router) undelivered(st *scan.Stanza) {
 	if sender := r.Registry.Resource(j); sender != nil {
 		bounce(sender, st, addressee(st), stanza.Error{Condition: stanza.ServiceUnavailable})
 	}
+}
+
+// others tells whether a message that went to all of an account's resources has others than the one that has left.
+func (r *Router) others(res *registry.Resource, st *scan.Stanza) bool {
+	if to, err := addr.Parse(addressee(st)); err != nil || to == res.Full {
+		return false
+	}
+	a := res.Account
+	a.Lock()
+	defer a.Unlock()
+	return slices.ContainsFunc(a.Resources(), (*registry.Resource).Listens)
 }

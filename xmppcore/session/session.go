@@ -115,10 +115,8 @@ func (s *Session) giveUp() {
 	if s.ending {
 		return
 	}
-	s.lost = append(s.lost, s.out...)
-	s.out, s.own = nil, 0
 	s.end(&stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "too slow: the outbox is full"})
-	s.tr.Abort() // unblocks the writer; closes a socket, calls nobody
+	s.tr.Abort() // the writer's Write returns, and so will the one for what still waits; closes a socket, calls nobody
 }
 
 // Close ends the stream once what is queued is written: with an error, or with nil just so.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/scan"
@@ -349,6 +350,7 @@ func TestSoftLimit(t *testing.T) {
 			})
 		}()
 		s.Send([]byte("first"))
+		synctest.Wait()
 		for range 20 {
 			w.in <- "<message/>"
 		}
@@ -422,6 +424,103 @@ func TestNothingHandledAfterClose(t *testing.T) {
 		close(w.gate)
 		s.Wait()
 	})
+}
+
+// Who has added to an outbox that is too full waits for the client, but not for one that takes nothing.
+func TestRelieve(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		pressed bool
+		do      func(s *session.Session)          // before Relieve
+		then    func(s *session.Session, w *wire) // while it waits
+		waited  time.Duration
+	}{
+		{"nothing waits", false, func(*session.Session) {}, nil, 0},
+		{"a little waits", false, func(s *session.Session) { s.Send(make([]byte, 100)) }, nil, 0},
+		{"what is owed does not count", false, func(s *session.Session) {
+			s.AppendOwn(func(b []byte) []byte { return append(b, make([]byte, 500)...) })
+		}, nil, 0},
+		{"the client takes it", true, func(s *session.Session) { s.Send(make([]byte, 101)) }, func(_ *session.Session, w *wire) {
+			time.Sleep(300 * time.Millisecond)
+			close(w.gate)
+		}, 300 * time.Millisecond},
+		{"the client takes nothing", true, func(s *session.Session) { s.Send(make([]byte, 101)) }, nil, time.Second},
+		{"the client has long taken nothing", true, func(s *session.Session) { s.Send(make([]byte, 101)); time.Sleep(2 * time.Second) }, nil, 0},
+		{"the client takes it, and more comes", true, func(s *session.Session) { s.Send(make([]byte, 101)) }, func(s *session.Session, w *wire) {
+			time.Sleep(900 * time.Millisecond)
+			w.gate <- struct{}{} // what was being written; now the writer takes the rest
+			synctest.Wait()
+		}, 900 * time.Millisecond},
+		{"the stream ends", true, func(s *session.Session) { s.Send(make([]byte, 101)); s.Close(nil) }, nil, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire(t)
+				w.gate = make(chan struct{})
+				s := start(w, session.Limits{Soft: 100})
+				s.Send([]byte("first"))
+				synctest.Wait()
+				c.do(s)
+				if s.Pressed() != c.pressed {
+					t.Errorf("pressed: %v", s.Pressed())
+				}
+				var over sync.WaitGroup
+				if c.then != nil {
+					over.Go(func() { c.then(s, w) })
+				}
+				before := time.Now()
+				s.Relieve()
+				if waited := time.Since(before); waited != c.waited {
+					t.Errorf("waited %v", waited)
+				}
+				over.Wait()
+				s.Close(nil)
+				w.Abort()
+				s.Wait()
+				if s.Pressed() {
+					t.Error("pressed at the end")
+				}
+			})
+		})
+	}
+}
+
+// What a client did not take is known: what was being written when the connection broke, and what waited.
+func TestLost(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(s *session.Session, w *wire)
+		lost string
+	}{
+		{"nothing", func(s *session.Session, w *wire) { close(w.gate); s.Send([]byte("b")) }, ""},
+		{"the connection breaks", func(s *session.Session, w *wire) { s.Send([]byte("b")); w.Abort() }, "ab"},
+		{"the stream is closed, and then the connection breaks", func(s *session.Session, w *wire) {
+			s.Send([]byte("b"))
+			s.Close(nil)
+			s.Send([]byte("c")) // refused, not lost
+			w.Abort()
+		}, "ab"},
+		{"too much waits", func(s *session.Session, w *wire) {
+			s.Send([]byte("0123456789a"))
+			s.Send([]byte("c")) // refused, not lost
+		}, "a0123456789a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire(t)
+				w.gate = make(chan struct{})
+				s := start(w, session.Limits{Hard: 10})
+				s.Send([]byte("a"))
+				synctest.Wait()
+				c.do(s, w)
+				s.Close(nil)
+				s.Wait()
+				if got := string(s.Lost()); got != c.lost {
+					t.Errorf("lost %q, want %q", got, c.lost)
+				}
+			})
+		})
+	}
 }
 
 func TestRunReturnsWhatHandleReturns(t *testing.T) {
