@@ -28,8 +28,7 @@ func (l Limits) withDefaults() Limits {
 // Session is the stream of one bound resource. A goroutine writes its outbox while there is anything in it;
 // an idle session has neither goroutine nor buffer here.
 type Session struct {
-	Full  addr.JID  // the bound resource
-	Since time.Time // when it was bound
+	Full addr.JID // the bound resource
 
 	tr      stream.Transport
 	lim     *Limits
@@ -53,7 +52,7 @@ func NewLimits(l Limits) *Limits { l = l.withDefaults(); return &l }
 
 // New is the session of a resource that was bound over tr. Nothing is written before Start.
 func New(full addr.JID, tr stream.Transport, lim *Limits) *Session {
-	return &Session{Full: full, Since: time.Now(), tr: tr, lim: lim, writing: true}
+	return &Session{Full: full, tr: tr, lim: lim, writing: true}
 }
 
 // Start has what is queued written, and from now on whatever will be. It is called once.
