@@ -409,6 +409,64 @@ func TestReplacedResourceIsMute(t *testing.T) {
 	close(old.over)
 }
 
+// RFC 6120 §8.2.3: a request is answered once, whatever it asks of whom, and an answer never.
+func TestRequestsAreAnsweredOnce(t *testing.T) {
+	h := newHall(t, map[string][]roster.Item{
+		"juliet@example.com": {both("romeo@example.com")}, "romeo@example.com": {both("juliet@example.com")},
+	})
+	defer h.close()
+	romeo := h.enter("romeo@example.com/orchard")
+	for _, jid := range []string{"juliet@example.com/balcony", "tybalt@example.com/tomb"} {
+		h.enter(jid)
+	}
+	addressees := []string{
+		"", " to='romeo@example.com'", " to='ROMEO@example.com'", " to='romeo@example.com/gone'", " to='example.com'", " to='Example.com'", " to='example.com/x'",
+		" to='juliet@example.com'", " to='juliet@example.com/gone'", " to='tybalt@example.com'", " to='tybalt@example.com/tomb'", " to='tybalt@example.com/gone'",
+		" to='nobody@example.com'", " to='nobody@example.com/x'", " to='elsewhere.example'", " to='a@elsewhere.example/x'", " to=''", " to='@'",
+	}
+	payloads := []string{
+		"<query xmlns='jabber:iq:roster'/>", "<query xmlns='jabber:iq:roster' ver=''/>", "<query xmlns='jabber:iq:version'/>", "<ping xmlns='urn:xmpp:ping'/>",
+		"<time xmlns='urn:xmpp:time'/>", "<query xmlns='http://jabber.org/protocol/disco#info'/>", "<query xmlns='http://jabber.org/protocol/disco#items' node='x'/>",
+		"<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>", "<x/>", "<x xmlns=''/>", "<p:ping xmlns:p='urn:xmpp:ping'/>", "", "<a/><b/>", "text",
+	}
+	var asked []string
+	n := 0
+	for _, to := range addressees {
+		for _, payload := range payloads {
+			for _, typ := range []string{"get", "set", "result", "error", "g&#101;t", "other"} {
+				id := fmt.Sprint("q", n)
+				n++
+				if err := romeo.say("<iq type='" + typ + "' id='" + id + "'" + to + ">" + payload + "</iq>"); err != nil {
+					t.Fatal(err)
+				}
+				if typ != "result" && typ != "error" {
+					asked = append(asked, id)
+				}
+			}
+		}
+	}
+	if err := romeo.say("<iq type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>"); err != nil {
+		t.Fatal(err)
+	}
+	romeo.waitFor("id='last'")
+	list, err := romeo.heard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answered []string
+	for _, s := range list {
+		if strings.HasPrefix(s.ID, "q") {
+			answered = append(answered, s.ID)
+			if s.Type != "result" && s.Type != "error" || s.To != "romeo@example.com/orchard" {
+				t.Errorf("answered with %+v", s)
+			}
+		}
+	}
+	if !slices.Equal(asked, answered) {
+		t.Errorf("asked %d, answered %d", len(asked), len(answered))
+	}
+}
+
 // Everybody sends everything to everybody at once, comes, goes and is replaced, while rosters are refreshed: what one
 // sends to another arrives in order (RFC 6120 §10.1), and every stream stays whole. Under -race.
 func TestEverythingAtOnce(t *testing.T) {
