@@ -16,16 +16,23 @@ type certificates map[string]*tls.Certificate
 // tryCertificates refuses certificates that are there and cannot be used.
 func tryCertificates(cfg *config.Config) (found []config.Diag) {
 	for _, h := range cfg.Hosts() {
-		for use, find := range map[string]func() (config.KeyPair, error){"certificate": h.Certificate, "HTTPS certificate": h.HTTPSCertificate} {
-			if _, err := loadPair(find()); err != nil && !errors.Is(err, config.ErrNoCertificate) {
-				found = append(found, config.Diag{
-					Severity: config.Refused, Code: config.CodeCertificate, Pos: h.Pos(), Host: h.Name, Name: "certificates",
-					Message: fmt.Sprintf("VirtualHost %q: its %s cannot be used: %v", h.Name, use, err),
-				})
-			}
+		pair, err := h.Certificate()
+		found = append(found, tryPair(h, "certificate", pair, err)...)
+		if web, err := h.HTTPSCertificate(); web != pair {
+			found = append(found, tryPair(h, "HTTPS certificate", web, err)...)
 		}
 	}
 	return found
+}
+
+func tryPair(h *config.Host, use string, pair config.KeyPair, err error) []config.Diag {
+	if _, err = loadPair(pair, err); err == nil || errors.Is(err, config.ErrNoCertificate) {
+		return nil
+	}
+	return []config.Diag{{
+		Severity: config.Refused, Code: config.CodeCertificate, Pos: h.Pos(), Host: h.Name, Name: "certificates",
+		Message: fmt.Sprintf("VirtualHost %q: its %s cannot be used: %v", h.Name, use, err),
+	}}
 }
 
 // loadCertificates reads the certificate of every host. A host without one is served all the same, as by Prosody:
