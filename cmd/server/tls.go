@@ -18,7 +18,7 @@ func tryCertificates(cfg *config.Config) (found []config.Diag) {
 	for _, h := range cfg.Hosts() {
 		pair, err := h.Certificate()
 		found = append(found, tryPair(h, "certificate", pair, err)...)
-		if web, err := h.HTTPSCertificate(); web != pair {
+		if web, err := h.HTTPSCertificate(); err != nil || web != pair {
 			found = append(found, tryPair(h, "HTTPS certificate", web, err)...)
 		}
 	}
