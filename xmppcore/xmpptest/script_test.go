@@ -64,6 +64,8 @@ func (th *theatre) Bind(r stream.BindRequest) *stanza.Error {
 	go func() {
 		var se *stanza.StreamError
 		errors.As(p.Run(func(st *scan.Stanza) error { return th.handle(p, st) }), &se)
+		p.mu.Lock() // Close wants nobody to be writing
+		defer p.mu.Unlock()
 		p.Close(se)
 	}()
 	return nil
@@ -213,7 +215,7 @@ func TestScriptFails(t *testing.T) {
 
 func TestScriptThatHangs(t *testing.T) {
 	stage := open(t, false)
-	stage.Patience = 100 * time.Millisecond
+	stage.Patience = 3 * time.Second
 	err := stage.Run(t.Context(), "romeo connects [romeo@example.com, pass]\nromeo receives: <presence/>")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("says %v", err)
