@@ -26,8 +26,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
 )
 
 // Store is the SQLite file. Its methods may be called from many goroutines at once, and other processes, such
@@ -82,7 +83,7 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	if err := migrate(context.Background(), s.db); err != nil {
+	if err := s.migrate(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	var errAccount, errRoster error
@@ -94,6 +95,24 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	s.rosters = newRosterWriter(s.bulk, log)
 	go s.rosters.run()
 	return s, nil
+}
+
+// migrate waits for another program that opens a new database at the same time: SQLite's own busy timeout does not
+// cover the switch to write-ahead logging.
+func (s *Store) migrate() error {
+	const pause, most = 10 * time.Millisecond, 5 * time.Second
+	for end := time.Now().Add(most); ; time.Sleep(pause) {
+		err := migrate(context.Background(), s.db)
+		if !busy(err) || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+func busy(err error) bool {
+	const code, primary = 5, 0xff // SQLITE_BUSY, and the mask of extended codes
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&primary == code
 }
 
 // create makes an empty file, which SQLite takes for an empty database; the files beside it inherit its mode and
