@@ -19,6 +19,13 @@ var moduleTable = map[string]moduleSpec{
 	"limits":              {Honoured, "limits of what a session may send"},
 	"http":                {Honoured, "the HTTP server"},
 	"block_subscriptions": {Honoured, "subscription requests are dropped"},
+	"websocket":           {Honoured, "web clients by WebSocket"},
+	"bosh":                {Honoured, "web clients by BOSH"},
+	"http_altconnect":     {Honoured, "host-meta, which tells web clients where to connect"},
+	"http_files":          {Honoured, "static files over HTTP"},
+	"http_openmetrics":    {Honoured, "/metrics, which is there in any case"},
+	"prometheus":          {Honoured, "/metrics, which is there in any case"},
+	"limit_auth":          {Honoured, "failed logins are limited, in any case"},
 
 	"http_roster_admin": {Provider, "rosters from http_roster_url"},
 
@@ -38,8 +45,6 @@ var moduleTable = map[string]moduleSpec{
 	"reload_modules":    {Quiet, "nothing is loaded that could be reloaded"},
 	"inotify_reload":    {Quiet, "nothing is loaded that could be reloaded"},
 	"http_errors":       {Quiet, "pages for browsers"},
-	"http_openmetrics":  {Quiet, "figures of Prosody's inside"},
-	"prometheus":        {Quiet, "figures of Prosody's inside"},
 	"log_slow_events":   {Quiet, "figures of Prosody's inside"},
 	"presence_cache":    {Quiet, "built in"},
 	"presence_dedup":    {Quiet, "saves traffic only"},
@@ -75,10 +80,7 @@ var moduleTable = map[string]moduleSpec{
 	"csi_simple":              {Missing, "traffic to clients in the background is not reduced"},
 	"cloud_notify":            {Missing, "no push notifications to phones"},
 	"bookmarks":               {Missing, "no bookmarks on the server"},
-	"bosh":                    {Missing, "web clients cannot connect by BOSH"},
-	"websocket":               {Missing, "web clients cannot connect by WebSocket"},
 	"groups":                  {Missing, "shared groups of groups_file do not appear in rosters"},
-	"http_files":              {Missing, "no static files over HTTP"},
 	"http_file_share":         {Missing, "no file transfer over HTTP"},
 	"http_upload":             {Missing, "no file transfer over HTTP"},
 	"proxy65":                 {Missing, "no file transfer through the server"},
@@ -139,7 +141,6 @@ var restrictions = map[string]string{
 	"privacy":                "privacy lists of users are not applied",
 	"privacy_lists":          "privacy lists of users are not applied",
 	"firewall":               "its rules are not applied",
-	"limit_auth":             "failed logins are counted for each stream only (rosterd_auth_attempts)",
 	"block_strangers":        "strangers can send messages",
 	"block_outgoing":         "messages to other places are not blocked",
 	"block_subscribes":       "subscription requests to groups are not blocked",
@@ -181,31 +182,29 @@ var restrictions = map[string]string{
 
 // mootOptions are options, by name, that tune or guard something that is not here.
 var mootOptions = map[string]string{
-	"allow_anonymous_s2s":       noFederation,
-	"use_dane":                  noFederation,
-	"dialback_secret":           noFederation,
-	"disallow_s2s":              noFederation,
-	"s2s_dns_resolvers":         noFederation,
-	"component_secret":          "there are no components",
-	"component_ports":           "there are no components",
-	"component_interface":       "there are no components",
-	"component_interfaces":      "there are no components",
-	"restrict_room_creation":    "there are no rooms",
-	"consider_bosh_secure":      noBrowsers,
-	"consider_websocket_secure": noBrowsers,
-	"cross_domain_bosh":         noBrowsers,
-	"cross_domain_websocket":    noBrowsers,
-	"http_cors_override":        "HTTP allows no other origins, whatever is set",
-	"http_external_url":         "rosterd hands out no URLs of its own",
-	"http_max_content_size":     "rosterd_refresh_body limits requests",
-	"http_max_buffer_size":      "rosterd_refresh_body limits requests",
-	"authorization":             "nobody but admins has a role",
-	"sql":                       "no store is in SQL",
+	"allow_anonymous_s2s":    noFederation,
+	"use_dane":               noFederation,
+	"dialback_secret":        noFederation,
+	"disallow_s2s":           noFederation,
+	"s2s_dns_resolvers":      noFederation,
+	"component_secret":       "there are no components",
+	"component_ports":        "there are no components",
+	"component_interface":    "there are no components",
+	"component_interfaces":   "there are no components",
+	"restrict_room_creation": "there are no rooms",
+	"bosh_ports":             "BOSH is served on http_ports and https_ports",
+	"bosh_port":              "BOSH is served on http_ports and https_ports",
+	"bosh_ssl":               "BOSH is served on http_ports and https_ports",
+	"bosh_interface":         "BOSH is served on http_interfaces and https_interfaces",
+	"bosh_interfaces":        "BOSH is served on http_interfaces and https_interfaces",
+	"http_max_content_size":  "rosterd_refresh_body limits requests",
+	"http_max_buffer_size":   "rosterd_refresh_body limits requests",
+	"authorization":          "nobody but admins has a role",
+	"sql":                    "no store is in SQL",
 }
 
 const (
 	noFederation   = "this server does not talk to other servers"
-	noBrowsers     = "there is neither BOSH nor WebSocket"
 	noRegistration = "nobody can register over XMPP"
 )
 
@@ -214,9 +213,7 @@ var mootPrefixes = []struct{ prefix, why string }{
 	{"s2s_", noFederation},
 	{"component_", "there are no components"},
 	{"muc_", "there are no rooms"},
-	{"bosh_", noBrowsers},
-	{"websocket_", noBrowsers},
-	{"access_control_", "HTTP allows no other origins, whatever is set"},
+	{"access_control_", "http_cors_override says which other origins may use what"},
 	{"ldap_", "authentication by LDAP is not available"},
 	{"cyrus_", "authentication by Cyrus is not available"},
 	{"registration_", noRegistration},
@@ -252,13 +249,15 @@ var quietOptions = func() map[string]bool {
 		daemonize no_daemonize run_as_root umask prosody_user prosody_group setuid setgid
 		use_libevent network_backend network_settings network_default_read_size gc unbound dns_timeout
 		tcp_keepalives c2s_tcp_keepalives c2s_close_timeout limits_resolution ssl_compression
-		statistics statistics_interval statistics_config openmetrics_allow_ips openmetrics_allow_cidr
+		statistics statistics_interval statistics_config 
 		plugin_server installer_plugin_path reload_modules reload_global_modules force_module_reload
 		site_name muc_log_cleanup_interval archive_cleanup_interval syslog_facility prosodyctl_timeout
 		admin_socket console_port console_ports console_interface console_interfaces console_banner console_prettyprint_settings
 		http_errors_always_show http_errors_default_message http_errors_detailed http_errors_messages
 		log_slow_events_threshold storage_async_check strict_deprecate_is_admin error_library
-		hide_os_type os_version_command c2s_direct_tls_interfaces c2s_direct_tls_interface legacy_ssl_interfaces legacy_ssl_interface`) {
+		hide_os_type os_version_command
+		websocket_frame_buffer_limit websocket_frame_fragment_limit websocket_get_response_body websocket_get_response_text
+		http_files_cache_max_file_size http_files_cache_size limit_auth_tarpit_delay`) {
 		set[name] = true
 	}
 	return set

@@ -159,6 +159,9 @@ func (ck *checker) anyHas(h *Host, module string) bool {
 	return slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool { return h.Has(module) })
 }
 
+// httpModules are the names that http_paths and http_cors_override know something by.
+var httpModules = []string{"roster_admin", "websocket", "bosh", "files"}
+
 // consequences of honoured options that reach further than their value.
 func (ck *checker) consequences(h *Host, st *setting) {
 	switch st.name {
@@ -178,10 +181,6 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		if AnonymousLogin.Get(h) {
 			ck.add(Refused, CodeAccounts, h, st.name, st.pos, "anonymous_login: anonymous users are not available", "")
 		}
-	case "c2s_direct_tls_ports", "legacy_ssl_ports":
-		if list := C2SDirectTLSPorts.Get(h); len(list) > 0 {
-			ck.add(Warn, CodePorts, h, st.name, st.pos, fmt.Sprintf("%s: direct TLS is not served yet, clients have to use STARTTLS on c2s_ports", st.name), "")
-		}
 	case "plugin_paths":
 		ck.pluginPaths(h, st)
 	case "rosterd_plugin_override":
@@ -190,8 +189,14 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		ck.otherStores(h, st)
 	case "http_paths":
 		for _, f := range fieldsOf(st.value) {
-			if keyText(f.Key) != "roster_admin" {
+			if !slices.Contains(httpModules, keyText(f.Key)) {
 				ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("http_paths: nothing is served under the name %q", keyText(f.Key)), "")
+			}
+		}
+	case "http_cors_override":
+		for _, f := range fieldsOf(st.value) {
+			if !slices.Contains(httpModules, keyText(f.Key)) {
+				ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("http_cors_override: nothing is served under the name %q", keyText(f.Key)), "")
 			}
 		}
 	case "http_default_host":

@@ -17,6 +17,15 @@ func (ck *checker) hosts() {
 		ck.rosters(h)
 		ck.storage(h)
 		ck.login(h)
+		ck.files(h)
+	}
+}
+
+// files: without a directory there is nothing to serve.
+func (ck *checker) files(h *Host) {
+	m, on := h.Module("http_files")
+	if _, _, set := HTTPFilesDir.Lookup(h); on && !set && h.find(HTTPFilesDir.Name, ScopeHost) == nil {
+		ck.once(Warn, CodeModule, h, m.Name, m.Pos, `module "http_files" serves nothing: http_files_dir is not set`, "")
 	}
 }
 

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -41,4 +43,146 @@ func (h *Host) HTTPPath(module, fallback string) string {
 		return v
 	})
 	return "/" + strings.Trim(path, "/")
+}
+
+// httpURL reads the URL of a web server, without what follows the path. It ends in a slash.
+func httpURL(r *reading, v Value) (string, bool) {
+	s, ok := nonEmpty(r, v)
+	if !ok {
+		return "", false
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		r.fail(v, "is no URL: %s", urlFault(err))
+		return "", false
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		r.fail(v, "takes a URL such as https://example.com/, not %s", v.describe())
+		return "", false
+	}
+	return strings.TrimSuffix(s, "/") + "/", true
+}
+
+// A CORS says which pages of other origins may use what is served to a path (the Fetch standard's CORS protocol).
+type CORS struct {
+	Enabled     bool
+	Origins     []string // scheme://host[:port]; "*" is all of them
+	Methods     []string // besides those that the path has anyway
+	Headers     []string
+	Credentials bool
+}
+
+// cors is what one option says of it; what is nil, it does not say.
+type cors struct {
+	enabled, credentials      *bool
+	origins, methods, headers []string
+}
+
+// over lays what c says over what is below it.
+func (c cors) over(below CORS) CORS {
+	if c.enabled != nil {
+		below.Enabled = *c.enabled
+	}
+	if c.credentials != nil {
+		below.Credentials = *c.credentials
+	}
+	if c.origins != nil {
+		below.Origins = c.origins
+	}
+	if c.methods != nil {
+		below.Methods = c.methods
+	}
+	if c.headers != nil {
+		below.Headers = c.headers
+	}
+	return below
+}
+
+// CORS is what counts for an HTTP module of the host. WebSocket and BOSH are open to all origins unless told
+// otherwise, as in Prosody: a page gets nothing there without a password. Everything else is closed.
+func (h *Host) CORS(module string) CORS {
+	open := module == "websocket" || module == "bosh"
+	c := CORS{Enabled: open, Origins: []string{"*"}}
+	switch module {
+	case "websocket":
+		c = crossDomainWebSocket.Get(h).over(c)
+	case "bosh":
+		c = crossDomainBOSH.Get(h).over(c)
+	}
+	return corsOverride.Get(h)[module].over(c)
+}
+
+// crossDomain reads cross_domain_websocket and cross_domain_bosh.
+func crossDomain(r *reading, v Value) (c cors, ok bool) {
+	if text, isString := v.v.(string); v.Table() != nil || isString && strings.Contains(text, ":") {
+		yes := true
+		c.origins, ok = origins(r, v)
+		c.enabled = &yes
+		return c, ok
+	}
+	on, ok := boolean(r, v)
+	c.enabled = &on
+	return c, ok
+}
+
+// corsTable reads http_cors_override.
+func corsTable(r *reading, v Value) (map[string]cors, bool) {
+	t := v.Table()
+	if t == nil || len(t.List) > 0 {
+		r.fail(v, "takes a table such as { bosh = { enabled = true } }")
+		return nil, false
+	}
+	list := map[string]cors{}
+	for _, f := range t.Fields {
+		entry := f.Value.Table()
+		if entry == nil || len(entry.List) > 0 {
+			r.fail(f.Value, "%s takes a table such as { enabled = true }", keyText(f.Key))
+			continue
+		}
+		list[keyText(f.Key)] = corsEntry(r, entry)
+	}
+	return list, true
+}
+
+func corsEntry(r *reading, t *Table) (c cors) {
+	for _, f := range t.Fields {
+		var on bool
+		switch key := keyText(f.Key); key {
+		case "enabled":
+			on, _ = boolean(r, f.Value)
+			c.enabled = &on
+		case "credentials":
+			on, _ = boolean(r, f.Value)
+			c.credentials = &on
+		case "origins":
+			c.origins, _ = origins(r, f.Value)
+		case "methods":
+			c.methods, _ = listOf(nonEmpty)(r, f.Value)
+		case "headers":
+			c.headers, _ = listOf(nonEmpty)(r, f.Value)
+		default:
+			r.fail(f.Value, "%s is not known: enabled, credentials, origins, methods and headers are", key)
+		}
+	}
+	return c
+}
+
+// origins reads a list of origins (RFC 6454 §6.2), or "*".
+func origins(r *reading, v Value) ([]string, bool) {
+	list, ok := listOf(nonEmpty)(r, v)
+	for i, o := range list {
+		u, err := url.Parse(o)
+		switch {
+		case o == "*":
+		case err != nil, u.Scheme == "", u.Host == "", strings.Trim(u.Path, "/") != "", u.RawQuery != "", u.Fragment != "", u.User != nil:
+			r.fail(v, "takes origins such as https://example.com, not %q", o)
+			ok = false
+		default:
+			list[i] = strings.ToLower(u.Scheme + "://" + u.Host)
+		}
+	}
+	if list == nil {
+		list = []string{}
+	}
+	return slices.Compact(list), ok
 }

@@ -26,12 +26,13 @@ type service struct {
 }
 
 var services = map[string]service{
-	"c2s":   {ports: C2SPorts, interfaces: C2SInterfaces},
-	"http":  {ports: HTTPPorts, interfaces: HTTPInterfaces, private: true},
-	"https": {ports: HTTPSPorts, interfaces: HTTPSInterfaces},
+	"c2s":            {ports: C2SPorts, interfaces: C2SInterfaces},
+	"c2s_direct_tls": {ports: C2SDirectTLSPorts, interfaces: C2SDirectTLSInterfaces},
+	"http":           {ports: HTTPPorts, interfaces: HTTPInterfaces, private: true},
+	"https":          {ports: HTTPSPorts, interfaces: HTTPSInterfaces},
 }
 
-// Listeners returns where a service listens: "c2s", "http" or "https". An empty list of ports
+// Listeners returns where a service listens: "c2s", "c2s_direct_tls", "http" or "https". An empty list of ports
 // closes it.
 func (c *Config) Listeners(name string) []Listener {
 	s, ok := services[name]

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"net/netip"
 	"path/filepath"
 	"time"
 )
@@ -66,6 +67,12 @@ var (
 		Doc: "bytes read from a client before it is authenticated"}, size(4*kib, 10*mib), 16*kib)
 	ConnectionsPerAddress = declare(Spec{Name: "rosterd_connections_per_address", Scope: ScopeGlobal, Risk: Security,
 		Doc: "connections of one address that are not yet authenticated"}, integer(1, math.MaxInt32), 20)
+	AuthFailuresPerAccount = declare(Spec{Name: "rosterd_auth_failures_per_account", Scope: ScopeGlobal, Risk: Security,
+		Doc: "failed logins of one account in a period, beyond which it answers more and more slowly"}, integer(1, math.MaxInt32), 10)
+	AuthFailuresPerAddress = declare(Spec{Name: "rosterd_auth_failures_per_address", Aliases: []string{"limit_auth_max"}, Scope: ScopeGlobal, Risk: Security,
+		Doc: "failed logins from one address in a period, beyond which it has to wait"}, integer(1, math.MaxInt32), 50)
+	AuthFailuresPeriod = declare(Spec{Name: "rosterd_auth_failures_period", Aliases: []string{"limit_auth_period"}, Scope: ScopeGlobal, Risk: Security,
+		Doc: "the period in which failed logins are counted"}, period(time.Second, 24*time.Hour), time.Minute)
 )
 
 // Storage.
@@ -89,6 +96,13 @@ var (
 		Doc: "include debug lines where log does not say"}, boolean, false)
 	PidFile = declare(Spec{Name: "pidfile", Scope: ScopeGlobal,
 		Doc: "file for the process id; relative to data_path"}, dataPath, "")
+	AdminSocket = declareFor(Spec{Name: "rosterd_admin_socket", Scope: ScopeGlobal, Risk: Security,
+		Doc: "socket by which the commands of the program reach the running server; relative to data_path"}, dataPath,
+		func(h *Host) string { return filepath.Join(DataPath.Get(h), "rosterd.sock") })
+	MetricsAllowIPs = declare(Spec{Name: "openmetrics_allow_ips", Scope: ScopeGlobal, Risk: Security,
+		Doc: "addresses that may read /metrics"}, listOf(network), loopbacks())
+	MetricsAllowCIDR = declare(Spec{Name: "openmetrics_allow_cidr", Scope: ScopeGlobal, Risk: Security,
+		Doc: "a network whose addresses may read /metrics"}, network, netip.Prefix{})
 )
 
 // Network. What is listened on is put together by Config.Listeners.
@@ -106,7 +120,9 @@ var (
 	C2SInterfaces = declare(Spec{Name: "c2s_interfaces", Aliases: []string{"c2s_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
 		Doc: "addresses for clients"}, listOf(iface), nil)
 	C2SDirectTLSPorts = declare(Spec{Name: "c2s_direct_tls_ports", Aliases: []string{"legacy_ssl_ports"}, Old: true, Scope: ScopeGlobal, Risk: Security,
-		Doc: "ports where TLS starts at once; they are not served yet"}, ports, nil)
+		Doc: "ports for clients where TLS starts at once (XEP-0368)"}, ports, nil)
+	C2SDirectTLSInterfaces = declare(Spec{Name: "c2s_direct_tls_interfaces", Aliases: []string{"c2s_direct_tls_interface", "legacy_ssl_interfaces", "legacy_ssl_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+		Doc: "addresses for clients that start with TLS"}, listOf(iface), nil)
 	HTTPPorts = declare(Spec{Name: "http_ports", Scope: ScopeGlobal, Risk: Security,
 		Doc: "ports for HTTP"}, ports, []int{5280})
 	HTTPInterfaces = declare(Spec{Name: "http_interfaces", Aliases: []string{"http_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
@@ -116,7 +132,7 @@ var (
 	HTTPSInterfaces = declare(Spec{Name: "https_interfaces", Aliases: []string{"https_interface"}, Old: true, Scope: ScopeGlobal, Risk: Security,
 		Doc: "addresses for HTTPS"}, listOf(iface), nil)
 	TrustedProxies = declare(Spec{Name: "trusted_proxies", Scope: ScopeGlobal, Risk: Security,
-		Doc: "addresses and networks of proxies, whose connections are not counted by address"}, listOf(network), defaultProxies())
+		Doc: "addresses and networks of proxies: what they say of their clients is believed, and their connections are not counted by address"}, listOf(network), loopbacks())
 	Limits = declare(Spec{Name: "limits", Scope: ScopeGlobal, Risk: Security, Owner: "limits",
 		Doc: "bytes a second, by kind of session"}, rateLimits, defaultLimits())
 	UnlimitedJIDs = declare(Spec{Name: "unlimited_jids", Scope: ScopeInherited, Risk: Security, Owner: "limits",
@@ -131,7 +147,37 @@ var (
 	HTTPDefaultHost = declare(Spec{Name: "http_default_host", Scope: ScopeGlobal,
 		Doc: "VirtualHost for requests that name none that we have"}, hostname, "")
 	httpPaths = declare(Spec{Name: "http_paths",
-		Doc: "paths by module, of which there is roster_admin; $host stands for the host"}, pathTable, nil)
+		Doc: "paths by module: roster_admin, websocket, bosh, files; $host stands for the host"}, pathTable, nil)
+	HTTPExternalURL = declare(Spec{Name: "http_external_url",
+		Doc: "URL at which the HTTP server is reached from outside, for what rosterd hands out (host-meta)"}, httpURL, "")
+	corsOverride = declare(Spec{Name: "http_cors_override", Risk: Security,
+		Doc: "which other origins may use what, by module: { bosh = { enabled = true, origins = { \"https://example.com\" } } }"}, corsTable, nil)
+	HTTPFilesDir = declare(Spec{Name: "http_files_dir", Aliases: []string{"http_path"}, Old: true, Risk: Security, Owner: "http_files",
+		Doc: "directory of the files to serve, relative to the configuration"}, configPath, "")
+	HTTPIndexFiles = declare(Spec{Name: "http_index_files", Owner: "http_files",
+		Doc: "files that are served in place of their directory"}, listOf(nonEmpty), []string{"index.html", "index.htm"})
+	HTTPDirListing = declare(Spec{Name: "http_dir_listing", Risk: Security, Owner: "http_files",
+		Doc: "list directories without such a file"}, boolean, false)
+)
+
+// Web clients: WebSocket (RFC 7395) and BOSH (XEP-0124).
+var (
+	ConsiderWebSocketSecure = declare(Spec{Name: "consider_websocket_secure", Scope: ScopeGlobal, Risk: Security, Owner: "websocket",
+		Doc: "WebSocket connections over plain HTTP count as encrypted: a proxy that does TLS stands before them"}, boolean, false)
+	ConsiderBOSHSecure = declare(Spec{Name: "consider_bosh_secure", Scope: ScopeGlobal, Risk: Security, Owner: "bosh",
+		Doc: "BOSH requests over plain HTTP count as encrypted: a proxy that does TLS stands before them"}, boolean, false)
+	crossDomainWebSocket = declare(Spec{Name: "cross_domain_websocket", Risk: Security, Owner: "websocket",
+		Doc: "pages of which other origins may open a WebSocket: true is all, false none, or a list; all if it is not set"}, crossDomain, cors{})
+	crossDomainBOSH = declare(Spec{Name: "cross_domain_bosh", Risk: Security, Owner: "bosh",
+		Doc: "the same for BOSH"}, crossDomain, cors{})
+	WebSocketPing = declare(Spec{Name: "rosterd_websocket_ping", Scope: ScopeGlobal,
+		Doc: "how long a WebSocket may be silent before its client is asked whether it is there"}, period(time.Second, time.Hour), 45*time.Second)
+	BOSHMaxInactivity = declare(Spec{Name: "bosh_max_inactivity", Scope: ScopeGlobal, Risk: Security, Owner: "bosh",
+		Doc: "time without a request after which a session ends"}, period(5*time.Second, time.Hour), time.Minute)
+	BOSHMaxPolling = declare(Spec{Name: "bosh_max_polling", Scope: ScopeGlobal, Owner: "bosh",
+		Doc: "shortest time between two empty requests"}, period(0, time.Minute), 5*time.Second)
+	BOSHMaxWait = declare(Spec{Name: "bosh_max_wait", Scope: ScopeGlobal, Owner: "bosh",
+		Doc: "longest time that a request is held"}, period(time.Second, time.Hour), 2*time.Minute)
 )
 
 // Certificates: see Host.Certificate.
@@ -147,6 +193,8 @@ var (
 		Doc: "key, certificate and protocol for TLS"}, tlsTable, tlsSettings{})
 	c2sSSL = declare(Spec{Name: "c2s_ssl", Risk: Security,
 		Doc: "key, certificate and protocol for clients"}, tlsTable, tlsSettings{})
+	directTLS = declare(Spec{Name: "c2s_direct_tls_ssl", Aliases: []string{"legacy_ssl_ssl"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+		Doc: "key, certificate and protocol for clients that start with TLS"}, tlsTable, tlsSettings{})
 	httpsSSL = declare(Spec{Name: "https_ssl", Scope: ScopeGlobal, Risk: Security,
 		Doc: "key, certificate and protocol for HTTPS"}, tlsTable, tlsSettings{})
 	tlsProfile = declare(Spec{Name: "tls_profile", Scope: ScopeGlobal, Risk: Security,
@@ -185,6 +233,12 @@ var (
 		Doc: "contacts in one roster"}, integer(1, 10_000_000), 100_000)
 	MissingUser = declare(Spec{Name: "rosterd_missing_user",
 		Doc: "what a 404 means for a user whose roster is known: last-good keeps it, empty empties it"}, oneOf("last-good", "empty"), "last-good")
+	BackendBreaker = declare(Spec{Name: "rosterd_backend_breaker",
+		Doc: "failures of the backend in a row after which it is left alone for a while; 0: never"}, integer(0, math.MaxInt32), 5)
+	ShrinkGuard = declare(Spec{Name: "rosterd_shrink_guard",
+		Doc: "an answer that takes away more than so many percent of a roster's contacts is held back; 0: none is"}, integer(0, 100), 0)
+	RosterSteps = declare(Spec{Name: "rosterd_roster_steps",
+		Doc: "changes of a roster that are remembered for clients that come back; 0: none"}, integer(0, 10_000), 100)
 	KeepRosters = declare(Spec{Name: "rosterd_keep_rosters",
 		Doc: "keep the last good rosters on disk"}, boolean, true)
 	RosterEdit = declare(Spec{Name: "rosterd_roster_edit", Risk: Security,
@@ -195,6 +249,10 @@ var (
 var (
 	RefreshToken = declare(Spec{Name: "rosterd_refresh_token", Risk: Security, Secret: true,
 		Doc: "bearer token that refreshes must carry"}, token, "")
+	RefreshHMACSecret = declare(Spec{Name: "rosterd_refresh_hmac_secret", Risk: Security, Secret: true,
+		Doc: "secret by which the bodies of refreshes must be signed"}, secret, "")
+	RefreshClientCA = declare(Spec{Name: "rosterd_refresh_client_ca", Risk: Security,
+		Doc: "PEM file with the authorities whose client certificates refreshes must show"}, configPath, "")
 	RefreshTimeout = declare(Spec{Name: "rosterd_refresh_timeout",
 		Doc: "time after which a refresh is answered whatever happens"}, period(time.Second, 10*time.Minute), 30*time.Second)
 	RefreshBody = declare(Spec{Name: "rosterd_refresh_body", Scope: ScopeGlobal, Risk: Security,

@@ -111,7 +111,7 @@ func network(r *reading, v Value) (netip.Prefix, bool) {
 	return p.Masked(), true
 }
 
-func defaultProxies() []netip.Prefix {
+func loopbacks() []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}
 }
 
@@ -207,6 +207,19 @@ func token(r *reading, v Value) (string, bool) {
 	}
 	if strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
 		r.fail(v, "has characters that cannot stand in a header")
+		return "", false
+	}
+	return s, true
+}
+
+// secret reads a key. The newline at the end of a file does not belong to it.
+func secret(r *reading, v Value) (string, bool) {
+	s, ok := text(r, v)
+	if !ok {
+		return "", false
+	}
+	if s = strings.TrimRight(s, "\r\n"); len(s) < 16 {
+		r.fail(v, "is too short: a secret has 16 characters or more")
 		return "", false
 	}
 	return s, true

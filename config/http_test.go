@@ -1,0 +1,71 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestCORS(t *testing.T) {
+	all := CORS{Enabled: true, Origins: []string{"*"}}
+	for _, c := range []struct {
+		name, global, host, module string
+		want                       CORS
+	}{
+		{"WebSocket unless told otherwise", "", "", "websocket", all},
+		{"BOSH unless told otherwise", "", "", "bosh", all},
+		{"others unless told otherwise", "", "", "files", CORS{Origins: []string{"*"}}},
+		{"all", "", "cross_domain_bosh = true", "bosh", all},
+		{"none", "", "cross_domain_bosh = false", "bosh", CORS{Origins: []string{"*"}}},
+		{"one option is not the other", "", "cross_domain_bosh = false", "websocket", all},
+		{"global", "cross_domain_websocket = false", "", "websocket", CORS{Origins: []string{"*"}}},
+		{"list", "", "cross_domain_websocket = { 'https://Chat.example.com/', 'http://localhost:8000' }", "websocket",
+			CORS{Enabled: true, Origins: []string{"https://chat.example.com", "http://localhost:8000"}}},
+		{"one origin", "", "cross_domain_websocket = 'https://chat.example.com'", "websocket",
+			CORS{Enabled: true, Origins: []string{"https://chat.example.com"}}},
+		{"override", "", "http_cors_override = { files = { enabled = true, origins = { 'https://a.example' }, methods = { 'PUT' }, headers = { 'X-A' }, credentials = true } }", "files",
+			CORS{Enabled: true, Origins: []string{"https://a.example"}, Methods: []string{"PUT"}, Headers: []string{"X-A"}, Credentials: true}},
+		{"the override wins", "cross_domain_bosh = true", "http_cors_override = { bosh = { enabled = false } }", "bosh", CORS{Origins: []string{"*"}}},
+		{"the override says only so much", "", "cross_domain_bosh = { 'https://a.example' }\nhttp_cors_override = { bosh = { credentials = true } }", "bosh",
+			CORS{Enabled: true, Origins: []string{"https://a.example"}, Credentials: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := mustLoad(t, c.global+"\nVirtualHost 'h.example'\n"+c.host)
+			if got := cfg.Hosts()[0].CORS(c.module); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestCORSRefused(t *testing.T) {
+	for _, c := range []struct{ name, line, want string }{
+		{"word", "cross_domain_bosh = 'yes'", "takes true or false"},
+		{"path", "cross_domain_bosh = { 'https://a.example/chat' }", "takes origins such as"},
+		{"no scheme", "cross_domain_websocket = { 'a.example' }", "takes origins such as"},
+		{"no table", "http_cors_override = true", "takes a table"},
+		{"no table inside", "http_cors_override = { bosh = true }", "takes a table"},
+		{"misspelt", "http_cors_override = { bosh = { origin = { '*' } } }", "origin is not known"},
+		{"unreadable", "http_cors_override = { bosh = { enabled = 'no' } }", "takes true or false"},
+		{"URL of something else", "http_external_url = 'ftp://a.example'", "takes a URL"},
+		{"no URL", "http_external_url = '::'", "is no URL"},
+		{"short secret", "rosterd_refresh_hmac_secret = 'short'", "too short"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := mustLoad(t, "modules_enabled = { 'websocket', 'bosh' }\nVirtualHost 'h.example'\n"+c.line)
+			for _, d := range Check(cfg) {
+				if strings.Contains(d.Message, c.want) && d.Pos.Line == 3 {
+					return
+				}
+			}
+			t.Errorf("nothing says %q: %v", c.want, Check(cfg))
+		})
+	}
+}
+
+func TestExternalURL(t *testing.T) {
+	cfg := mustLoad(t, "VirtualHost 'h.example'\nhttp_external_url = 'https://chat.example.com/xmpp'")
+	if got := HTTPExternalURL.Get(cfg.Hosts()[0]); got != "https://chat.example.com/xmpp/" {
+		t.Errorf("got %q", got)
+	}
+}
