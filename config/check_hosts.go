@@ -21,11 +21,11 @@ func (ck *checker) hosts() {
 	}
 }
 
-// files: without a directory there is nothing to serve.
+// files: without a directory there is nothing to serve, in Prosody neither.
 func (ck *checker) files(h *Host) {
 	m, on := h.Module("http_files")
 	if _, _, set := HTTPFilesDir.Lookup(h); on && !set && h.find(HTTPFilesDir.Name, ScopeHost) == nil {
-		ck.once(Warn, CodeModule, h, m.Name, m.Pos, `module "http_files" serves nothing: http_files_dir is not set`, "")
+		ck.once(Note, CodeMoot, h, m.Name, m.Pos, `module "http_files" serves nothing: http_files_dir is not set (as in Prosody)`, "")
 	}
 }
 
@@ -173,7 +173,7 @@ func (ck *checker) web() {
 // network: refreshes that anybody may send.
 func (ck *checker) network() {
 	for _, h := range ck.Config.hosts {
-		if len(h.Providers()) == 0 || RefreshToken.Get(h) != "" {
+		if len(h.Providers()) == 0 || RefreshToken.Get(h) != "" || RefreshHMACSecret.Get(h) != "" || RefreshClientCA.Get(h) != "" {
 			continue
 		}
 		services := []string{"http"}

@@ -159,7 +159,7 @@ func corsEntry(r *reading, t *Table) (c cors) {
 		case "methods":
 			c.methods, _ = listOf(nonEmpty)(r, f.Value)
 		case "headers":
-			c.headers, _ = listOf(nonEmpty)(r, f.Value)
+			c.headers = corsHeaders(r, f.Value)
 		default:
 			r.fail(f.Value, "%s is not known: enabled, credentials, origins, methods and headers are", key)
 		}
@@ -185,4 +185,20 @@ func origins(r *reading, v Value) ([]string, bool) {
 		list = []string{}
 	}
 	return slices.Compact(list), ok
+}
+
+// corsHeaders reads Prosody's form, { ["X-Name"] = true }, or a list.
+func corsHeaders(r *reading, v Value) []string {
+	t := v.Table()
+	if t == nil || len(t.Fields) == 0 {
+		list, _ := listOf(nonEmpty)(r, v)
+		return list
+	}
+	list := []string{}
+	for _, f := range t.Fields {
+		if on, _ := boolean(r, f.Value); on {
+			list = append(list, keyText(f.Key))
+		}
+	}
+	return list
 }

@@ -25,6 +25,8 @@ func TestCORS(t *testing.T) {
 			CORS{Enabled: true, Origins: []string{"https://chat.example.com"}}},
 		{"override", "", "http_cors_override = { files = { enabled = true, origins = { 'https://a.example' }, methods = { 'PUT' }, headers = { 'X-A' }, credentials = true } }", "files",
 			CORS{Enabled: true, Origins: []string{"https://a.example"}, Methods: []string{"PUT"}, Headers: []string{"X-A"}, Credentials: true}},
+		{"headers as Prosody has them", "", "http_cors_override = { bosh = { headers = { ['X-A'] = true, ['X-B'] = false } } }", "bosh",
+			CORS{Enabled: true, Origins: []string{"*"}, Headers: []string{"X-A"}}},
 		{"the override wins", "cross_domain_bosh = true", "http_cors_override = { bosh = { enabled = false } }", "bosh", CORS{Origins: []string{"*"}}},
 		{"the override says only so much", "", "cross_domain_bosh = { 'https://a.example' }\nhttp_cors_override = { bosh = { credentials = true } }", "bosh",
 			CORS{Enabled: true, Origins: []string{"https://a.example"}, Credentials: true}},
