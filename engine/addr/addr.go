@@ -114,6 +114,9 @@ func (b Bare) Domain() string {
 // IsZero tells whether b is no address.
 func (b Bare) IsZero() bool { return b.s == "" }
 
+// Clone is b in memory of its own: an address that was read from a document else keeps all of it.
+func (b Bare) Clone() Bare { return Bare{strings.Clone(b.s), b.local} }
+
 // Compare orders addresses bytewise by their canonical form.
 func (b Bare) Compare(c Bare) int { return strings.Compare(b.s, c.s) }
 

@@ -57,15 +57,7 @@ func order(a, b []Item) int {
 	return a[0].JID.Compare(b[0].JID)
 }
 
-func (c Change) step(s sum) sum {
-	if c.Old != nil {
-		s = s.minus(c.Old.hash())
-	}
-	if c.New != nil {
-		s = s.plus(c.New.hash())
-	}
-	return s
-}
+func (c Change) step(s sum) sum { return s.minus(share(c.Old)).plus(share(c.New)) }
 
 // Apply makes changes to r. Applying Diff(a, b) to a gives b.
 func (r Roster) Apply(changes ...Change) Roster {
