@@ -26,6 +26,7 @@ type Host struct {
 	QueueTimeout time.Duration // how long a login waits for one of those places; 10 s
 	Retry        time.Duration // pause before a failed fetch is tried again while the user is online, then doubled up to 5 min; 5 s, never if negative
 	MissingEmpty bool          // a known user whom the backend no longer knows has an empty roster (rosterd_missing_user)
+	Steps        int           // changes of a roster that are remembered, for clients that come back with an old version (RFC 6121 §2.6.3)
 	OneSided     bool          // do not refresh the other side of a changed pair (rosterd_refresh_other_side = false)
 }
 
@@ -37,6 +38,7 @@ type Event struct {
 	First    bool            // the user had no roster until now
 	Stale    bool            // To is the last good roster, since the backend failed
 	Err      error           // no roster could be had, and there is no last good one: From and To mean nothing
+	History  roster.History  // how To came about, as far as it is known; also from before the user's login
 
 	life *user
 }
@@ -219,7 +221,7 @@ func (e *Engine) Roster(u addr.Bare) (r roster.Roster, ok bool) {
 func (e *Engine) Online(u addr.Bare) bool { return e.find(u) != nil }
 
 func (e *Engine) tell(u *user, ev Event) {
-	ev.User, ev.life = u.addr, u
+	ev.User, ev.life, ev.History = u.addr, u, u.history
 	e.watch(ev)
 }
 

@@ -14,6 +14,7 @@ type kept struct {
 	Rev     string          `json:"rev,omitempty"`
 	Fetched time.Time       `json:"fetched"`
 	Items   json.RawMessage `json:"items"` // the standard form
+	History roster.History  `json:"history,omitzero"`
 }
 
 // remember reads the kept roster before the user's first fetch: it serves if the backend fails, and its
@@ -45,7 +46,7 @@ func (e *Engine) remember(u *user) {
 		return
 	}
 	u.mu.Lock()
-	u.roster, u.rev, u.fetched = r, k.Rev, k.Fetched
+	u.roster, u.rev, u.fetched, u.history = r, k.Rev, k.Fetched, k.History
 	u.mu.Unlock()
 }
 
@@ -63,7 +64,7 @@ func (e *Engine) keep(u *user) {
 		return
 	}
 	u.mu.Lock()
-	k, r := kept{Rev: u.rev, Fetched: u.fetched}, u.roster
+	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history}, u.roster
 	u.mu.Unlock()
 	k.Items = r.EncodeJSON()
 	doc, err := json.Marshal(k)

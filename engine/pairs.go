@@ -8,12 +8,9 @@ import (
 // otherSidesOf lists the contacts that a refresh of u brings along: those whose pair with u was made, ended or
 // turned by what was just fetched; and, in the first refresh after u's login, those of what the login fetched, since
 // the backend may have changed a pair before the login and named only u after it. The login itself makes nobody
-// else's roster be fetched. Known tells whether from was ever fetched, be it in a former life.
-func (e *Engine) otherSidesOf(u *user, why Reason, from, to roster.Roster, first, known bool) []addr.Bare {
-	var pairs []addr.Bare
-	if known {
-		pairs = paired(roster.Diff(from, to))
-	}
+// else's roster be fetched. Steps are what changed since the last good roster, be it of a former life.
+func (e *Engine) otherSidesOf(u *user, why Reason, to roster.Roster, steps []roster.Change, first bool) []addr.Bare {
+	pairs := paired(steps)
 	u.mu.Lock()
 	u.unsure = u.unsure || first
 	if why != ReasonRefresh {

@@ -28,6 +28,7 @@ type user struct {
 	roster  roster.Roster
 	rev     string
 	fetched time.Time // when the backend last said what roster holds
+	history roster.History
 
 	retries int         // failures in a row
 	retry   *time.Timer // of the next try; nil: none is due
@@ -184,22 +185,32 @@ const keptLongEnough = time.Hour
 func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change) {
 	u.mu.Lock()
 	from, first, rev, known, last := u.roster, u.state == absent, u.rev, !u.fetched.IsZero(), u.fetched
+	u.mu.Unlock()
 	if ans.Unchanged {
 		ans.Roster, ans.Rev = from, cmp.Or(ans.Rev, rev)
 	}
 	to := ans.Roster
+	var steps []roster.Change // since the last good one, which may be of a former life
+	if known {
+		steps = roster.Diff(from, to)
+	}
+	u.mu.Lock()
+	u.history = u.history.After(from, steps, u.host.Steps)
 	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
 	u.calm()
 	u.retries = 0
 	u.mu.Unlock()
 
-	f.others = e.otherSidesOf(u, f.reason, from, to, first, known)
+	f.others = e.otherSidesOf(u, f.reason, to, steps, first)
 	worthKeeping := rev != ans.Rev || !from.Equal(to) || !known || time.Since(last) > keptLongEnough
+	switch {
+	case !first:
+		changes = steps
+	case !f.reason.patient():
+		changes = roster.Diff(roster.Roster{}, to)
+	}
 	if first {
 		from = roster.Roster{} // a kept roster was never shown to anybody
-	}
-	if !first || !f.reason.patient() {
-		changes = roster.Diff(from, to)
 	}
 	if first || len(changes) > 0 {
 		e.tell(u, Event{From: from, To: to, Changes: changes, First: first})
