@@ -42,6 +42,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
 	r = r.WithContext(r.Context()) // a copy: net/http looks at the body of its own
 	r.Body = &requestBody{ReadCloser: r.Body, ended: r.ContentLength == 0}
+	r = s.unproxied(r)
 	defer s.logAccess(rec, r, start)
 	defer s.recoverPanic(rec, r)
 	s.root.ServeHTTP(rec, r)

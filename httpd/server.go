@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,10 @@ var ErrServerClosed = http.ErrServerClosed
 type Server struct {
 	Log *slog.Logger // nil means slog.Default()
 
+	// Trusted are the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Handlers see what they
+	// said in RemoteAddr and URL.Scheme of the request. SetPeers changes it.
+	Trusted []netip.Prefix
+
 	ReadHeaderTimeout time.Duration // TLS handshake, and request line with header; 0 means 10 s
 	ReadTimeout       time.Duration // the whole request with its body; 0 means 30 s
 	WriteTimeout      time.Duration // sending one answer of ours; 0 means 30 s
@@ -41,6 +46,7 @@ type Server struct {
 	MaxHeaderBytes    int           // 0 means 16 KiB
 
 	table atomic.Pointer[table] // nil until SetHosts
+	peers atomic.Pointer[peers] // nil until setup
 
 	once      sync.Once // guards the making of the fields below
 	http      *http.Server
@@ -54,6 +60,7 @@ func (s *Server) setup() {
 	s.once.Do(func() {
 		s.refreshes, s.cut = context.WithCancel(context.Background())
 		s.root = s.newRoot()
+		s.peers.Store(&peers{trusted: s.Trusted})
 		s.http = &http.Server{
 			Handler:           s,
 			ReadHeaderTimeout: or(s.ReadHeaderTimeout, 10*time.Second),
