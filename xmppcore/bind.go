@@ -31,8 +31,11 @@ func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
 	}
 	s.log.Info("logged in", "user", res.Full, "address", r.Transport.RemoteAddr(), "encrypted", r.Transport.Secure())
 	go s.run(res)
-	if s.isClosed() { // Shutdown may have looked before the resource was there
+	// Shutdown and Reconfigure may have looked before the resource was there.
+	if s.isClosed() {
 		res.Close(&stanza.StreamError{Condition: stanza.StreamSystemShutdown})
+	} else if s.host(r.User.Domain()) == nobody {
+		res.Close(&stanza.StreamError{Condition: stanza.StreamHostGone})
 	}
 	return nil
 }
@@ -40,11 +43,16 @@ func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
 // enter makes the resource, in the account's turn. The result of the bind is the first thing in its outbox, and is
 // written when the resource can be found: whoever its client tells its name may write to it.
 func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Resource, *stanza.Error) {
-	full, refused := s.choose(a, r)
+	serving := s.serving.Load()
+	host := serving.hosts[a.User.Domain()]
+	if host == nil {
+		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable, Text: "this host is not served any more"}
+	}
+	full, refused := s.choose(a, r, host.Conflict)
 	if refused != nil {
 		return nil, refused
 	}
-	if most := s.hosts[a.User.Domain()].MaxSessions; len(a.Resources()) >= most {
+	if most := host.MaxSessions; len(a.Resources()) >= most {
 		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("more than %d sessions", most)}
 	}
 	attached, err := s.engine.Attach(a.User)
@@ -52,13 +60,13 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 		s.log.Error("binding a resource", "user", full, "error", err)
 		return nil, &stanza.Error{Condition: stanza.InternalServerError}
 	}
-	if t, ok := r.Transport.(interface{ Unlimit() }); ok && slices.Contains(s.hosts[a.User.Domain()].Unlimited, a.User) {
+	if t, ok := r.Transport.(interface{ Unlimit() }); ok && slices.Contains(host.Unlimited, a.User) {
 		t.Unlimit()
 	}
 	if s.tap != nil {
 		r.Transport = &tapped{r.Transport, full, s.tap}
 	}
-	res := &registry.Resource{Session: session.New(full, r.Transport, s.outbox), Account: a, Roster: attached}
+	res := &registry.Resource{Session: session.New(full, r.Transport, serving.outbox), Account: a, Roster: attached}
 	res.AppendOwn(func(dst []byte) []byte {
 		jid := stanza.AppendText([]byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>"), full.String())
 		return stanza.AppendResult(dst, r.ID, "", "", append(jid, "</jid></bind>"...))
@@ -82,13 +90,13 @@ func (t *tapped) Write(b []byte) error {
 }
 
 // choose gives the resource the client wants, or another (RFC 6120 §7.6, §7.7.2.2).
-func (s *Server) choose(a *registry.Account, r stream.BindRequest) (addr.JID, *stanza.Error) {
+func (s *Server) choose(a *registry.Account, r stream.BindRequest, conflict Conflict) (addr.JID, *stanza.Error) {
 	resource := r.Resource
 	if resource == "" {
 		resource = rand.Text()
 	}
 	if old := a.Find(resource); old != nil {
-		switch s.hosts[a.User.Domain()].Conflict {
+		switch conflict {
 		case KickNew:
 			return addr.JID{}, &stanza.Error{Type: stanza.Cancel, Condition: stanza.Conflict}
 		case Random:

@@ -3,7 +3,6 @@
 package xmppcore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine"
@@ -43,9 +43,9 @@ type Config struct {
 // Server is a running XMPP server. Make it with New, hand RosterChanged to the engine, then Start it.
 type Server struct {
 	log        *slog.Logger
-	hosts      map[string]*Host
 	negotiator stream.Server
-	outbox     *session.Limits
+	version    string
+	serving    atomic.Pointer[serving]
 	tap        func(addr.JID, []byte)
 
 	registry registry.Registry
@@ -69,21 +69,13 @@ type Server struct {
 // New makes a server.
 func New(c Config) *Server {
 	s := &Server{
-		log: c.Log, hosts: make(map[string]*Host), outbox: session.NewLimits(c.Outbox), tap: c.Tap,
-		listeners: make(map[net.Listener]struct{}),
+		log: c.Log, tap: c.Tap, version: c.Version, listeners: make(map[net.Listener]struct{}),
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
-	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Hosts: make(map[string]*router.Host)}
+	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Host: func(domain string) *router.Host { return s.host(domain).router }}
 	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router}
-	streams := make(map[string]*stream.Host)
-	for i := range c.Hosts {
-		h := &c.Hosts[i]
-		h.MaxSessions = cmp.Or(h.MaxSessions, 20)
-		s.hosts[h.Domain] = h
-		streams[h.Domain] = h.streamHost()
-		s.router.Hosts[h.Domain] = h.routerHost(c.Version)
-	}
-	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return streams[domain] }, Limits: c.Stream, Trusted: c.Trusted}
+	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return s.host(domain).stream }, Limits: c.Stream, Trusted: c.Trusted}
+	s.serving.Store(s.newServing(c))
 	return s
 }
 

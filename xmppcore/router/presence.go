@@ -65,7 +65,7 @@ func priority(st *scan.Stanza) (p int8, ok bool) {
 // subscription refuses what would change a roster that is not the client's to change. It is dropped whatever
 // the address, where block_subscriptions says so.
 func (r *Router) subscription(from *registry.Resource, st *scan.Stanza) {
-	if h := r.Hosts[from.Account.User.Domain()]; h != nil && h.BlockSubscriptions {
+	if h := r.Host(from.Account.User.Domain()); h != nil && h.BlockSubscriptions {
 		return
 	}
 	bounce(from, st, addressee(st), stanza.Error{Condition: stanza.NotAllowed, Text: "contacts are managed elsewhere"})
@@ -105,7 +105,7 @@ func (r *Router) probe(from *registry.Resource, st *scan.Stanza) {
 
 // Directed delivers presence that has no to, to an address that a resource sent directed presence to before.
 func (r *Router) Directed(_ *registry.Resource, to addr.JID, presence []byte) {
-	t := target{jid: to, host: r.Hosts[to.Domain()]}
+	t := target{jid: to, host: r.Host(to.Domain())}
 	if t.host != nil {
 		t.acc = r.Registry.Account(to.Bare())
 		r.deliver(t, stanza.AppendAddressed(nil, presence, to.String()))

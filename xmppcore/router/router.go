@@ -11,7 +11,7 @@ import (
 	"rosterd/xmppcore/stanza"
 )
 
-// Host is what routing knows of a VirtualHost. It does not change while the router uses it.
+// Host is what routing knows of a VirtualHost. It does not change: another one takes its place.
 type Host struct {
 	Domain             string
 	BlockSubscriptions bool     // requests are dropped; else they are answered with not-allowed
@@ -24,7 +24,9 @@ type Host struct {
 type Router struct {
 	Registry *registry.Registry
 	Presence *presence.Presence
-	Hosts    map[string]*Host // by prepared domain
+
+	// Host returns the host that serves a prepared domain now, nil if there is none.
+	Host func(domain string) *Host
 }
 
 // Route passes on one stanza of a resource, in the goroutine that reads the resource's stream: what one entity
@@ -80,7 +82,7 @@ func (r *Router) resolve(from *registry.Resource, st *scan.Stanza) (t target, ok
 		}
 		t.jid = j
 	}
-	t.host = r.Hosts[t.jid.Domain()]
+	t.host = r.Host(t.jid.Domain())
 	if t.host != nil && t.jid.Local() != "" {
 		t.acc = r.Registry.Account(t.jid.Bare())
 	}

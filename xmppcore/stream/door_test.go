@@ -8,7 +8,7 @@ import (
 
 func TestDoor(t *testing.T) {
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	l := Limits{PerAddress: 2, Unauthenticated: 4}.defaults()
+	l := Limits{PerAddress: 2, Unauthenticated: 4}.Defaults()
 	var d door
 	type result struct{ admitted, told bool }
 	enter := func(from netip.Addr) result {
@@ -56,7 +56,7 @@ type from struct {
 func (f from) RemoteAddr() net.Addr { return f.addr }
 
 func TestSource(t *testing.T) {
-	s := &Server{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
+	r := &rules{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
 	for addr, want := range map[string]string{
 		"192.0.2.1":            "192.0.2.1",
 		"::ffff:192.0.2.1":     "192.0.2.1",
@@ -66,11 +66,11 @@ func TestSource(t *testing.T) {
 		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::",
 		"fe80::1":              "fe80::",
 	} {
-		if got := s.source(from{addr: &net.TCPAddr{IP: net.ParseIP(addr), Port: 1}}); got.String() != want {
+		if got := r.source(from{addr: &net.TCPAddr{IP: net.ParseIP(addr), Port: 1}}); got.String() != want {
 			t.Errorf("%s counts as %s, want %s", addr, got, want)
 		}
 	}
-	if got := s.source(from{addr: &net.UnixAddr{Name: "x"}}); got.IsValid() {
+	if got := r.source(from{addr: &net.UnixAddr{Name: "x"}}); got.IsValid() {
 		t.Errorf("a Unix socket counts as %s", got)
 	}
 }

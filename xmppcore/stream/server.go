@@ -7,7 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine/addr"
@@ -16,7 +16,7 @@ import (
 )
 
 // Server negotiates client streams (RFC 6120 §4–§7). Its fields are set before
-// the first Serve and not changed afterwards.
+// the first Serve, and changed by Reconfigure alone afterwards.
 type Server struct {
 	// Host returns the host that serves a prepared domain, nil if there is none. It
 	// is asked once for each connection, so what it returns may change over time.
@@ -25,9 +25,27 @@ type Server struct {
 	Limits  Limits
 	Trusted []netip.Prefix // addresses to which Limits.PerAddress does not apply: proxies
 
-	once   sync.Once
-	limits Limits // with defaults
-	door   door
+	rules atomic.Pointer[rules] // nil until the first connection
+	door  door
+}
+
+// rules are what holds for a connection from its beginning to its end.
+type rules struct {
+	limits  Limits // with defaults
+	trusted []netip.Prefix
+}
+
+// Reconfigure sets the limits and the trusted proxies for connections that begin
+// from now on. It may be called while Serve runs.
+func (s *Server) Reconfigure(l Limits, trusted []netip.Prefix) {
+	s.rules.Store(&rules{limits: l.defaults(), trusted: trusted})
+}
+
+func (s *Server) current() *rules {
+	if s.rules.Load() == nil {
+		s.rules.CompareAndSwap(nil, &rules{limits: s.Limits.defaults(), trusted: s.Trusted})
+	}
+	return s.rules.Load()
 }
 
 // Serve negotiates the stream of one accepted connection, which it owns from
@@ -45,9 +63,9 @@ func (s *Server) ServeTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 }
 
 func (s *Server) serve(ctx context.Context, nc net.Conn, direct *tls.Config, a Acceptor) error {
-	s.once.Do(func() { s.limits = s.Limits.defaults() })
-	n := &negotiation{server: s, c: newConn(nc, &s.limits), from: s.source(nc)}
-	se, ok := s.door.enter(n.from, &s.limits)
+	r := s.current()
+	n := &negotiation{server: s, c: newConn(nc, &r.limits), from: r.source(nc)}
+	se, ok := s.door.enter(n.from, &r.limits)
 	if !ok {
 		n.c.Abort()
 		return errCrowd
@@ -62,13 +80,13 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, direct *tls.Config, a A
 // source is the address to count a connection under; the zero one is not
 // counted. The hosts of an IPv6 network are one: nobody has only one address of
 // those.
-func (s *Server) source(nc net.Conn) netip.Addr {
+func (r *rules) source(nc net.Conn) netip.Addr {
 	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
 	a := tcp.AddrPort().Addr().Unmap().WithZone("")
-	for _, p := range s.Trusted {
+	for _, p := range r.trusted {
 		if p.Contains(a) {
 			return netip.Addr{}
 		}

@@ -34,7 +34,7 @@ func ask(t *testing.T, request string, list ...xep.Extension) string {
 	host := &router.Host{Domain: "example.com"}
 	xep.Install(host, list...)
 	var reg registry.Registry
-	r := router.Router{Registry: &reg, Presence: &presence.Presence{Registry: &reg}, Hosts: map[string]*router.Host{"example.com": host}}
+	r := router.Router{Registry: &reg, Presence: &presence.Presence{Registry: &reg}, Host: func(domain string) *router.Host { return map[string]*router.Host{"example.com": host}[domain] }}
 	w := &wire{}
 	full := addr.MustParse("romeo@example.com/x")
 	res := &registry.Resource{Session: session.New(full, w, session.NewLimits(session.Limits{})), Account: reg.Join(full.Bare())}

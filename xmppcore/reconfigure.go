@@ -1,0 +1,58 @@
+package xmppcore
+
+import (
+	"cmp"
+
+	"rosterd/xmppcore/router"
+	"rosterd/xmppcore/session"
+	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
+)
+
+// serving is what a Server serves at a time. It does not change: another one takes its place.
+type serving struct {
+	hosts  map[string]*host // by prepared domain
+	outbox *session.Limits
+}
+
+// host is a Host as those see it who use it.
+type host struct {
+	*Host
+	stream *stream.Host
+	router *router.Host
+}
+
+// nobody is the host of domains that are not served.
+var nobody = new(host)
+
+func (s *Server) newServing(c Config) *serving {
+	v := &serving{hosts: make(map[string]*host, len(c.Hosts)), outbox: session.NewLimits(c.Outbox)}
+	for i := range c.Hosts {
+		h := &c.Hosts[i]
+		h.MaxSessions = cmp.Or(h.MaxSessions, 20)
+		v.hosts[h.Domain] = &host{Host: h, stream: h.streamHost(), router: h.routerHost(s.version)}
+	}
+	return v
+}
+
+// host is what serves a prepared domain now, or nobody.
+func (s *Server) host(domain string) *host {
+	if h := s.serving.Load().hosts[domain]; h != nil {
+		return h
+	}
+	return nobody
+}
+
+// Reconfigure makes the hosts, the limits and the trusted proxies those of c: for streams that begin from now on, and
+// at once for what their hosts answer. The streams of hosts that are gone are closed with host-gone (RFC 6120
+// §4.9.3.5), the others stay. The rest of c does not count.
+func (s *Server) Reconfigure(c Config) {
+	s.negotiator.Reconfigure(c.Stream, c.Trusted)
+	s.serving.Store(s.newServing(c))
+	gone := &stanza.StreamError{Condition: stanza.StreamHostGone}
+	for res := range s.registry.All() {
+		if s.host(res.Full.Domain()) == nobody {
+			res.Close(gone)
+		}
+	}
+}
