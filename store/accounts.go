@@ -201,6 +201,19 @@ func (a *Accounts) Delete(ctx context.Context, user addr.Bare) ([]Place, error) 
 	return places, a.Store.DeleteRoster(ctx, user)
 }
 
+// Folder is where a host has accounts in files of Prosody's; "" if it has none there.
+func (a *Accounts) Folder(domain string) (string, error) {
+	host, err := a.host(domain)
+	if err != nil || host.DataPath == "" {
+		return "", err
+	}
+	files := folder(host.DataPath)
+	if here, err := files.hasAccounts(domain); !here || err != nil {
+		return "", err
+	}
+	return files.accountsDir(domain), nil
+}
+
 // List lists the accounts of a host in both places, by user. Those that cannot be used are among them, with Err.
 func (a *Accounts) List(ctx context.Context, domain string) ([]Account, error) {
 	host, err := a.host(domain)
