@@ -44,10 +44,14 @@ type Request struct {
 // Answer is what a Backend says. Unchanged means that the roster of revision Request.Rev still holds.
 type Answer struct {
 	Roster    roster.Roster
-	Rev       string        // opaque; "" if the backend knows no revisions
-	Unchanged bool          // then Roster is not looked at
-	MaxAge    time.Duration // how long the backend says the answer stays fresh; 0 if it says nothing
+	Rev       string // opaque; "" if the backend knows no revisions
+	Unchanged bool   // then Roster is not looked at
 	Dropped   []roster.BadItem
+
+	MaxAge       time.Duration // how long it is fresh: a login within it needs no fetch; 0 if the backend says nothing
+	StaleIfError time.Duration // how long after that it may be served when the backend fails
+	Bounded      bool          // the backend named StaleIfError; else there is no limit
+	NoStore      bool          // not to be kept on disk: it lives as long as the user's session
 }
 
 // Errors that a Backend answers with. Anything else, a context's end included, counts as temporary.

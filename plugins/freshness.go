@@ -3,7 +3,9 @@ package plugins
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,19 +22,37 @@ func (r *HTTPResponse) String() string {
 	return s
 }
 
-// MaxAge is how long the answer stays fresh (RFC 9111 §4.2); 0 if it does not say.
-func (r *HTTPResponse) MaxAge() time.Duration {
-	var age time.Duration
+// Freshness is what an answer says about being kept (RFC 9111 §5.2.2, RFC 5861 §4).
+type Freshness struct {
+	MaxAge       time.Duration // how long it stays fresh; 0 if it does not say
+	StaleIfError time.Duration // how long after that it may serve in place of an error
+	Bounded      bool          // StaleIfError was named; else it may serve without limit
+	NoStore      bool          // it must not be kept on disk
+}
+
+// Freshness reads Cache-Control and Age. That must-revalidate, proxy-revalidate, Expires and Pragma do not count is
+// meant: PHP sends them with every session, and nobody means by it that a roster should be lost in an outage.
+func (r *HTTPResponse) Freshness() (f Freshness) {
+	again := false // no-cache: each login asks
 	for d := range strings.SplitSeq(strings.Join(r.Header.Values("Cache-Control"), ","), ",") {
 		name, arg, _ := strings.Cut(strings.ToLower(strings.TrimSpace(d)), "=")
-		switch name {
-		case "no-cache", "no-store":
-			return 0
+		age, ok := seconds(strings.Trim(strings.TrimSpace(arg), `"`))
+		switch strings.TrimSpace(name) {
+		case "no-cache":
+			again = true
+		case "no-store":
+			again, f.NoStore = true, true
 		case "max-age":
-			age = seconds(strings.Trim(arg, `"`))
+			f.MaxAge = age
+		case "stale-if-error":
+			f.StaleIfError, f.Bounded = age, ok
 		}
 	}
-	return max(0, age-seconds(r.Header.Get("Age")))
+	on, _ := seconds(r.Header.Get("Age"))
+	if f.MaxAge = max(0, f.MaxAge-on); again {
+		f.MaxAge = 0
+	}
+	return f
 }
 
 // RetryAfter is how long the server asks to be left alone (RFC 9110 §10.2.3); 0 if it does not say.
@@ -41,19 +61,21 @@ func (r *HTTPResponse) RetryAfter(now time.Time) time.Duration {
 	if t, err := http.ParseTime(v); err == nil {
 		return max(0, t.Sub(now))
 	}
-	return seconds(v)
+	after, _ := seconds(v)
+	return after
 }
 
-// seconds reads delta-seconds; a century is enough for anybody (RFC 9111 §1.2.2).
-func seconds(s string) time.Duration {
-	if s == "" {
-		return 0
+// seconds reads delta-seconds; what is more than 68 years is 68 years (RFC 9111 §1.2.2).
+func seconds(s string) (d time.Duration, ok bool) {
+	s = strings.TrimSpace(s)
+	n, err := strconv.ParseUint(s, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		n = math.MaxUint64
+	case err != nil:
+		return 0, false
 	}
-	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(min(n, 1<<31)) * time.Second
+	return time.Duration(min(n, 1<<31)) * time.Second, true
 }
 
 // revision names the state of a resource by its validators and its URL: a copy of another URL must never be

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -31,12 +33,13 @@ type httpClient struct {
 	agent     string
 	header    http.Header // rosterd_backend_headers, for the servers of the plugin's own options
 	maxAnswer int64
+	pause     time.Duration // before a request is sent again
 }
 
 func newHTTPClient(agent string, header http.Header, g *guard, lim Limits) *httpClient {
 	d := &net.Dialer{ControlContext: control}
 	return &httpClient{
-		guard: g, agent: agent, header: header, maxAnswer: lim.Answer,
+		guard: g, agent: agent, header: header, maxAnswer: lim.Answer, pause: retryPause,
 		transport: &http.Transport{
 			DialContext:            d.DialContext,
 			MaxConnsPerHost:        lim.Conns,
@@ -125,7 +128,7 @@ func (c *httpClient) exchange(ctx context.Context, r HTTPRequest, first, u *url.
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.transport.RoundTrip(req)
+	res, err := c.send(req)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +142,36 @@ func (c *httpClient) exchange(ctx context.Context, r HTTPRequest, first, u *url.
 		out.Revision = r.Revision
 	}
 	return out, nil
+}
+
+// retryPause is how long a server that refused a connection or cut it is left alone before it is asked once
+// more: long enough for a restarting listener to come back or a balancer to notice, short against the time of a call.
+const retryPause = 100 * time.Millisecond
+
+// send asks once more if the connection broke before there was an answer and r only reads (RFC 9110 §9.2.2). That a
+// kept connection was closed meanwhile is seen to by net/http itself, which then takes another one without a pause.
+func (c *httpClient) send(req *http.Request) (*http.Response, error) {
+	res, err := c.transport.RoundTrip(req)
+	if err == nil || req.Body != nil || req.Method != http.MethodGet && req.Method != http.MethodHead || !broken(err) {
+		return res, err
+	}
+	ctx, pause := req.Context(), c.pause/2+rand.N(c.pause)
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < 2*pause {
+		return nil, err
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return c.transport.RoundTrip(req)
+	case <-ctx.Done():
+		return nil, err
+	}
+}
+
+// broken tells whether a connection could not be made or ended without an answer, as while a server restarts.
+func broken(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
 }
 
 func (c *httpClient) request(ctx context.Context, r HTTPRequest, first, u *url.URL, shown string) (*http.Request, error) {

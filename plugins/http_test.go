@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -482,31 +484,63 @@ func TestRevalidation(t *testing.T) {
 }
 
 func TestFreshness(t *testing.T) {
-	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	const century = 1 << 31 * time.Second
 	for name, tt := range map[string]struct {
-		h          http.Header
-		age, retry time.Duration
+		h    http.Header
+		want Freshness
 	}{
-		"nothing said":       {http.Header{}, 0, 0},
-		"max-age":            {http.Header{"Cache-Control": {"private, Max-Age=60"}}, time.Minute, 0},
-		"two fields":         {http.Header{"Cache-Control": {"private", `max-age="60"`}}, time.Minute, 0},
-		"on its way already": {http.Header{"Cache-Control": {"max-age=60"}, "Age": {"20"}}, 40 * time.Second, 0},
-		"too old":            {http.Header{"Cache-Control": {"max-age=60"}, "Age": {"90"}}, 0, 0},
-		"no-cache":           {http.Header{"Cache-Control": {"max-age=60, no-cache"}}, 0, 0},
-		"no-store":           {http.Header{"Cache-Control": {"no-store, max-age=60"}}, 0, 0},
-		"nonsense":           {http.Header{"Cache-Control": {"max-age=soon"}, "Retry-After": {"soon"}}, 0, 0},
-		"negative":           {http.Header{"Cache-Control": {"max-age=-5"}, "Retry-After": {"-5"}}, 0, 0},
-		"huge":               {http.Header{"Cache-Control": {"max-age=18446744073709551615"}}, 1 << 31 * time.Second, 0},
-		"Retry-After":        {http.Header{"Retry-After": {"120"}}, 0, 2 * time.Minute},
-		"at a date":          {http.Header{"Retry-After": {"Sun, 22 Nov 2026 10:01:30 GMT"}}, 0, 90 * time.Second},
-		"at a past date":     {http.Header{"Retry-After": {"Sun, 22 Nov 2026 09:00:00 GMT"}}, 0, 0},
+		"nothing said":       {http.Header{}, Freshness{}},
+		"max-age":            {http.Header{"Cache-Control": {"private, Max-Age=60"}}, Freshness{MaxAge: time.Minute}},
+		"two fields":         {http.Header{"Cache-Control": {"private", `max-age="60"`}}, Freshness{MaxAge: time.Minute}},
+		"spaces":             {http.Header{"Cache-Control": {"max-age = 60 , stale-if-error = 5"}}, Freshness{MaxAge: time.Minute, StaleIfError: 5 * time.Second, Bounded: true}},
+		"on its way already": {http.Header{"Cache-Control": {"max-age=60"}, "Age": {"20"}}, Freshness{MaxAge: 40 * time.Second}},
+		"too old":            {http.Header{"Cache-Control": {"max-age=60"}, "Age": {"90"}}, Freshness{}},
+		"no-cache":           {http.Header{"Cache-Control": {"max-age=60, no-cache"}}, Freshness{}},
+		"no-store":           {http.Header{"Cache-Control": {"no-store, max-age=60"}}, Freshness{NoStore: true}},
+		"PHP with a session": {http.Header{"Cache-Control": {"no-cache, must-revalidate"}, "Expires": {"Thu, 19 Nov 1981 08:52:00 GMT"}, "Pragma": {"no-cache"}}, Freshness{}},
+		"must-revalidate":    {http.Header{"Cache-Control": {"max-age=60, must-revalidate"}}, Freshness{MaxAge: time.Minute}},
+		"stale-if-error":     {http.Header{"Cache-Control": {"max-age=60, stale-if-error=86400"}}, Freshness{MaxAge: time.Minute, StaleIfError: 24 * time.Hour, Bounded: true}},
+		"never stale":        {http.Header{"Cache-Control": {"stale-if-error=0"}}, Freshness{Bounded: true}},
+		"nonsense":           {http.Header{"Cache-Control": {"max-age=soon, stale-if-error, stale-if-error=later"}}, Freshness{}},
+		"negative":           {http.Header{"Cache-Control": {"max-age=-5, stale-if-error=-5"}}, Freshness{}},
+		"huge":               {http.Header{"Cache-Control": {"max-age=18446744073709551615"}}, Freshness{MaxAge: century}},
+		"beyond huge":        {http.Header{"Cache-Control": {"max-age=99999999999999999999999999"}}, Freshness{MaxAge: century}},
 	} {
 		r := &HTTPResponse{Header: tt.h}
-		if got := r.MaxAge(); got != tt.age {
-			t.Errorf("%s: max-age %v, want %v", name, got, tt.age)
+		if got := r.Freshness(); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
-		if got := r.RetryAfter(now); got != tt.retry {
-			t.Errorf("%s: retry after %v, want %v", name, got, tt.retry)
+	}
+}
+
+func FuzzFreshness(f *testing.F) {
+	for _, s := range []string{"", "max-age=60, stale-if-error=86400", `private, max-age="5", no-store`, "max-age=99999999999999999999,,=,stale-if-error"} {
+		f.Add(s, "20")
+	}
+	f.Fuzz(func(t *testing.T, control, age string) {
+		r := &HTTPResponse{Header: http.Header{"Cache-Control": {control}, "Age": {age}}}
+		if got := r.Freshness(); got.MaxAge < 0 || got.StaleIfError < 0 || got.StaleIfError > 0 && !got.Bounded || got.NoStore && got.MaxAge > 0 {
+			t.Errorf("%q, age %q: %+v", control, age, got)
+		}
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		value string
+		want  time.Duration
+	}{
+		"nothing said":   {"", 0},
+		"seconds":        {"120", 2 * time.Minute},
+		"at a date":      {"Sun, 22 Nov 2026 10:01:30 GMT", 90 * time.Second},
+		"at a past date": {"Sun, 22 Nov 2026 09:00:00 GMT", 0},
+		"nonsense":       {"soon", 0},
+		"negative":       {"-5", 0},
+	} {
+		r := &HTTPResponse{Header: http.Header{"Retry-After": {tt.value}}}
+		if got := r.RetryAfter(now); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
 }
@@ -587,6 +621,86 @@ func TestKeptConnectionIsGone(t *testing.T) {
 		if res := get(t, svc, base); string(res.Body) != "{}" {
 			t.Errorf("%s: %q", res, res.Body)
 		}
+	}
+}
+
+// A server that restarts is asked once more, for what only reads.
+func TestBrokenConnections(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		r      HTTPRequest
+		breaks []string // what becomes of the first connections; those after them are answered
+		hurry  bool     // the call has no time for a pause
+		asked  int
+		err    string
+	}{
+		{name: "reset", breaks: []string{"reset"}, asked: 2},
+		{name: "reset after the request", breaks: []string{"read, reset"}, asked: 2},
+		{name: "closed after the request", breaks: []string{"read, close"}, asked: 2},
+		{name: "refused", breaks: []string{"refuse"}, asked: 2},
+		{name: "HEAD", r: HTTPRequest{Method: http.MethodHead}, breaks: []string{"reset"}, asked: 2},
+		{name: "not for ever", breaks: []string{"reset", "refuse"}, asked: 2, err: "connection refused"},
+		{name: "nothing that writes", r: HTTPRequest{Method: http.MethodPost, Body: []byte("{}")}, breaks: []string{"read, close"}, asked: 1, err: "EOF"},
+		{name: "no time left", breaks: []string{"refuse"}, hurry: true, asked: 1, err: "connection refused"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			breaks := make(chan string, len(tt.breaks)+1)
+			go answerAll(l, breaks)
+			tt.r.URL = "http://" + l.Addr().String()
+			svc := open(t, map[string]any{"url": tt.r.URL})
+			var asked atomic.Int64
+			dial := svc.client.transport.DialContext
+			svc.client.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				n := int(asked.Add(1))
+				switch {
+				case n > len(tt.breaks):
+					breaks <- "answer"
+				case tt.breaks[n-1] == "refuse":
+					return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+				default:
+					breaks <- tt.breaks[n-1]
+				}
+				return dial(ctx, network, address)
+			}
+			if tt.hurry {
+				svc.client.pause = time.Hour
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			res, err := svc.HTTP(ctx, tt.r)
+			if tt.err == "" && (err != nil || res.Status != http.StatusOK) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("%v, %v; want %q", res, err, tt.err)
+			}
+			if n := int(asked.Load()); n != tt.asked {
+				t.Errorf("%d connections, want %d", n, tt.asked)
+			}
+		})
+	}
+}
+
+// answerAll breaks connections as it is told, and answers the others.
+func answerAll(l net.Listener, breaks <-chan string) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		how := <-breaks
+		if how != "reset" {
+			_, _ = http.ReadRequest(bufio.NewReader(c))
+		}
+		switch {
+		case strings.HasSuffix(how, "reset"):
+			_ = c.(*net.TCPConn).SetLinger(0)
+		case how == "answer":
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		}
+		c.Close()
 	}
 }
 

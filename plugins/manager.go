@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -95,8 +96,39 @@ func readCode(root fs.FS, file string) ([]byte, error) {
 	return fs.ReadFile(root, file)
 }
 
+// Opened is a plugin that remembers what it was made of.
+type Opened struct {
+	Plugin
+	source  Source
+	limits  Limits
+	options [2]*Options // the plugin's, and those of its services
+}
+
+// Same tells whether Open would make the same plugin of a module: from the same code, with the same limits and with
+// the same values of all the options that were read until now.
+func (o *Opened) Same(m *Manager, name, host string, cfg Config) bool {
+	src, err := m.Find(name)
+	if err != nil || src.Name != o.source.Name || src.File != o.source.File || !bytes.Equal(src.Code, o.source.Code) || m.limits(host) != o.limits {
+		return false
+	}
+	for _, opts := range o.options {
+		if !opts.same(cfg) {
+			return false
+		}
+	}
+	return true
+}
+
+// limits are those of a host, with the defaults.
+func (m *Manager) limits(host string) (l Limits) {
+	if m.Limits != nil {
+		l = m.Limits(host)
+	}
+	return l.withDefaults()
+}
+
 // Open finds a module and opens it for a host whose name is a prepared domainpart.
-func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (Plugin, error) {
+func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Opened, error) {
 	src, err := m.Find(name)
 	if err != nil {
 		return nil, err
@@ -109,12 +141,9 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (Plug
 	if src.Unused != "" {
 		log.Warn("file is not used: rosterd has a module of this name itself", "file", src.Unused)
 	}
-	h := Host{Name: host}
-	if m.Limits != nil {
-		h.Limits = m.Limits(host)
-	}
-	h.Limits = h.Limits.withDefaults()
-	svc, err := m.services(NewOptions(cfg), log, h.Limits)
+	h := Host{Name: host, Limits: m.limits(host)}
+	own := NewOptions(cfg)
+	svc, err := m.services(own, log, h.Limits)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
 	}
@@ -125,7 +154,7 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (Plug
 		svc.Close()
 		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
 	}
-	return p, nil
+	return &Opened{Plugin: p, source: src, limits: h.Limits, options: [2]*Options{opts, own}}, nil
 }
 
 // services makes those of one plugin from the host's configuration.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -51,6 +52,22 @@ func (o *Options) Read() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Sorted(maps.Keys(o.read))
+}
+
+// same tells whether another configuration has the values that were read from this one.
+func (o *Options) same(other Config) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, value := range o.read {
+		var v any
+		if other != nil {
+			v, _, _ = other.Option(name)
+		}
+		if !reflect.DeepEqual(v, value) {
+			return false
+		}
+	}
+	return true
 }
 
 // Get is the value as the configuration has it.

@@ -128,8 +128,8 @@ func TestBackendAnswers(t *testing.T) {
 		{name: "302 in a circle", http: answers(302, "", "Location", "/contacts/jim"), kind: "temporary", err: "more than 3 redirects"},
 		{name: "300", http: answers(300, ""), kind: "temporary", err: "/contacts/jim → 300 Multiple Choices"},
 		{name: "400", http: answers(400, "no"), kind: "temporary", err: "/contacts/jim → 400 Bad Request"},
-		{name: "401", http: answers(401, "no"), kind: "temporary", err: "/contacts/jim → 401 Unauthorized: the backend refuses our credentials"},
-		{name: "403", http: answers(403, "no"), kind: "temporary", err: "/contacts/jim → 403 Forbidden: the backend refuses our credentials"},
+		{name: "401", http: answers(401, "no"), kind: "permanent", err: "/contacts/jim → 401 Unauthorized: the backend refuses our credentials"},
+		{name: "403", http: answers(403, "no"), kind: "permanent", err: "/contacts/jim → 403 Forbidden: the backend refuses our credentials"},
 		{name: "404", http: answers(404, "<html>"), kind: "unknown user", err: "/contacts/jim → 404 Not Found"},
 		{name: "410", http: answers(410, ""), kind: "temporary", err: "/contacts/jim → 410 Gone"},
 		{name: "429", http: answers(429, "", "Retry-After", "17"), kind: "temporary", err: "/contacts/jim → 429 Too Many Requests", retry: 17 * time.Second},
@@ -368,7 +368,7 @@ func TestCredentials(t *testing.T) {
 	}
 	p = standard(t, options{"http_roster_url": url})
 	_, err := fetch(t, p, request("jim"))
-	if errorKind(err) != "temporary" || !strings.Contains(err.Error(), "GET "+srv.URL+"/jim → 401 Unauthorized") {
+	if errorKind(err) != "permanent" || !strings.Contains(err.Error(), "GET "+srv.URL+"/jim → 401 Unauthorized") {
 		t.Errorf("without the key: %v", err)
 	}
 }

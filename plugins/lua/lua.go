@@ -152,6 +152,9 @@ func (p *Plugin) Fetch(ctx context.Context, r engine.Request) (engine.Answer, er
 	return p.answer(c, out)
 }
 
+// Generation changes with the code and the options that it was loaded with.
+func (p *Plugin) Generation() string { return p.tag }
+
 // Options are the names of the options that the script has asked for.
 func (p *Plugin) Options() []string { return p.opts.Read() }
 

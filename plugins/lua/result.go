@@ -163,7 +163,8 @@ func (p *Plugin) answer(c *call, out outcome) (engine.Answer, error) {
 	}
 	a := engine.Answer{Roster: out.roster, Dropped: out.dropped}
 	if out.res != nil {
-		a.MaxAge = out.res.MaxAge()
+		f := out.res.Freshness()
+		a.MaxAge, a.StaleIfError, a.Bounded, a.NoStore = f.MaxAge, f.StaleIfError, f.Bounded, f.NoStore
 		if out.res.Revision != "" {
 			a.Rev = p.tag + ":" + out.res.Revision
 		}
@@ -193,7 +194,7 @@ func (p *Plugin) statusError(out outcome) error {
 	case http.StatusNotFound:
 		return fmt.Errorf("%w: %s", engine.ErrUnknownUser, &res)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return &engine.TemporaryError{Err: fmt.Errorf("%s: the backend refuses our credentials", &res)}
+		return &engine.PermanentError{Err: fmt.Errorf("%s: the backend refuses our credentials", &res)}
 	}
 	return &engine.TemporaryError{RetryAfter: res.RetryAfter(p.svc.Now()), Err: errors.New(res.String())}
 }

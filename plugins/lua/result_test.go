@@ -2,8 +2,11 @@ package lua_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
@@ -129,5 +132,29 @@ func TestRequestIsHandedOver(t *testing.T) {
 		`rev@x "nil" both []; x@example.com "" both []; y@x "jim@example.com" both []; z@x "test" both []`
 	if got := show(a.Roster); got != want {
 		t.Errorf("roster %s\n  want %s", got, want)
+	}
+}
+
+// What the backend says of keeping its answer reaches the engine, whoever reads the body.
+func TestFreshnessPassesThrough(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60, stale-if-error=300, no-transform")
+		fmt.Fprint(w, "{}")
+	}))
+	defer srv.Close()
+	a, err := fetch(t, standard(t, options{"http_roster_url": srv.URL + "/%s"}), request("jim"))
+	if err != nil || a.MaxAge != time.Minute || a.StaleIfError != 5*time.Minute || !a.Bounded || a.NoStore {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// A plugin that is opened anew is the same source of rosters unless its code or its options are others.
+func TestGeneration(t *testing.T) {
+	of := func(url string) string { return standard(t, options{"http_roster_url": url}).Generation() }
+	if a, b := of("http://localhost/%s"), of("http://localhost/%s"); a != b || a == "" {
+		t.Errorf("%q and %q of the same options", a, b)
+	}
+	if a, b := of("http://localhost/%s"), of("http://localhost/v2/%s"); a == b {
+		t.Errorf("%q of two URLs", a)
 	}
 }
