@@ -33,6 +33,7 @@ func (s *Server) RosterChanged(ev engine.Event) {
 			return
 		}
 		s.presence.Changed(a, ev.From, ev.To, ev.Changes, func(c []roster.Change) {
+			a.SetHistory(ev.History)
 			rosterproto.Push(a, c)
 			rosterproto.Answer(a)
 		})

@@ -23,6 +23,7 @@ type Account struct {
 	mu        sync.Mutex
 	resources []*Resource
 	roster    roster.Roster
+	history   roster.History    // how roster came about, for clients that hold an old version
 	loaded    bool              // roster is what the engine said
 	fading    map[addr.Bare]int // no longer wanted, but their unavailable still passes
 }
@@ -88,12 +89,18 @@ func (a *Account) Exit(r *Resource) {
 	r.Available, r.Detached = false, true
 	a.resources = slices.DeleteFunc(slices.Clone(a.resources), func(o *Resource) bool { return o == r })
 	if len(a.resources) == 0 {
-		a.roster, a.loaded = roster.Roster{}, false // what fades has been promised a Faded, and gets it
+		a.roster, a.history, a.loaded = roster.Roster{}, roster.History{}, false // what fades has been promised a Faded, and gets it
 	}
 }
 
 // Roster is the account's roster, in the turn or under the lock; ok is false while there is none.
 func (a *Account) Roster() (r roster.Roster, ok bool) { return a.roster, a.loaded }
+
+// History is what is known of how the roster came about, in the turn or under the lock.
+func (a *Account) History() roster.History { return a.history }
+
+// SetHistory goes with SetRoster; in the turn and under the lock.
+func (a *Account) SetHistory(h roster.History) { a.history = h }
 
 // SetRoster swaps the roster; in the turn and under the lock. From now on the contacts in faded are let
 // pass with their unavailable presence, and with nothing else.

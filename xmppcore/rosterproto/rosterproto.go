@@ -45,7 +45,7 @@ func answer(a *registry.Account) {
 	Answer(a)
 }
 
-// Answer gives the roster to those resources that wait for it, which are interested from now on. In the turn
+// Answer gives the roster, or what is new in it, to those resources that wait for it, which are interested from now on. In the turn
 // and under the lock.
 func Answer(a *registry.Account) {
 	r, _ := a.Roster()
@@ -54,7 +54,7 @@ func Answer(a *registry.Account) {
 		res.Asked = nil
 		for _, q := range asked {
 			res.Interested = true
-			res.AppendOwn(func(dst []byte) []byte { return AppendResult(dst, q, res.Full.String(), r) })
+			res.AppendOwn(func(dst []byte) []byte { return AppendAnswer(dst, q, res.Full.String(), r, a.History()) })
 		}
 	}
 }
@@ -91,15 +91,13 @@ func condition(err error) stanza.Error {
 // AppendResult appends the result of a roster get: empty if the client holds this version (RFC 6121 §2.6.3).
 // The version is named only to clients that asked with one, since only they keep it.
 func AppendResult(dst []byte, q registry.Asked, to string, r roster.Roster) []byte {
-	dst = append(dst, "<iq type='result'"...)
-	dst = stanza.AppendAttr(dst, "id", q.ID)
-	dst = stanza.AppendAttr(dst, "to", to)
 	var version string
 	if q.Versioned {
 		if version = r.Version(); version == q.Ver {
-			return append(dst, "/>"...)
+			return appendEmptyResult(dst, q, to)
 		}
 	}
+	dst = appendResultTag(dst, q, to)
 	dst = append(dst, "><query xmlns='jabber:iq:roster'"...)
 	if q.Versioned {
 		dst = stanza.AppendAttr(dst, "ver", version)
@@ -110,6 +108,16 @@ func AppendResult(dst []byte, q registry.Asked, to string, r roster.Roster) []by
 		dst = AppendItem(dst, &items[i])
 	}
 	return append(dst, "</query></iq>"...)
+}
+
+func appendResultTag(dst []byte, q registry.Asked, to string) []byte {
+	dst = append(dst, "<iq type='result'"...)
+	dst = stanza.AppendAttr(dst, "id", q.ID)
+	return stanza.AppendAttr(dst, "to", to)
+}
+
+func appendEmptyResult(dst []byte, q registry.Asked, to string) []byte {
+	return append(appendResultTag(dst, q, to), "/>"...)
 }
 
 // AppendItem appends one item (RFC 6121 §2.1.2).

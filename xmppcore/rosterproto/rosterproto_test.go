@@ -282,7 +282,7 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-func numbered(b *testing.B, n int) roster.Roster {
+func numbered(b testing.TB, n int) roster.Roster {
 	items := make([]roster.Item, n)
 	for i := range items {
 		items[i] = contact(fmt.Sprintf("contact%d@example.com", i), fmt.Sprintf("Contact Number %d", i), roster.Both, "Friends")
