@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -98,31 +96,3 @@ func reopenOnHangup(l *logs, log *slog.Logger) (stop func()) {
 	}()
 	return func() { signal.Stop(hangups); close(hangups); <-done }
 }
-
-// writePidFile refuses to take the file of a process that is alive.
-func writePidFile(path string) (remove func(), err error) {
-	if path == "" {
-		return func() {}, nil
-	}
-	if b, err := os.ReadFile(path); err == nil {
-		if pid, err := strconv.Atoi(string(trimSpace(b))); err == nil && pid != os.Getpid() && alive(pid) {
-			return nil, fmt.Errorf("pidfile %s names process %d, which is running", path, pid)
-		}
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("pidfile: %w", err)
-	}
-	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-		return nil, fmt.Errorf("pidfile: %w", err)
-	}
-	return func() { os.Remove(path) }, nil
-}
-
-func trimSpace(b []byte) []byte {
-	for len(b) > 0 && b[len(b)-1] <= ' ' {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
-func alive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }

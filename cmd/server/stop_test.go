@@ -195,8 +195,11 @@ func TestStartFails(t *testing.T) {
 			p.file(t, "data/rosterd.sqlite", strings.Repeat("not a database ", 1000))
 		}, exitFailed, []string{"rosterd.sqlite"}},
 		{"pidfile of a running process", func(t *testing.T, p *place) {
-			p.head = fmt.Sprintf("pidfile = %q", p.file(t, "other.pid", strconv.Itoa(os.Getppid())+"\n"))
-		}, exitFailed, []string{"other.pid names process " + strconv.Itoa(os.Getppid()) + ", which is running"}},
+			other := newPlace(t, open("http://127.0.0.1:1/%s"))
+			other.head = fmt.Sprintf("pidfile = %q", filepath.Join(p.dir, "other.pid"))
+			other.spawn(t)
+			p.head = other.head
+		}, exitFailed, []string{"other.pid names process ", ", which is running"}},
 		{"a log file where none can be", func(t *testing.T, p *place) {
 			p.file(t, "logs", "")
 			p.head = `log = "logs/rosterd.log"`
