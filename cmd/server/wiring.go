@@ -113,7 +113,7 @@ func engineHosts(cfg *config.Config, backends map[string]engine.Backend, db *sto
 	for _, h := range cfg.Hosts() {
 		e := engine.Host{
 			Backend: backends[h.Name], Timeout: config.BackendTimeout.Get(h), Parallel: config.BackendParallel.Get(h),
-			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h),
+			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h), Steps: config.RosterSteps.Get(h),
 		}
 		if config.KeepRosters.Get(h) {
 			e.Keeper = db
