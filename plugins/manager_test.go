@@ -103,7 +103,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc := p.(fake).svc
+	svc := p.Plugin.(fake).svc
 	if !svc.Now().Equal(time.Unix(1, 0)) {
 		t.Error("the clock is not the manager's")
 	}
