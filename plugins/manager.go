@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rosterd/engine"
 )
 
 // maxCode bounds the code of a plugin.
@@ -117,6 +119,14 @@ func (o *Opened) Same(m *Manager, name, host string, cfg Config) bool {
 		}
 	}
 	return true
+}
+
+// Generation is that of the plugin, "" if it knows none.
+func (o *Opened) Generation() string {
+	if g, ok := o.Plugin.(engine.Generational); ok {
+		return g.Generation()
+	}
+	return ""
 }
 
 // limits are those of a host, with the defaults.

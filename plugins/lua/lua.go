@@ -52,8 +52,9 @@ type Plugin struct {
 }
 
 var (
-	_ plugins.Plugin = (*Plugin)(nil)
-	_ plugins.Opener = Open
+	_ plugins.Plugin      = (*Plugin)(nil)
+	_ plugins.Opener      = Open
+	_ engine.Generational = (*Plugin)(nil)
 )
 
 const (

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rosterd/engine"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
 )
@@ -150,7 +151,9 @@ func TestFreshnessPassesThrough(t *testing.T) {
 
 // A plugin that is opened anew is the same source of rosters unless its code or its options are others.
 func TestGeneration(t *testing.T) {
-	of := func(url string) string { return standard(t, options{"http_roster_url": url}).Generation() }
+	of := func(url string) string {
+		return standard(t, options{"http_roster_url": url}).(engine.Generational).Generation()
+	}
 	if a, b := of("http://localhost/%s"), of("http://localhost/%s"); a != b || a == "" {
 		t.Errorf("%q and %q of the same options", a, b)
 	}
