@@ -12,13 +12,15 @@ import (
 // bind goes from SASL success to the session that takes the stream over
 // (RFC 6120 §7).
 func (n *negotiation) bind(ctx context.Context, a Acceptor) error {
-	by := time.Now().Add(n.c.limits.Bind)
+	by := time.Now().Add(n.limits.Bind)
 	late := timeout("no resource bound in time")
 	err := n.within(ctx, by, late, func(context.Context) error { return n.open() })
 	if err != nil {
 		return err
 	}
-	n.c.rate = newRate(n.c.limits.Rate, n.c.limits.Burst)
+	if p, ok := n.c.(Pacer); ok {
+		p.Pace()
+	}
 	for {
 		r := BindRequest{User: n.user, Host: n.host, Transport: n.c}
 		err := n.within(ctx, by, late, func(context.Context) error { return n.readBind(&r) })

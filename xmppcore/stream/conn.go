@@ -34,9 +34,10 @@ type conn struct {
 	wire    wire
 	tls     *tls.Conn // nil before STARTTLS
 	limits  *Limits   // of the server, with defaults
-	rate    *rate
+	rate    *Rate
 	heard   atomic.Int64 // Unix nanoseconds
 	closing atomic.Bool
+	left    int32 // bytes that the client may still send while the stream is negotiated
 
 	// Of the goroutine that reads: Serve's, then those of Run; at the very end the
 	// one that lingers, which keeps its hands off in.
@@ -71,9 +72,6 @@ func newConn(nc net.Conn, l *Limits) *conn {
 func (c *conn) RemoteAddr() net.Addr { return c.wire.RemoteAddr() }
 func (c *conn) Secure() bool         { return c.tls != nil }
 func (c *conn) LastRead() time.Time  { return time.Unix(0, c.heard.Load()) }
-
-// Unlimit ends Limits.Rate for this client.
-func (c *conn) Unlimit() { c.rate.lift() }
 
 // startTLS makes the connection an encrypted one. What the client has sent in
 // the clear until now is forgotten: it is not part of the encrypted stream, and
@@ -116,7 +114,8 @@ func (c *conn) delegate() error {
 }
 
 // attend handles what comes, until nothing has come for a while.
-func (c *conn) attend() error {
+func (c *conn) attend() (err error) {
+	defer Recover(&err)
 	for {
 		if err := c.burst(); err != nil {
 			return err
@@ -262,7 +261,7 @@ func (c *conn) read(p []byte) (int, error) {
 func (c *conn) took(n int) {
 	if n > 0 {
 		c.heard.Store(time.Now().UnixNano())
-		c.rate.pause(n)
+		c.rate.Pause(n)
 	}
 }
 
@@ -292,8 +291,8 @@ func (c *conn) burst() error {
 				break
 			}
 			err = c.more()
-		} else if se := stanza.ScanError(err); se != nil {
-			err = se
+		} else {
+			err = Refused(err)
 		}
 		if err != nil {
 			return err
@@ -345,7 +344,7 @@ func (c *conn) Close(se *stanza.StreamError) {
 	if c.closing.Swap(true) {
 		return
 	}
-	c.rate.lift()
+	c.rate.Lift()
 	limit := time.Now().Add(c.limits.Close)
 	c.wire.last.Store(limit.UnixNano())
 	var b []byte
@@ -394,6 +393,6 @@ func (c *conn) linger() {
 // Abort implements Transport.
 func (c *conn) Abort() {
 	c.closing.Store(true)
-	c.rate.lift()
+	c.rate.Lift()
 	c.wire.Conn.Close()
 }

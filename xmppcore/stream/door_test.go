@@ -47,14 +47,6 @@ func TestDoor(t *testing.T) {
 	}
 }
 
-// from is a connection from an address.
-type from struct {
-	net.Conn
-	addr net.Addr
-}
-
-func (f from) RemoteAddr() net.Addr { return f.addr }
-
 func TestSource(t *testing.T) {
 	r := &rules{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
 	for addr, want := range map[string]string{
@@ -66,11 +58,11 @@ func TestSource(t *testing.T) {
 		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::",
 		"fe80::1":              "fe80::",
 	} {
-		if got := r.source(from{addr: &net.TCPAddr{IP: net.ParseIP(addr), Port: 1}}); got.String() != want {
+		if got := r.source(address(&net.TCPAddr{IP: net.ParseIP(addr), Port: 1})); got.String() != want {
 			t.Errorf("%s counts as %s, want %s", addr, got, want)
 		}
 	}
-	if got := r.source(from{addr: &net.UnixAddr{Name: "x"}}); got.IsValid() {
+	if got := r.source(address(&net.UnixAddr{Name: "x"})); got.IsValid() {
 		t.Errorf("a Unix socket counts as %s", got)
 	}
 }

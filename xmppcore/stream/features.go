@@ -7,20 +7,18 @@ import (
 	"rosterd/xmppcore/stanza"
 )
 
-// appendFeatures appends what the client can negotiate next (RFC 6120 §4.3.2),
-// in the order in which it should.
-func (n *negotiation) appendFeatures(b []byte) []byte {
-	b = append(b, "<stream:features>"...)
+// features are what the client can negotiate next (RFC 6120 §4.3.2), in the
+// order in which it should. They are not nil, even if there are none.
+func (n *negotiation) features() []byte {
+	b := []byte{}
 	if n.user.IsZero() {
-		b = n.appendSecurity(b)
-	} else {
-		b = append(b, "<bind xmlns='"+nsBind+"'/>"...)
-		// RFC 3921 had it; some clients still will not go on without. It does nothing.
-		b = append(b, "<session xmlns='"+nsSession+"'><optional/></session>"...)
-		b = append(b, n.host.Features...)
-		b = appendLimits(b, n.c.limits)
+		return n.appendSecurity(b)
 	}
-	return append(b, "</stream:features>"...)
+	b = append(b, "<bind xmlns='"+nsBind+"'/>"...)
+	// RFC 3921 had it; some clients still will not go on without. It does nothing.
+	b = append(b, "<session xmlns='"+nsSession+"'><optional/></session>"...)
+	b = append(b, n.host.Features...)
+	return appendLimits(b, n.limits)
 }
 
 func (n *negotiation) appendSecurity(b []byte) []byte {
@@ -54,7 +52,9 @@ func appendLimits(b []byte, l *Limits) []byte {
 	return append(b, "</max-bytes></limits>"...)
 }
 
-func (n *negotiation) offersTLS() bool { return !n.c.Secure() && n.host.TLS != nil }
+func (n *negotiation) offersTLS() bool {
+	return n.tcp != nil && !n.c.Secure() && n.host.TLS != nil
+}
 
 // mechanisms are those that are offered now: none before the encryption that
 // the host insists on (RFC 6120 §5.3.1, §6.3.4).
@@ -66,9 +66,5 @@ func (n *negotiation) mechanisms() []string {
 }
 
 func (n *negotiation) channel() auth.Channel {
-	if n.c.tls == nil {
-		return auth.Channel{AllowPlain: n.host.AllowPlainUnencrypted}
-	}
-	state := n.c.tls.ConnectionState()
-	return auth.Channel{TLS: &state}
+	return auth.Channel{TLS: n.c.TLS(), AllowPlain: n.host.AllowPlainUnencrypted || n.c.Secure()}
 }

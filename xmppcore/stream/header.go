@@ -2,7 +2,6 @@ package stream
 
 import (
 	"crypto/rand"
-	"errors"
 	"strconv"
 	"strings"
 
@@ -16,52 +15,26 @@ import (
 // the one inside TLS, and the one after SASL.
 func (n *negotiation) open() error {
 	n.opened = false
-	h, err := n.readHeader()
-	if err != nil {
+	var h scan.Header
+	if err := n.c.ReadOpen(&h); err != nil {
 		return err
 	}
-	refused := n.check(h)
-	b := n.header(h)
+	refused := n.check(&h)
+	o := n.opening(h.From)
 	if refused == nil {
-		b = n.appendFeatures(b)
+		o.Features = n.features()
 	}
-	if err := n.c.Write(b); err != nil {
+	if err := n.c.WriteOpen(o); err != nil {
 		return err
 	}
 	n.opened = true
 	return refused
 }
 
-func (n *negotiation) readHeader() (h scan.Header, err error) {
-	for {
-		if n.isClientHello() {
-			return h, errHello
-		}
-		used, err := n.c.scanner.NextHeader(n.c.in.bytes(), &h)
-		if err := n.use(used); err != nil {
-			return h, err
-		}
-		if err == nil || !errors.Is(err, scan.ErrMore) {
-			return h, streamError(err)
-		}
-		if err := n.more(); err != nil {
-			return h, err
-		}
-	}
-}
-
-// isClientHello tells whether the client speaks TLS from the start. XML would
-// tell it nothing.
-func (n *negotiation) isClientHello() bool {
-	const handshake = 0x16 // content type (RFC 8446 §5.1)
-	b := n.c.in.bytes()
-	return n.host == nil && !n.c.Secure() && len(b) > 0 && b[0] == handshake
-}
-
 // check finds the host and returns what is wrong with the header, in the order
 // in which RFC 6120 §4.7 and §4.8 put it. The host stays what the first header
 // said: TLS and SASL were for that one.
-func (n *negotiation) check(h scan.Header) error {
+func (n *negotiation) check(h *scan.Header) error {
 	known := n.findHost(h.To)
 	switch {
 	case h.Default != scan.NSClient:
@@ -105,20 +78,13 @@ func supported(version string) bool {
 	return ok && errA == nil && errB == nil && a >= 1
 }
 
-// header is our answer to h. The from is empty if the client wants a host that
-// is not here (RFC 6120 §4.9.1.3).
-func (n *negotiation) header(h scan.Header) []byte {
-	b := []byte("<?xml version='1.0'?><stream:stream xmlns='" + scan.NSClient + "' xmlns:stream='" + scan.NSStream + "'")
-	domain := ""
+// opening is our answer to a client that says it is from.
+func (n *negotiation) opening(from string) Opening {
+	o := Opening{To: n.peer(from), ID: rand.Text()}
 	if n.host != nil {
-		domain = n.host.Domain
+		o.From = n.host.Domain
 	}
-	b = stanza.AppendAttr(b, "from", domain)
-	if to := n.peer(h.From); !to.IsZero() {
-		b = stanza.AppendAttr(b, "to", to.String())
-	}
-	b = stanza.AppendAttr(b, "id", rand.Text())
-	return append(b, " version='1.0' xml:lang='en'>"...)
+	return o
 }
 
 // peer is whom we say to be talking to: nobody if the client gave no from, the

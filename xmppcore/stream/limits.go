@@ -23,9 +23,9 @@ type Limits struct {
 	Burst time.Duration // of that rate it may have saved up; default 2 s
 }
 
-// defaults returns l with the zero fields filled in, and with values that are
+// Defaults returns l with the zero fields filled in, and with values that are
 // never reached where there is no limit.
-func (l Limits) defaults() Limits {
+func (l Limits) Defaults() Limits {
 	l.Unauthenticated = count(l.Unauthenticated, 2000)
 	l.PerAddress = count(l.PerAddress, 20)
 	l.Negotiation = count(l.Negotiation, 16<<10)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// rate slows the reading of a stream down to a number of bytes a second, some
+// Rate slows the reading of a stream down to a number of bytes a second, some
 // of which may have been saved up. nil does not.
-type rate struct {
+type Rate struct {
 	perSecond float64
 	most      float64 // that can be saved up
 	saved     float64 // negative: to be waited for
@@ -17,16 +17,19 @@ type rate struct {
 	off  chan struct{} // closed when nobody is to wait any longer
 }
 
-func newRate(perSecond int, burst time.Duration) *rate {
+// NewRate is what l says of a client's rate. Its defaults must be filled in.
+func NewRate(l *Limits) *Rate { return newRate(l.Rate, l.Burst) }
+
+func newRate(perSecond int, burst time.Duration) *Rate {
 	if perSecond >= countless {
 		return nil
 	}
 	most := float64(perSecond) * burst.Seconds()
-	return &rate{perSecond: float64(perSecond), most: most, saved: most, at: time.Now(), off: make(chan struct{})}
+	return &Rate{perSecond: float64(perSecond), most: most, saved: most, at: time.Now(), off: make(chan struct{})}
 }
 
 // spend takes n bytes and returns how long to wait before the next.
-func (r *rate) spend(n int, now time.Time) time.Duration {
+func (r *Rate) spend(n int, now time.Time) time.Duration {
 	r.saved = min(r.most, r.saved+r.perSecond*now.Sub(r.at).Seconds()) - float64(n)
 	r.at = now
 	if r.saved >= 0 {
@@ -35,8 +38,9 @@ func (r *rate) spend(n int, now time.Time) time.Duration {
 	return time.Duration(-r.saved / r.perSecond * float64(time.Second))
 }
 
-// pause spends n bytes and waits until they are paid for, or until lift.
-func (r *rate) pause(n int) {
+// Pause spends n bytes and waits until they are paid for, or until Lift. One
+// goroutine at a time.
+func (r *Rate) Pause(n int) {
 	if r == nil {
 		return
 	}
@@ -52,8 +56,8 @@ func (r *rate) pause(n int) {
 	}
 }
 
-// lift ends all waiting.
-func (r *rate) lift() {
+// Lift ends all waiting.
+func (r *Rate) Lift() {
 	if r != nil {
 		r.once.Do(func() { close(r.off) })
 	}

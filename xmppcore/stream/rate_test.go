@@ -34,38 +34,38 @@ func TestRatePauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRate(100, time.Second)
 		begin := time.Now()
-		r.pause(100)
+		r.Pause(100)
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("waited %v for what was saved up", took)
 		}
-		r.pause(1000)
+		r.Pause(1000)
 		if took := time.Since(begin); took != 10*time.Second {
 			t.Errorf("waited %v, want 10s", took)
 		}
-		time.AfterFunc(time.Second, r.lift)
-		r.pause(1000)
+		time.AfterFunc(time.Second, r.Lift)
+		r.Pause(1000)
 		if took := time.Since(begin); took != 11*time.Second {
 			t.Errorf("waited until %v although nobody was to wait any longer", took)
 		}
-		r.lift()
+		r.Lift()
 	})
 }
 
 func TestNoRate(t *testing.T) {
-	l := Limits{}.defaults()
+	l := Limits{}.Defaults()
 	if newRate(l.Rate, l.Burst) != nil {
 		t.Error("there is a limit by default")
 	}
-	newRate(l.Rate, l.Burst).pause(1 << 30)
-	newRate(l.Rate, l.Burst).lift()
+	newRate(l.Rate, l.Burst).Pause(1 << 30)
+	newRate(l.Rate, l.Burst).Lift()
 }
 
 func TestLimits(t *testing.T) {
-	l := Limits{Stanza: 5000, PerAddress: -1, WriteStall: -1, Attempts: 5}.defaults()
+	l := Limits{Stanza: 5000, PerAddress: -1, WriteStall: -1, Attempts: 5}.Defaults()
 	if l.Stanza != 10000 || l.PerAddress != countless || l.WriteStall != endless || l.Attempts != 5 {
 		t.Errorf("%+v", l)
 	}
-	l = Limits{}.defaults()
+	l = Limits{}.Defaults()
 	if l.Unauthenticated != 2000 || l.PerAddress != 20 || l.Negotiation != 16384 || l.Authenticate != 15*time.Second ||
 		l.Bind != 15*time.Second || l.Attempts != 3 || l.Stanza != 262144 || l.WriteStall != 20*time.Second || l.Close != 5*time.Second {
 		t.Errorf("%+v", l)

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"strings"
@@ -13,9 +12,9 @@ import (
 )
 
 // authenticate goes from the first byte to SASL success.
-func (n *negotiation) authenticate(ctx context.Context, direct *tls.Config) error {
-	if direct != nil {
-		if err := n.c.startTLS(ctx, direct); err != nil {
+func (n *negotiation) authenticate(ctx context.Context) error {
+	if n.direct != nil {
+		if err := n.tcp.startTLS(ctx, n.direct); err != nil {
 			return err
 		}
 	}
@@ -143,7 +142,7 @@ func (n *negotiation) fail(e *auth.Error) error {
 	if err := n.c.Write([]byte(b)); err != nil {
 		return err
 	}
-	if n.failed++; n.failed >= n.c.limits.Attempts {
+	if n.failed++; n.failed >= n.limits.Attempts {
 		return refuse(stanza.StreamPolicyViolation, "too many failed attempts to authenticate")
 	}
 	return nil

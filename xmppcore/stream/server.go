@@ -38,12 +38,12 @@ type rules struct {
 // Reconfigure sets the limits and the trusted proxies for connections that begin
 // from now on. It may be called while Serve runs.
 func (s *Server) Reconfigure(l Limits, trusted []netip.Prefix) {
-	s.rules.Store(&rules{limits: l.defaults(), trusted: trusted})
+	s.rules.Store(&rules{limits: l.Defaults(), trusted: trusted})
 }
 
 func (s *Server) current() *rules {
 	if s.rules.Load() == nil {
-		s.rules.CompareAndSwap(nil, &rules{limits: s.Limits.defaults(), trusted: s.Trusted})
+		s.rules.CompareAndSwap(nil, &rules{limits: s.Limits.Defaults(), trusted: s.Trusted})
 	}
 	return s.rules.Load()
 }
@@ -62,10 +62,33 @@ func (s *Server) ServeTLS(ctx context.Context, nc net.Conn, config *tls.Config, 
 	return s.serve(ctx, nc, config, a)
 }
 
+// ServeCarrier is Serve for a stream that something else carries; STARTTLS is
+// not offered there. The client counts as one that connects from an address,
+// unless that is zero.
+func (s *Server) ServeCarrier(ctx context.Context, c Carrier, from netip.Addr, a Acceptor) error {
+	r := s.current()
+	return s.negotiate(ctx, &negotiation{c: c, limits: &r.limits, from: r.source(from)}, a)
+}
+
 func (s *Server) serve(ctx context.Context, nc net.Conn, direct *tls.Config, a Acceptor) error {
 	r := s.current()
-	n := &negotiation{server: s, c: newConn(nc, &r.limits), from: r.source(nc)}
-	se, ok := s.door.enter(n.from, &r.limits)
+	c := newConn(nc, &r.limits)
+	from := r.source(address(nc.RemoteAddr()))
+	return s.negotiate(ctx, &negotiation{c: c, tcp: c, direct: direct, limits: &r.limits, from: from}, a)
+}
+
+// address is zero for what is no address of TCP.
+func address(a net.Addr) netip.Addr {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr()
+}
+
+func (s *Server) negotiate(ctx context.Context, n *negotiation, a Acceptor) error {
+	n.server = s
+	se, ok := s.door.enter(n.from, n.limits)
 	if !ok {
 		n.c.Abort()
 		return errCrowd
@@ -74,18 +97,17 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, direct *tls.Config, a A
 	if se != nil {
 		return n.end(se)
 	}
-	return n.end(n.run(ctx, direct, a))
+	return n.end(n.run(ctx, a))
 }
 
-// source is the address to count a connection under; the zero one is not
-// counted. The hosts of an IPv6 network are one: nobody has only one address of
-// those.
-func (r *rules) source(nc net.Conn) netip.Addr {
-	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
+// source is the address to count a client under that connects from a; the zero
+// one is not counted. The hosts of an IPv6 network are one: nobody has only one
+// address of those.
+func (r *rules) source(a netip.Addr) netip.Addr {
+	if !a.IsValid() {
+		return a
 	}
-	a := tcp.AddrPort().Addr().Unmap().WithZone("")
+	a = a.Unmap().WithZone("")
 	for _, p := range r.trusted {
 		if p.Contains(a) {
 			return netip.Addr{}
@@ -97,18 +119,20 @@ func (r *rules) source(nc net.Conn) netip.Addr {
 	return a
 }
 
-// negotiation is a connection on its way to a bound resource.
+// negotiation is a stream on its way to a bound resource.
 type negotiation struct {
 	server *Server
-	c      *conn
-	from   netip.Addr // for the door
-	inside bool       // not counted at the door any more
+	limits *Limits // with defaults
+	c      Carrier
+	tcp    *conn       // the same, nil if it is another Carrier: where TLS can begin
+	direct *tls.Config // for tcp: TLS comes first
+	from   netip.Addr  // for the door
+	inside bool        // not counted at the door any more
 
 	host   *Host     // since the first stream header
 	user   addr.Bare // since SASL
 	opened bool      // our stream header is sent, for the stream that is open now
 	failed int       // SASL exchanges
-	left   int       // bytes that the client may still send
 	st     scan.Stanza
 }
 
@@ -120,17 +144,14 @@ var (
 	errShutdown = &stanza.StreamError{Condition: stanza.StreamSystemShutdown}
 )
 
-func (n *negotiation) run(ctx context.Context, direct *tls.Config, a Acceptor) error {
-	l := n.c.limits
-	n.left = l.Negotiation
+func (n *negotiation) run(ctx context.Context, a Acceptor) error {
+	l := n.limits
+	n.c.Allow(l.Negotiation)
 	late := timeout("not authenticated in time")
-	err := n.within(ctx, time.Now().Add(l.Authenticate), late, func(ctx context.Context) error {
-		return n.authenticate(ctx, direct)
-	})
-	if err != nil {
+	if err := n.within(ctx, time.Now().Add(l.Authenticate), late, n.authenticate); err != nil {
 		return err
 	}
-	n.left = l.Negotiation
+	n.c.Allow(l.Negotiation)
 	return n.bind(ctx, a)
 }
 
@@ -143,7 +164,7 @@ func timeout(text string) *stanza.StreamError {
 func (n *negotiation) within(parent context.Context, by time.Time, late *stanza.StreamError, step func(context.Context) error) error {
 	ctx, cancel := context.WithDeadlineCause(parent, by, late)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { n.c.wire.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, n.c.Interrupt)
 	if err := step(ctx); stop() {
 		return err
 	}
@@ -155,52 +176,7 @@ func (n *negotiation) within(parent context.Context, by time.Time, late *stanza.
 
 // next returns the client's next element inside the stream. It is valid until
 // the next call.
-func (n *negotiation) next() (*scan.Stanza, error) {
-	for {
-		used, err := n.c.scanner.Next(n.c.in.bytes(), &n.st)
-		if err := n.use(used); err != nil {
-			return nil, err
-		}
-		switch {
-		case err == nil:
-			return &n.st, nil
-		case !errors.Is(err, scan.ErrMore):
-			return nil, streamError(err)
-		}
-		if err := n.more(); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// use takes n bytes of the input and of what the client may send.
-func (n *negotiation) use(used int) error {
-	n.c.in.advance(used)
-	if n.left -= used; n.left < 0 {
-		return tooMuch()
-	}
-	return nil
-}
-
-// more reads on behind an element that is not complete.
-func (n *negotiation) more() error {
-	if len(n.c.in.bytes()) > n.left {
-		return tooMuch()
-	}
-	return n.c.more()
-}
-
-func tooMuch() error {
-	return &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "too many bytes before authentication and binding"}
-}
-
-// streamError is what the scanner's refusal means for the stream.
-func streamError(err error) error {
-	if se := stanza.ScanError(err); se != nil {
-		return se
-	}
-	return err
-}
+func (n *negotiation) next() (*scan.Stanza, error) { return &n.st, n.c.Next(&n.st) }
 
 // leave takes the connection off the door's count.
 func (n *negotiation) leave() {
@@ -218,7 +194,7 @@ func (n *negotiation) end(err error) error {
 	case err == nil:
 		return nil
 	case ok:
-		if !n.opened && n.c.Write(n.header(scan.Header{})) != nil {
+		if !n.opened && n.c.WriteOpen(n.opening("")) != nil {
 			return err
 		}
 		n.c.Close(se)
