@@ -6,7 +6,9 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"rosterd/engine/addr"
 	"rosterd/store/credential"
@@ -40,20 +42,32 @@ type Host struct {
 	Log *slog.Logger
 }
 
-// Channel is what mechanisms want to know of the stream below. Channel binding will find its data here.
+// Channel is what mechanisms want to know of the stream below.
 type Channel struct {
-	TLS        *tls.ConnectionState // nil without encryption
-	AllowPlain bool                 // mechanisms that show the password may be used although TLS is nil
+	Encrypted  bool       // by whatever: a proxy may have taken the TLS off
+	AllowPlain bool       // mechanisms that show the password may be used although nothing is encrypted
+	Bindings   []Binding  // of TLS that ends here; none: no -PLUS
+	From       netip.Addr // to count failed logins under; the zero one is not counted
+
+	TLS *tls.ConnectionState // not nil: Encrypted, too
 }
 
-const plainName = "PLAIN"
+func (ch Channel) encrypted() bool { return ch.Encrypted || ch.TLS != nil }
+
+const (
+	plainName = "PLAIN"
+	scramName = "SCRAM-"
+	plus      = "-PLUS" // with channel binding (RFC 5802 §4)
+)
 
 // Mechanisms lists what is offered on a channel, strongest first.
 func (h *Host) Mechanisms(ch Channel) []string {
 	var names []string
 	for _, name := range h.known() {
 		switch {
-		case ch.TLS != nil, name == plainName && ch.AllowPlain:
+		case strings.HasSuffix(name, plus) && len(ch.Bindings) == 0:
+			continue
+		case ch.encrypted(), name == plainName && ch.AllowPlain:
 		case name == plainName, slices.Contains(h.Insecure, name):
 			continue
 		}
@@ -62,15 +76,16 @@ func (h *Host) Mechanisms(ch Channel) []string {
 	return names
 }
 
-// known lists the mechanisms of this host on an encrypted channel.
+// known lists the mechanisms of this host on an encrypted channel that can be bound to.
 func (h *Host) known() []string {
-	var names []string
+	var bound, names []string
 	for _, hash := range credential.Hashes() {
 		if slices.Contains(h.hashes(), hash) {
+			bound = append(bound, hash.Mechanism()+plus)
 			names = append(names, hash.Mechanism())
 		}
 	}
-	names = append(names, plainName)
+	names = append(append(bound, names...), plainName)
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(h.Disabled, name) })
 }
 
@@ -101,13 +116,16 @@ func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
 	switch {
 	case !slices.Contains(h.known(), mechanism):
 		return nil, &Error{Condition: InvalidMechanism, Err: errMechanism(mechanism)}
-	case !slices.Contains(h.Mechanisms(ch), mechanism):
-		return nil, &Error{Condition: EncryptionRequired, Err: errMechanism(mechanism)}
-	case mechanism == plainName:
-		return &Exchange{run: &plain{host: h}}, nil
+	case slices.Contains(h.Mechanisms(ch), mechanism):
+	case ch.encrypted(): // -PLUS, and nothing to bind to
+		return nil, &Error{Condition: InvalidMechanism, Err: errMechanism(mechanism)}
 	default:
-		return h.startSCRAM(credential.Hash(mechanism[len("SCRAM-"):]))
+		return nil, &Error{Condition: EncryptionRequired, Err: errMechanism(mechanism)}
 	}
+	if mechanism == plainName {
+		return &Exchange{run: &plain{host: h}}, nil
+	}
+	return h.startSCRAM(mechanism, ch)
 }
 
 // Exchange is one run of a mechanism. It is used by one goroutine at a time.

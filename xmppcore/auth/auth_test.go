@@ -3,7 +3,6 @@ package auth
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -75,7 +74,7 @@ func plainHost() *Host {
 	return h
 }
 
-var encrypted = Channel{TLS: &tls.ConnectionState{}}
+var encrypted = Channel{Encrypted: true}
 
 func condition(err error) Condition {
 	if e := (*Error)(nil); errors.As(err, &e) {
@@ -99,6 +98,12 @@ func TestMechanisms(t *testing.T) {
 		{"not encrypted, allowed", Host{}, Channel{AllowPlain: true}, "SCRAM-SHA-1 PLAIN"},
 		{"disabled", Host{Disabled: []string{"PLAIN", "DIGEST-MD5"}}, encrypted, "SCRAM-SHA-1"},
 		{"all disabled", Host{Disabled: []string{"PLAIN", "SCRAM-SHA-1"}}, encrypted, ""},
+		{"channel binding", Host{}, boundChannel, "SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN"},
+		{"channel binding before the better hash", Host{Hashes: credential.Hashes()}, boundChannel,
+			"SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
+		{"channel binding disabled", Host{Disabled: []string{"SCRAM-SHA-1-PLUS"}}, boundChannel, "SCRAM-SHA-1 PLAIN"},
+		{"nothing but channel binding", Host{Disabled: []string{"SCRAM-SHA-1", "PLAIN"}}, boundChannel, "SCRAM-SHA-1-PLUS"},
+		{"nothing but channel binding, and none", Host{Disabled: []string{"SCRAM-SHA-1", "PLAIN"}}, encrypted, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,7 +124,10 @@ func TestStart(t *testing.T) {
 		{"needs encryption", "PLAIN", Channel{}, EncryptionRequired},
 		{"does not need it", "SCRAM-SHA-1", Channel{}, ""},
 		{"another hash", "SCRAM-SHA-256", encrypted, InvalidMechanism},
-		{"channel binding", "SCRAM-SHA-1-PLUS", encrypted, InvalidMechanism},
+		{"channel binding", "SCRAM-SHA-1-PLUS", boundChannel, ""},
+		{"channel binding to nothing", "SCRAM-SHA-1-PLUS", encrypted, InvalidMechanism},
+		{"channel binding in the clear", "SCRAM-SHA-1-PLUS", Channel{}, EncryptionRequired},
+		{"channel binding, another hash", "SCRAM-SHA-256-PLUS", boundChannel, InvalidMechanism},
 		{"unknown", "DIGEST-MD5", encrypted, InvalidMechanism},
 		{"lower case", "plain", encrypted, InvalidMechanism},
 		{"none", "", encrypted, InvalidMechanism},
@@ -183,7 +191,12 @@ func xdgClient(t *testing.T, mechanism, name, password, authzid string) client {
 // talk runs an exchange to its end. The steps are how often the client spoke.
 func talk(t *testing.T, h *Host, mechanism string, c client) (user addr.Bare, steps int, challenges []string, err error) {
 	t.Helper()
-	x, err := h.Start(mechanism, encrypted)
+	return talkOn(t, h, encrypted, mechanism, c)
+}
+
+func talkOn(t *testing.T, h *Host, ch Channel, mechanism string, c client) (user addr.Bare, steps int, challenges []string, err error) {
+	t.Helper()
+	x, err := h.Start(mechanism, ch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -545,7 +558,7 @@ func TestRFC(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.conv = server.WithNonceGenerator(func() string { return tt.nonce }).NewConversation()
+			s.server = server.WithNonceGenerator(func() string { return tt.nonce })
 			x := &Exchange{run: s}
 			if got, done, err := x.Next(t.Context(), []byte(tt.first)); string(got) != tt.challenge || done || err != nil {
 				t.Fatalf("challenge %s, done %v, error %v", got, done, err)
@@ -591,6 +604,8 @@ func FuzzExchange(f *testing.F) {
 	f.Add("SCRAM-SHA-1", []byte("n,,n=juliet,r=abc"), []byte("c=biws,r=abc,p=AAAAAAAAAAAAAAAAAAAAAAAAAAA="))
 	f.Add("SCRAM-SHA-1", []byte("p=tls-unique,a=x@y,n=j=2Cet,r=,x=y"), []byte("c=,r=,p="))
 	f.Add("SCRAM-SHA-1", []byte("y,,n=plain,r=\"~"), []byte("e=other-error"))
+	f.Add("SCRAM-SHA-1-PLUS", []byte("p=tls-exporter,,n=juliet,r=abc"), []byte("c=cD10bHMtZXhwb3J0ZXIsLGV4cG9ydGVk,r=abc,p=AAAAAAAAAAAAAAAAAAAAAAAAAAA="))
+	f.Add("SCRAM-SHA-1-PLUS", []byte("p=tls-\x00,,n=juliet,r=abc"), []byte("c="))
 	keys, err := credential.Derive(credential.SHA1, password, []byte("salt"), 1)
 	if err != nil {
 		f.Fatal(err)
@@ -601,7 +616,7 @@ func FuzzExchange(f *testing.F) {
 	}}
 	conditions := []Condition{NotAuthorized, MalformedRequest, InvalidAuthzid, TemporaryAuthFailure}
 	f.Fuzz(func(t *testing.T, mechanism string, first, second []byte) {
-		x, err := h.Start(mechanism, encrypted)
+		x, err := h.Start(mechanism, boundChannel)
 		if err != nil {
 			if condition(err) != InvalidMechanism {
 				t.Fatalf("start: %v", err)

@@ -50,7 +50,10 @@ var (
 	errPassword = errors.New("wrong password")
 	errDisabled = errors.New("account disabled")
 	errAuthzid  = errors.New("may not act for another user")
-	errNobody   = fmt.Errorf("%w, or none with a password", credential.ErrNoUser)
+	errBinding  = errors.New("channel binding of another connection: somebody may be in between")
+	// The client would have used channel binding, had it seen the offer.
+	errDowngrade = errors.New("client has not seen that channel binding is offered: somebody may have hidden it")
+	errNobody    = fmt.Errorf("%w, or none with a password", credential.ErrNoUser)
 )
 
 func errMechanism(name string) error {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,12 +16,15 @@ import (
 	"rosterd/store/credential"
 )
 
-// scramRun is RFC 5802 without channel binding, which a client must not ask for then (§6: "p" is refused, "y"
-// and "n" are not). A user who does not exist is answered like one who does and fails at the proof.
+// scramRun is RFC 5802. A user who does not exist is answered like one who does and fails at the proof.
 type scramRun struct {
-	host *Host
-	hash credential.Hash
-	conv *scram.ServerConversation
+	host    *Host
+	hash    credential.Hash
+	channel Channel
+	bound   bool // the mechanism is a -PLUS
+	offered bool // that -PLUS is offered beside this one
+	server  *scram.Server
+	conv    *scram.ServerConversation // since the client's first message
 
 	ctx     context.Context // of the step that runs: the conversation asks for the user's keys in it
 	user    addr.Bare
@@ -27,14 +32,39 @@ type scramRun struct {
 	failed  error  // why the keys were not looked for: ends the exchange at once
 }
 
-func (h *Host) startSCRAM(hash credential.Hash) (*Exchange, error) {
-	s := &scramRun{host: h, hash: hash}
-	server, err := hash.NewServer(s.lookup)
-	if err != nil {
+func (h *Host) startSCRAM(mechanism string, ch Channel) (*Exchange, error) {
+	name, bound := strings.CutSuffix(mechanism, plus)
+	s := &scramRun{
+		host: h, hash: credential.Hash(strings.TrimPrefix(name, scramName)), channel: ch,
+		bound: bound, offered: slices.Contains(h.Mechanisms(ch), name+plus),
+	}
+	var err error
+	if s.server, err = s.hash.NewServer(s.lookup); err != nil {
 		return nil, &Error{Condition: InvalidMechanism, Err: err}
 	}
-	s.conv = server.NewConversation()
 	return &Exchange{run: s}, nil
+}
+
+// begin starts the conversation that the client's first message asks for: "p=" and the type of a channel binding,
+// "n" if the client knows of none, "y" if it does and believes that we do not (RFC 5802 §6). The library refuses
+// "y" where we offered one: then somebody has taken it out of what the client saw, to be able to sit in between.
+func (s *scramRun) begin(message string) error {
+	flag, _, _ := strings.Cut(message, ",")
+	kind, bound := strings.CutPrefix(flag, "p=")
+	binding := s.channel.binding(kind)
+	switch {
+	case bound != s.bound:
+		return malformed("channel binding is for -PLUS, and -PLUS for channel binding")
+	case bound && !binding.IsSupported():
+		return malformed("channel binding that is not offered: " + shorten(strconv.QuoteToASCII(kind)))
+	case bound:
+		s.conv = s.server.NewConversationWithChannelBindingRequired(binding)
+	case s.offered:
+		s.conv = s.server.NewConversationWithChannelBinding(s.channel.binding(s.channel.Bindings[0].Type))
+	default:
+		s.conv = s.server.NewConversation()
+	}
+	return nil
 }
 
 func (s *scramRun) next(ctx context.Context, response []byte) ([]byte, addr.Bare, error) {
@@ -44,6 +74,11 @@ func (s *scramRun) next(ctx context.Context, response []byte) ([]byte, addr.Bare
 	}
 	if first && !goodNonce(message) {
 		return nil, addr.Bare{}, malformed("client nonce is not printable or missing")
+	}
+	if first {
+		if err := s.begin(message); err != nil {
+			return nil, addr.Bare{}, err
+		}
 	}
 	s.ctx = ctx
 	answer, err := s.conv.Step(message)
@@ -70,10 +105,17 @@ func goodNonce(message string) bool {
 	return strings.IndexFunc(fields[3], func(r rune) bool { return r < 0x21 || r > 0x7e }) < 0
 }
 
-// failure turns the library's error into ours. A wrong proof is the client's password; everything else is a
-// message that no correct client sends.
+// failure turns the library's error into ours. A wrong proof is the client's password, another channel binding a
+// connection that is not the client's; everything else is a message that no correct client sends, or should not
+// go on with.
 func (s *scramRun) failure(answer string, err error) error {
-	if answer != scram.ErrInvalidProof {
+	switch {
+	case answer == scram.ErrInvalidProof:
+	case answer == scram.ErrChannelBindingsDontMatch && s.bound: // the library's error shows the data
+		return &Error{Condition: NotAuthorized, User: s.user, Err: errBinding}
+	case answer == scram.ErrServerDoesSupportChannelBinding:
+		return &Error{Condition: MalformedRequest, User: s.user, Err: errDowngrade}
+	default:
 		return &Error{Condition: MalformedRequest, User: s.user, Err: errors.New(shorten(err.Error()))}
 	}
 	if s.refused != nil && s.refused.Condition == NotAuthorized {
