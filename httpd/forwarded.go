@@ -115,9 +115,3 @@ func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 func within(nets []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(a) })
 }
-
-// SetPeers replaces Trusted and MetricsFrom.
-func (s *Server) SetPeers(trusted, metricsFrom []netip.Prefix) {
-	s.setup()
-	s.peers.Store(&peers{trusted: trusted, metrics: metricsFrom})
-}

@@ -22,6 +22,7 @@ type Host struct {
 
 // Mount puts a handler under a path of a VirtualHost.
 type Mount struct {
+	Name string // of the module, as http_paths has it: what answers are counted under
 	// Path is as http_paths has it: "/files", also "files/"; $host stands for
 	// the VirtualHost's name.
 	Path string
@@ -113,6 +114,7 @@ type site struct {
 type mount struct {
 	prefix  string // "" or "/path", without a slash at its end
 	owner   string // the VirtualHost
+	route   string // the module
 	handler http.Handler
 }
 
@@ -120,29 +122,30 @@ func (s *Server) newSite(h Host) (*site, error) {
 	site := &site{name: h.Name}
 	if h.Refresh != nil {
 		path := or(h.Refresh.Path, "/roster_admin")
-		if err := site.add(h.Name, path, newRefreshAPI(s, h.Name, basePath(path, h.Name), *h.Refresh)); err != nil {
+		api := newRefreshAPI(s, h.Name, basePath(path, h.Name), *h.Refresh)
+		if err := site.add(mount{owner: h.Name, route: "roster_admin", handler: api}, path); err != nil {
 			return nil, err
 		}
 	}
 	for _, m := range h.Mounts {
-		if err := site.add(h.Name, m.Path, m.Handler); err != nil {
+		if err := site.add(mount{owner: h.Name, route: m.Name, handler: m.Handler}, m.Path); err != nil {
 			return nil, err
 		}
 	}
 	return site, nil
 }
 
-func (t *site) add(owner, path string, handler http.Handler) error {
-	prefix := basePath(path, owner)
-	if prefix == healthPath {
-		return fmt.Errorf("HTTP path %s of VirtualHost %q: taken by the server's own health check", prefix, owner)
+func (t *site) add(m mount, path string) error {
+	m.prefix = basePath(path, m.owner)
+	if slices.Contains(ownPaths, m.prefix) {
+		return fmt.Errorf("HTTP path %s of VirtualHost %q: taken by the server itself", m.prefix, m.owner)
 	}
-	for _, m := range t.mounts {
-		if m.prefix == prefix {
-			return fmt.Errorf("HTTP path %s of VirtualHost %q: taken by VirtualHost %q under the same HTTP host name", or(prefix, "/"), owner, m.owner)
+	for _, other := range t.mounts {
+		if m.prefix == other.prefix {
+			return fmt.Errorf("HTTP path %s of VirtualHost %q: taken by VirtualHost %q under the same HTTP host name", or(m.prefix, "/"), m.owner, other.owner)
 		}
 	}
-	t.mounts = append(t.mounts, mount{prefix: prefix, owner: owner, handler: handler})
+	t.mounts = append(t.mounts, m)
 	slices.SortFunc(t.mounts, func(a, b mount) int { return len(b.prefix) - len(a.prefix) })
 	return nil
 }
@@ -154,7 +157,7 @@ func (t *site) with(other *site) (*site, error) {
 	}
 	both := &site{name: t.name, mounts: slices.Clone(t.mounts)}
 	for _, m := range other.mounts {
-		if err := both.add(m.owner, or(m.prefix, "/"), m.handler); err != nil {
+		if err := both.add(m, or(m.prefix, "/")); err != nil {
 			return nil, err
 		}
 	}

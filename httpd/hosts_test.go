@@ -212,7 +212,8 @@ func TestSetHostsRefuses(t *testing.T) {
 			"two hosts on one path", []Host{{Name: "a.example", HTTPHost: "x.example", Refresh: refresh}, {Name: "b.example", HTTPHost: "X.example", Refresh: refresh}},
 			`path /roster_admin of VirtualHost "b.example": taken by VirtualHost "a.example"`,
 		},
-		{"the health check", []Host{{Name: "a.example", Mounts: []Mount{{Path: "/health"}}}}, "health check"},
+		{"the health check", []Host{{Name: "a.example", Mounts: []Mount{{Path: "/health"}}}}, "the server itself"},
+		{"the metrics", []Host{{Name: "a.example", Mounts: []Mount{{Path: "metrics/"}}}}, "/metrics of VirtualHost \"a.example\": taken by the server itself"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,15 +12,19 @@ import (
 	"github.com/julienschmidt/httprouter"
 )
 
-// healthPath answers on every VirtualHost and on none: who probes whether the
-// server lives knows its address at most.
-const healthPath = "/health"
-
 // newRoot routes what belongs to the server itself; the rest belongs to a host.
 func (s *Server) newRoot() *httprouter.Router {
 	root := newRouter()
-	root.GET(healthPath, s.health)
-	root.HEAD(healthPath, s.health)
+	get := func(path string, handle httprouter.Handle) {
+		root.GET(path, handle)
+		root.HEAD(path, handle)
+	}
+	get("/health", s.health)
+	get("/healthz", s.health)
+	get("/readyz", s.ready)
+	if s.Metrics != nil {
+		get("/metrics", s.serveMetrics)
+	}
 	root.MethodNotAllowed = http.HandlerFunc(s.methodNotAllowed)
 	root.NotFound = http.HandlerFunc(s.serveHost)
 	return root
@@ -38,18 +42,17 @@ func newRouter() *httprouter.Router {
 // ServeHTTP answers one request of any listener.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.setup()
+	s.handlers.Add(1)
+	defer s.handlers.Done()
 	start := time.Now()
-	rec := &recorder{ResponseWriter: w}
+	rec := &recorder{ResponseWriter: w, observe: s.Observe}
 	r = r.WithContext(r.Context()) // a copy: net/http looks at the body of its own
 	r.Body = &requestBody{ReadCloser: r.Body, ended: r.ContentLength == 0}
 	r = s.unproxied(r)
 	defer s.logAccess(rec, r, start)
+	defer rec.answered(http.StatusOK) // what net/http says for a handler that said nothing
 	defer s.recoverPanic(rec, r)
 	s.root.ServeHTTP(rec, r)
-}
-
-func (s *Server) health(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
-	s.write(w, r, http.StatusOK, []byte(`{"status":"ok"}`))
 }
 
 func (s *Server) serveHost(w http.ResponseWriter, r *http.Request) {
@@ -63,6 +66,7 @@ func (s *Server) serveHost(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("nothing is served at %s on %s", r.URL.Path, site.name))
 		return
 	}
+	routed(w, m.route)
 	m.handler.ServeHTTP(w, below(r, m.prefix, rest))
 }
 
@@ -105,7 +109,7 @@ func (s *Server) logAccess(rec *recorder, r *http.Request, start time.Time) {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
-	log.Debug("HTTP request", "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", rec.status,
+	log.Debug("HTTP request", "method", r.Method, "host", r.Host, "path", r.URL.Path, "route", rec.route, "status", rec.status,
 		"bytes", rec.bytes, "duration", time.Since(start), "remote", r.RemoteAddr, "tls", r.TLS != nil)
 }
 
@@ -113,23 +117,42 @@ func (s *Server) logAccess(rec *recorder, r *http.Request, start time.Time) {
 // connection through Unwrap, so a mounted handler can hijack it or flush.
 type recorder struct {
 	http.ResponseWriter
-	status int // 0 until the header is written
-	bytes  int64
+	observe func(route string, status int) // may be nil
+	route   string                         // "" for what belongs to nobody
+	status  int                            // 0 until the header is written
+	bytes   int64
+}
+
+// routed tells the recorder behind w who answers.
+func routed(w http.ResponseWriter, route string) {
+	if rec, ok := w.(*recorder); ok {
+		rec.route = route
+	}
+}
+
+// answered takes the first status as the answer's. It is observed then and not at the end, which for a WebSocket may be
+// days later.
+func (rec *recorder) answered(status int) {
+	if rec.status != 0 {
+		return
+	}
+	rec.status = status
+	if rec.observe != nil {
+		rec.observe(rec.route, status)
+	}
 }
 
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
 func (rec *recorder) WriteHeader(status int) {
-	if rec.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		rec.status = status
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		rec.answered(status)
 	}
 	rec.ResponseWriter.WriteHeader(status)
 }
 
 func (rec *recorder) Write(p []byte) (int, error) {
-	if rec.status == 0 {
-		rec.status = http.StatusOK
-	}
+	rec.answered(http.StatusOK)
 	n, err := rec.ResponseWriter.Write(p)
 	rec.bytes += int64(n)
 	return n, err

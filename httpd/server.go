@@ -7,6 +7,10 @@
 // reload never shows half of a configuration. Whatever answers, nothing of one
 // VirtualHost can be reached through the name of another.
 //
+// The context of a request ends when the client hangs up, as net/http has it, and when Shutdown begins. A handler that
+// holds a request (BOSH) or has hijacked its connection (WebSocket) for longer than an answer takes must heed it:
+// Shutdown waits for it. What such handlers belong to is best shut down before, so that its streams end with a good-bye.
+//
 // Only HTTP/1.1 (and 1.0) is spoken: WebSocket and BOSH are defined on it, and
 // those who post refreshes gain nothing from HTTP/2.
 package httpd
@@ -39,6 +43,19 @@ type Server struct {
 	// said in RemoteAddr and URL.Scheme of the request. SetPeers changes it.
 	Trusted []netip.Prefix
 
+	// Metrics answers GET /metrics to clients of MetricsFrom, which nil makes loopback; SetPeers changes that. Without
+	// Metrics the path is like any other.
+	Metrics     http.Handler
+	MetricsFrom []netip.Prefix
+
+	// Ready looks at what the server needs, for GET /readyz; nil means nothing. It is not called more than once at a
+	// time, nor more than once a second.
+	Ready func(context.Context) []Part
+
+	// Observe, if set, is told of every answer when it begins: what answered (the Name of a Mount, "roster_admin",
+	// "host-meta", "health", "readyz", "metrics", or "" for what nobody serves) and the status.
+	Observe func(route string, status int)
+
 	ReadHeaderTimeout time.Duration // TLS handshake, and request line with header; 0 means 10 s
 	ReadTimeout       time.Duration // the whole request with its body; 0 means 30 s
 	WriteTimeout      time.Duration // sending one answer of ours; 0 means 30 s
@@ -48,19 +65,26 @@ type Server struct {
 	table atomic.Pointer[table] // nil until SetHosts
 	peers atomic.Pointer[peers] // nil until setup
 
+	draining atomic.Bool // Drain or Shutdown was called
+	checks   checks
+
 	once      sync.Once // guards the making of the fields below
 	http      *http.Server
 	root      *httprouter.Router
 	refreshes context.Context // what every call of a Refresher lives under
 	cut       context.CancelFunc
-	calls     sync.WaitGroup // of Refreshers
+	calls     sync.WaitGroup  // of Refreshers
+	requests  context.Context // of every request
+	interrupt context.CancelFunc
+	handlers  sync.WaitGroup // also of connections that were hijacked
 }
 
 func (s *Server) setup() {
 	s.once.Do(func() {
 		s.refreshes, s.cut = context.WithCancel(context.Background())
 		s.root = s.newRoot()
-		s.peers.Store(&peers{trusted: s.Trusted})
+		s.requests, s.interrupt = context.WithCancel(context.Background())
+		s.setPeers(s.Trusted, s.MetricsFrom)
 		s.http = &http.Server{
 			Handler:           s,
 			ReadHeaderTimeout: or(s.ReadHeaderTimeout, 10*time.Second),
@@ -69,6 +93,7 @@ func (s *Server) setup() {
 			MaxHeaderBytes:    or(s.MaxHeaderBytes, 16<<10),
 			ErrorLog:          log.New(serverLog{s}, "", 0),
 			Protocols:         new(http.Protocols),
+			BaseContext:       func(net.Listener) context.Context { return s.requests },
 		}
 		s.http.Protocols.SetHTTP1(true)
 	})
@@ -89,12 +114,13 @@ func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error {
 	return s.Serve(tls.NewListener(l, config))
 }
 
-// Shutdown closes the listeners, waits for requests in progress and then closes
-// their connections. Refreshes that still run when half of ctx's time is over
-// are answered with what they have reached; when ctx ends, what is left is cut
-// off and ctx's error returned.
+// Shutdown closes the listeners, ends the context of every request, waits for all handlers and closes the connections.
+// Refreshes that still run when half of ctx's time is over are answered with what they have reached; when ctx ends,
+// what is left is cut off and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.setup()
+	s.Drain()
+	s.interrupt()
 	defer s.cut()
 	if deadline, ok := ctx.Deadline(); ok {
 		half := time.AfterFunc(time.Until(deadline)/2, s.cut)
@@ -106,7 +132,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.cut()
 	returned := make(chan struct{})
-	go func() { defer close(returned); s.calls.Wait() }()
+	go func() { defer close(returned); s.handlers.Wait(); s.calls.Wait() }()
 	select {
 	case <-returned:
 		return nil
