@@ -34,6 +34,7 @@ import (
 //	mended: USER                   and no longer does
 //	held: USER                     it does not answer
 //	released: USER                 and now does
+//	restart:                       another server takes the place of this one; what was kept is there
 func TestConversations(t *testing.T) { conversations(t, nil) }
 
 // TestConversationsTLS plays them over STARTTLS.
@@ -144,6 +145,7 @@ func (h *house) actions() map[string]func(context.Context, string) error {
 			h.broken[addr.MustBare(inVerona(user))] = err
 			return nil
 		},
+		"restart": func(context.Context, string) error { h.restart(); return nil },
 		"mended": func(_ context.Context, user string) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()

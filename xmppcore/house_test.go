@@ -33,12 +33,15 @@ const password = "wherefore"
 
 // house is a server that is reached over loopback, its engine, and a backend that serves what it is told to.
 type house struct {
-	t    testing.TB
-	srv  *xmppcore.Server
-	eng  *engine.Engine
-	addr string
-	tls  bool // clients encrypt
-	wrap func(net.Listener) net.Listener
+	t      testing.TB
+	config xmppcore.Config
+	srv    *xmppcore.Server
+	eng    *engine.Engine
+	stop   func() // ends both
+	addr   string
+	tls    bool // clients encrypt
+	wrap   func(net.Listener) net.Listener
+	kept   keeper
 
 	mu      sync.Mutex // guards what the backend serves
 	rosters map[addr.Bare][]roster.Item
@@ -82,12 +85,12 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "random.example", Conflict: xmppcore.Random},
 			{Domain: "increment.example", Conflict: xmppcore.Increment},
 			{Domain: "two.example", MaxSessions: 2},
+			{Domain: "kept.example", BlockSubscriptions: true}, // rosters are kept, and three of their changes
 		},
 	}
 	if change != nil {
 		change(&c)
 	}
-	backends := map[string]engine.Host{}
 	for i := range c.Hosts {
 		host := &c.Hosts[i]
 		host.AllowPlainUnencrypted = true
@@ -97,13 +100,30 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 		if host.Auth == nil {
 			host.Auth = plainAuth(host.Domain, anybody{})
 		}
-		backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute}
 	}
-	h.srv = xmppcore.New(c)
-	h.eng = engine.New(backends, h.srv.RosterChanged, c.Log)
+	h.config = c
+	h.start()
+	return h
+}
+
+func (h *house) start() {
+	backends := map[string]engine.Host{}
+	for _, host := range h.config.Hosts {
+		backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 100}
+		if host.Domain == "kept.example" {
+			backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 3, Keeper: &h.kept}
+		}
+	}
+	h.srv = xmppcore.New(h.config)
+	h.eng = engine.New(backends, h.srv.RosterChanged, h.config.Log)
 	h.srv.Start(h.eng)
 	h.serve()
-	return h
+}
+
+// restart ends the server, with all streams, and starts another with the same backend and what was kept.
+func (h *house) restart() {
+	h.stop()
+	h.start()
 }
 
 func (h *house) serve() {
@@ -113,20 +133,22 @@ func (h *house) serve() {
 	}
 	h.addr = ln.Addr().String()
 	served := make(chan error, 1)
-	go func() { served <- h.srv.Serve(h.wrap(ln)) }()
-	h.t.Cleanup(func() {
+	srv, eng := h.srv, h.eng
+	go func() { served <- srv.Serve(h.wrap(ln)) }()
+	h.stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := errors.Join(h.srv.Shutdown(ctx), h.eng.Close(ctx)); err != nil {
+		if err := errors.Join(srv.Shutdown(ctx), eng.Close(ctx)); err != nil {
 			h.t.Error(err)
 		}
 		if err := <-served; !errors.Is(err, xmppcore.ErrServerClosed) {
 			h.t.Errorf("Serve: %v", err)
 		}
-		if n := h.srv.Sessions(); n != 0 {
+		if n := srv.Sessions(); n != 0 {
 			h.t.Errorf("%d sessions are left", n)
 		}
 	})
+	h.t.Cleanup(h.stop)
 }
 
 // encrypted makes every host offer STARTTLS, and insist on it.
