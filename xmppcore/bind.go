@@ -128,6 +128,9 @@ func increment(a *registry.Account, resource string) string {
 func (s *Server) run(res *registry.Resource) {
 	defer s.work.Done()
 	err := res.Run(func(st *scan.Stanza) error { return s.handle(res, st) })
+	if p, ok := errors.AsType[*stream.Panic](err); ok {
+		s.log.Error("what a client sent made the server fail", "user", res.Full, "panic", p.Value, "stack", string(p.Stack))
+	}
 	if ours := res.Reason(); ours != nil {
 		err = ours
 	}

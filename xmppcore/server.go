@@ -4,6 +4,7 @@ package xmppcore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,6 +85,29 @@ func (s *Server) Start(e *engine.Engine) { s.engine = e }
 
 // Serve accepts client connections (RFC 6120 §3, STARTTLS) until Shutdown, and always returns an error.
 func (s *Server) Serve(ln net.Listener) error {
+	return s.accept(ln, func(nc net.Conn) error { return s.negotiator.Serve(s.ctx, nc, s) })
+}
+
+// ServeTLS is Serve for a port where TLS comes first (XEP-0368).
+func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
+	return s.accept(ln, func(nc net.Conn) error { return s.negotiator.ServeTLS(s.ctx, nc, config, s) })
+}
+
+// ServeCarrier negotiates a stream that something else carries, such as a WebSocket, and returns when a resource is
+// bound or the stream is over. The client counts as one that connects from an address, unless that is zero. After
+// Shutdown the stream is just cut.
+func (s *Server) ServeCarrier(c stream.Carrier, from netip.Addr) {
+	if !s.begin() {
+		c.Abort()
+		return
+	}
+	s.negotiate(c.RemoteAddr(), c.Abort, func() error { return s.negotiator.ServeCarrier(s.ctx, c, from, s) })
+}
+
+// Limits are those of streams that begin now, with defaults.
+func (s *Server) Limits() *stream.Limits { return s.negotiator.Bounds() }
+
+func (s *Server) accept(ln net.Listener, negotiate func(net.Conn) error) error {
 	if !s.listen(ln) {
 		return ErrServerClosed
 	}
@@ -94,7 +118,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		switch {
 		case err == nil:
 			pause = 0
-			s.accepted(nc)
+			s.accepted(nc, negotiate)
 		case s.isClosed():
 			return ErrServerClosed
 		case errors.Is(err, net.ErrClosed):
@@ -110,25 +134,25 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 }
 
-func (s *Server) accepted(nc net.Conn) {
+func (s *Server) accepted(nc net.Conn, negotiate func(net.Conn) error) {
 	if !s.begin() {
 		nc.Close()
 		return
 	}
-	go s.negotiate(nc)
+	go s.negotiate(nc.RemoteAddr(), func() { nc.Close() }, func() error { return negotiate(nc) })
 }
 
 // negotiate makes a stream of a connection. A mistake of ours costs that connection, and nobody else's.
-func (s *Server) negotiate(nc net.Conn) {
+func (s *Server) negotiate(from net.Addr, cut func(), run func() error) {
 	defer s.work.Done()
 	defer func() {
 		if p := recover(); p != nil {
-			nc.Close()
-			s.log.Error("a negotiation made the server fail", "address", nc.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+			cut()
+			s.log.Error("a negotiation made the server fail", "address", from, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	if err := s.negotiator.Serve(s.ctx, nc, s); err != nil {
-		s.log.Debug("negotiation ended", "address", nc.RemoteAddr(), "error", err)
+	if err := run(); err != nil {
+		s.log.Debug("negotiation ended", "address", from, "error", err)
 	}
 }
 

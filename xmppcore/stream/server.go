@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
 )
@@ -47,6 +48,9 @@ func (s *Server) current() *rules {
 	}
 	return s.rules.Load()
 }
+
+// Bounds are the limits of connections that begin now, with defaults.
+func (s *Server) Bounds() *Limits { return &s.current().limits }
 
 // Serve negotiates the stream of one accepted connection, which it owns from
 // now on, until a has taken it over or it is closed. The first is nil, and so is
@@ -129,10 +133,11 @@ type negotiation struct {
 	from   netip.Addr  // for the door
 	inside bool        // not counted at the door any more
 
-	host   *Host     // since the first stream header
-	user   addr.Bare // since SASL
-	opened bool      // our stream header is sent, for the stream that is open now
-	failed int       // SASL exchanges
+	host   *Host          // since the first stream header
+	user   addr.Bare      // since SASL
+	bound  []auth.Binding // what the TLS of the stream offers, made at the first look
+	opened bool           // our stream header is sent, for the stream that is open now
+	failed int            // SASL exchanges
 	st     scan.Stanza
 }
 
