@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"rosterd/config"
-	"rosterd/engine"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
 )
@@ -22,21 +21,27 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 	}
 }
 
-// openBackends opens the roster module of every host.
-func (d *daemon) openBackends(ctx context.Context, cfg *config.Config) (map[string]engine.Backend, error) {
-	m := pluginManager(cfg, d.log)
-	list := make(map[string]engine.Backend)
-	for _, h := range cfg.Hosts() {
+// openBackends opens the roster module of every host, unless the plan before has the same.
+func (p *plan) openBackends(ctx context.Context, before *plan, log *slog.Logger) error {
+	m := pluginManager(p.cfg, log)
+	p.backends = make(map[string]*plugins.Opened)
+	for _, h := range p.cfg.Hosts() {
 		for _, module := range h.Providers() {
-			p, err := m.Open(ctx, module.Name, h.Name, options(h))
-			if err != nil {
-				return nil, fmt.Errorf("%v: %w", module.Pos, err)
+			if before != nil {
+				if b := before.backends[h.Name]; b != nil && b.Same(m, module.Name, h.Name, options(h)) {
+					p.backends[h.Name] = b
+					continue
+				}
 			}
-			d.onStop(func(context.Context) error { return p.Close() })
-			list[h.Name] = p
+			b, err := m.Open(ctx, module.Name, h.Name, options(h))
+			if err != nil {
+				return fmt.Errorf("%v: %w", module.Pos, err)
+			}
+			p.fresh = append(p.fresh, b)
+			p.backends[h.Name] = b
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // tryBackends opens the roster module of every host as the server would, and closes it again: what a script asks

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"rosterd/config"
@@ -20,13 +20,21 @@ import (
 	"rosterd/xmppcore"
 )
 
-// daemon is a running server: what was started, and how it is stopped.
+// daemon is a running server: what it is made of, and how it is stopped.
 type daemon struct {
-	log     *slog.Logger
-	failed  chan error                        // a listener that died
-	tap     func(to addr.JID, stanzas []byte) // for the demo
+	log    *slog.Logger
+	failed chan error                        // a listener that died
+	tap    func(to addr.JID, stanzas []byte) // for the demo
+
+	db      *store.Store
+	xmpp    *xmppcore.Server
+	eng     *engine.Engine
+	web     *httpd.Server
 	serving sync.WaitGroup
 	stops   []func(context.Context) error // in the order of starting
+
+	plan  *plan // what is served now
+	https atomic.Pointer[tls.Config]
 }
 
 // start builds a server from a configuration that was checked. Nothing is left running after an error.
@@ -38,46 +46,31 @@ func start(ctx context.Context, cfg *config.Config, log *slog.Logger) (*daemon, 
 	return d, nil
 }
 
-func (d *daemon) build(ctx context.Context, cfg *config.Config) error {
-	db, err := openStore(cfg, d.log)
+// build starts the parts, in the order in which they need each other, and then serves the configuration.
+func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
+	if d.db, err = openStore(cfg, d.log); err != nil {
+		return err
+	}
+	d.onStop(func(context.Context) error { return d.db.Close() })
+	p, err := d.prepare(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	d.onStop(func(context.Context) error { return db.Close() })
-	certs, err := loadCertificates(cfg, d.log)
-	if err != nil {
-		return err
-	}
-	backends, err := d.openBackends(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	hosts, err := xmppHosts(ctx, cfg, db, certs, d.log)
-	if err != nil {
-		return err
-	}
-	c := xmppConfig(cfg, hosts, d.log)
-	c.Tap = d.tap
-	xmpp := xmppcore.New(c)
-	eng := engine.New(engineHosts(cfg, backends, db), xmpp.RosterChanged, d.log)
-	d.onStop(eng.Close)
-	xmpp.Start(eng)
+	d.onStop(func(context.Context) error { return d.plan.closeBackends() })
+	p.xmpp.Tap = d.tap
+	d.xmpp = xmppcore.New(p.xmpp)
+	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, d.log)
+	d.onStop(d.eng.Close)
+	d.xmpp.Start(d.eng)
 	d.onStop(func(ctx context.Context) error {
-		if err := xmpp.Shutdown(ctx); err != nil { // clients that do not take what they are sent: no failure of ours
+		if err := d.xmpp.Shutdown(ctx); err != nil { // clients that do not take what they are sent: no failure of ours
 			d.log.Warn("stopped without the good-bye of all clients", "error", err)
 		}
 		return nil
 	})
-	web := &httpd.Server{Log: d.log}
-	if err := web.SetHosts(httpHosts(cfg, eng), config.HTTPDefaultHost.Get(cfg.Global())); err != nil {
-		return err
-	}
-	d.onStop(web.Shutdown)
-	httpsTLS, err := certs.https(cfg)
-	if err != nil {
-		return err
-	}
-	return d.listen(cfg, xmpp, web, httpsTLS)
+	d.web = &httpd.Server{Log: d.log}
+	d.onStop(d.web.Shutdown)
+	return d.adopt(p)
 }
 
 func (d *daemon) onStop(f func(context.Context) error) { d.stops = append(d.stops, f) }
@@ -104,60 +97,6 @@ func openStore(cfg *config.Config, log *slog.Logger) (*store.Store, error) {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
 	return db, nil
-}
-
-// listen opens all ports before it serves the first.
-func (d *daemon) listen(cfg *config.Config, xmpp *xmppcore.Server, web *httpd.Server, httpsTLS *tls.Config) error {
-	services := []struct {
-		name  string
-		serve func(net.Listener) error
-	}{
-		{"c2s", xmpp.Serve},
-		{"http", web.Serve},
-		{"https", func(l net.Listener) error { return web.ServeTLS(l, httpsTLS) }},
-	}
-	var ready []func()
-	closeAll := func() {}
-	for _, s := range services {
-		list := cfg.Listeners(s.name)
-		if s.name == "https" && httpsTLS == nil && len(list) > 0 {
-			d.log.Warn("no certificate: no HTTPS", "ports", config.HTTPSPorts.Get(cfg.Global()))
-			continue
-		}
-		for _, l := range list {
-			ln, err := net.Listen(l.Network, l.Address)
-			if err != nil && l.Implicit && noSuchProtocol(err) {
-				d.log.Info("not listening: this machine does not have that protocol", "service", s.name, "address", l.Address, "error", err)
-				continue
-			}
-			if err != nil {
-				closeAll()
-				return fmt.Errorf("%s%s_ports: %w", at(l.Pos), s.name, err)
-			}
-			before := closeAll
-			closeAll = func() { before(); ln.Close() }
-			ready = append(ready, func() { d.serve(s.name, ln, s.serve) })
-		}
-	}
-	if len(ready) == 0 {
-		return errors.New("nothing to listen on: c2s_ports, http_ports and https_ports are empty")
-	}
-	for _, f := range ready {
-		f()
-	}
-	return nil
-}
-
-func (d *daemon) serve(name string, ln net.Listener, serve func(net.Listener) error) {
-	d.log.Info("listening", "service", name, "address", ln.Addr())
-	d.serving.Go(func() {
-		if err := serve(ln); err != nil && !errors.Is(err, xmppcore.ErrServerClosed) && !errors.Is(err, httpd.ErrServerClosed) {
-			select {
-			case d.failed <- fmt.Errorf("%s on %v: %w", name, ln.Addr(), err):
-			default:
-			}
-		}
-	})
 }
 
 func at(p config.Pos) string {

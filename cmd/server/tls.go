@@ -96,7 +96,7 @@ func (c certificates) https(cfg *config.Config) (*tls.Config, error) {
 	if first == nil {
 		return nil, nil
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if cert := names[strings.ToLower(hello.ServerName)]; cert != nil {
 			return cert, nil
 		}

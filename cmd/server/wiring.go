@@ -10,6 +10,7 @@ import (
 	"rosterd/config"
 	"rosterd/engine"
 	"rosterd/httpd"
+	"rosterd/plugins"
 	"rosterd/store"
 	"rosterd/store/credential"
 	"rosterd/xmppcore"
@@ -108,7 +109,7 @@ func limited(cfg *config.Config) bool {
 	return false
 }
 
-func engineHosts(cfg *config.Config, backends map[string]engine.Backend, db *store.Store) map[string]engine.Host {
+func engineHosts(cfg *config.Config, backends map[string]*plugins.Opened, db *store.Store) map[string]engine.Host {
 	list := make(map[string]engine.Host)
 	for _, h := range cfg.Hosts() {
 		e := engine.Host{

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"rosterd/config"
+	"rosterd/engine"
+	"rosterd/httpd"
+	"rosterd/plugins"
+	"rosterd/xmppcore"
+)
+
+// plan is a configuration made ready to be served. To make one changes nothing that is served, and does whatever can
+// fail, so that it is served as a whole or not at all.
+type plan struct {
+	cfg      *config.Config
+	backends map[string]*plugins.Opened // by host
+	fresh    []*plugins.Opened          // those of them that were opened for this plan
+	xmpp     xmppcore.Config
+	engine   map[string]engine.Host
+	https    *tls.Config // nil: no certificate
+	doors    map[doorway]*door
+	opened   []*door // those of them that were opened for this plan
+}
+
+// prepare makes a plan. What the plan that is served now has as well is taken over from it.
+func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err error) {
+	p = &plan{cfg: cfg}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.discard())
+			p = nil
+		}
+	}()
+	certs, err := loadCertificates(cfg, d.log)
+	if err != nil {
+		return p, err
+	}
+	if p.https, err = certs.https(cfg); err != nil {
+		return p, err
+	}
+	if err := p.openBackends(ctx, d.plan, d.log); err != nil {
+		return p, err
+	}
+	hosts, err := xmppHosts(ctx, cfg, d.db, certs, d.log)
+	if err != nil {
+		return p, err
+	}
+	p.xmpp = xmppConfig(cfg, hosts, d.log)
+	p.engine = engineHosts(cfg, p.backends, d.db)
+	return p, p.openDoors(d.plan, d.log)
+}
+
+// discard lets go of what was opened for a plan that is not served.
+func (p *plan) discard() (err error) {
+	for _, door := range p.opened {
+		door.shut()
+	}
+	for _, b := range p.fresh {
+		err = errors.Join(err, b.Close())
+	}
+	return err
+}
+
+// adopt serves a plan. An error means that nothing has changed.
+func (d *daemon) adopt(p *plan) error {
+	if err := d.web.SetHosts(httpHosts(p.cfg, d.eng), config.HTTPDefaultHost.Get(p.cfg.Global())); err != nil {
+		return errors.Join(err, p.discard())
+	}
+	before := d.plan
+	d.plan = p
+	d.https.Store(p.https)
+	if before != nil {
+		d.xmpp.Reconfigure(p.xmpp)
+	}
+	for _, door := range p.opened {
+		d.serve(door)
+	}
+	if before == nil {
+		return nil
+	}
+	for way, door := range before.doors {
+		if p.doors[way] == nil {
+			d.log.Info("not listening any more", "service", way.service, "address", door.Addr())
+			door.shut()
+		}
+	}
+	return before.closeBackendsBut(p.backends)
+}
+
+func (p *plan) closeBackends() error {
+	if p == nil {
+		return nil
+	}
+	return p.closeBackendsBut(nil)
+}
+
+// closeBackendsBut closes those backends that are not among the others. Calls that are under way end as they would
+// have.
+func (p *plan) closeBackendsBut(others map[string]*plugins.Opened) (err error) {
+	for host, b := range p.backends {
+		if others[host] != b {
+			err = errors.Join(err, b.Close())
+		}
+	}
+	return err
+}
+
+// doorway is where a service listens.
+type doorway struct{ service, network, address string }
+
+// door is a listener that the configuration may close.
+type door struct {
+	net.Listener
+	way    doorway
+	closed chan struct{}
+}
+
+func (l *door) shut() {
+	close(l.closed)
+	l.Close()
+}
+
+// openDoors opens the ports that are not open yet, all of them or none.
+func (p *plan) openDoors(before *plan, log *slog.Logger) error {
+	p.doors = make(map[doorway]*door)
+	for _, service := range []string{"c2s", "http", "https"} {
+		list := p.cfg.Listeners(service)
+		if service == "https" && p.https == nil && len(list) > 0 {
+			log.Warn("no certificate: no HTTPS", "ports", config.HTTPSPorts.Get(p.cfg.Global()))
+			continue
+		}
+		for _, l := range list {
+			if err := p.openDoor(doorway{service, l.Network, l.Address}, l, before, log); err != nil {
+				return fmt.Errorf("%s%s_ports: %w", at(l.Pos), service, err)
+			}
+		}
+	}
+	if len(p.doors) == 0 {
+		return errors.New("nothing to listen on: c2s_ports, http_ports and https_ports are empty")
+	}
+	return nil
+}
+
+func (p *plan) openDoor(way doorway, l config.Listener, before *plan, log *slog.Logger) error {
+	if before != nil && before.doors[way] != nil {
+		p.doors[way] = before.doors[way]
+		return nil
+	}
+	ln, err := net.Listen(l.Network, l.Address)
+	if err != nil && l.Implicit && noSuchProtocol(err) {
+		log.Info("not listening: this machine does not have that protocol", "service", way.service, "address", l.Address, "error", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.doors[way] = &door{Listener: ln, way: way, closed: make(chan struct{})}
+	p.opened = append(p.opened, p.doors[way])
+	return nil
+}
+
+// serve lets people in by a door until it is shut.
+func (d *daemon) serve(l *door) {
+	d.log.Info("listening", "service", l.way.service, "address", l.Addr())
+	d.serving.Go(func() {
+		err := d.serveDoor(l)
+		select {
+		case <-l.closed:
+			return
+		default:
+		}
+		if errors.Is(err, xmppcore.ErrServerClosed) || errors.Is(err, httpd.ErrServerClosed) {
+			return
+		}
+		select {
+		case d.failed <- fmt.Errorf("%s on %v: %w", l.way.service, l.Addr(), err):
+		default:
+		}
+	})
+}
+
+func (d *daemon) serveDoor(l *door) error {
+	switch l.way.service {
+	case "c2s":
+		return d.xmpp.Serve(l)
+	case "https":
+		return d.web.ServeTLS(l, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.https.Load(), nil }})
+	default:
+		return d.web.Serve(l)
+	}
+}
