@@ -4,7 +4,6 @@ package auth
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -48,26 +47,25 @@ type Channel struct {
 	AllowPlain bool       // mechanisms that show the password may be used although nothing is encrypted
 	Bindings   []Binding  // of TLS that ends here; none: no -PLUS
 	From       netip.Addr // to count failed logins under; the zero one is not counted
-
-	TLS *tls.ConnectionState // not nil: Encrypted, too
 }
-
-func (ch Channel) encrypted() bool { return ch.Encrypted || ch.TLS != nil }
 
 const (
 	plainName = "PLAIN"
 	scramName = "SCRAM-"
-	plus      = "-PLUS" // with channel binding (RFC 5802 §4)
+	plus      = "-PLUS"
 )
+
+// Binds tells whether a mechanism is one with channel binding (RFC 5802 §4).
+func Binds(mechanism string) bool { return strings.HasSuffix(mechanism, plus) }
 
 // Mechanisms lists what is offered on a channel, strongest first.
 func (h *Host) Mechanisms(ch Channel) []string {
 	var names []string
 	for _, name := range h.known() {
 		switch {
-		case strings.HasSuffix(name, plus) && len(ch.Bindings) == 0:
+		case Binds(name) && len(ch.Bindings) == 0:
 			continue
-		case ch.encrypted(), name == plainName && ch.AllowPlain:
+		case ch.Encrypted, name == plainName && ch.AllowPlain:
 		case name == plainName, slices.Contains(h.Insecure, name):
 			continue
 		}
@@ -117,7 +115,7 @@ func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
 	case !slices.Contains(h.known(), mechanism):
 		return nil, &Error{Condition: InvalidMechanism, Err: errMechanism(mechanism)}
 	case slices.Contains(h.Mechanisms(ch), mechanism):
-	case ch.encrypted(): // -PLUS, and nothing to bind to
+	case ch.Encrypted: // -PLUS, and nothing to bind to
 		return nil, &Error{Condition: InvalidMechanism, Err: errMechanism(mechanism)}
 	default:
 		return nil, &Error{Condition: EncryptionRequired, Err: errMechanism(mechanism)}

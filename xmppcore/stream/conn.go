@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -32,8 +33,9 @@ var stanzas = sync.Pool{New: func() any { return new(scan.Stanza) }}
 // there is any, and one goroutine inside wire.sense.
 type conn struct {
 	wire    wire
-	tls     *tls.Conn // nil before STARTTLS
-	limits  *Limits   // of the server, with defaults
+	tls     *tls.Conn         // nil before STARTTLS
+	served  *x509.Certificate // in its handshake
+	limits  *Limits           // of the server, with defaults
 	rate    *Rate
 	heard   atomic.Int64 // Unix nanoseconds
 	closing atomic.Bool
@@ -78,7 +80,7 @@ func (c *conn) LastRead() time.Time  { return time.Unix(0, c.heard.Load()) }
 // anybody may have written it (RFC 6120 §5.4.3.3).
 func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
 	c.in.discard()
-	t := tls.Server(&c.wire, config)
+	t := tls.Server(&c.wire, noting(config, &c.served))
 	if err := t.HandshakeContext(ctx); err != nil {
 		c.Abort() // nothing can be said in the clear any more
 		return fmt.Errorf("TLS handshake: %w", err)

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"crypto/x509"
+	"slices"
 	"strconv"
 
 	"rosterd/xmppcore/auth"
@@ -39,7 +41,23 @@ func (n *negotiation) appendSecurity(b []byte) []byte {
 		b = stanza.AppendText(b, m)
 		b = append(b, "</mechanism>"...)
 	}
-	return append(b, "</mechanisms>"...)
+	b = append(b, "</mechanisms>"...)
+	return appendBindings(b, mechanisms, n.channel().Bindings)
+}
+
+// appendBindings says what the mechanisms with channel binding can be bound to
+// (XEP-0440).
+func appendBindings(b []byte, mechanisms []string, list []auth.Binding) []byte {
+	if !slices.ContainsFunc(mechanisms, auth.Binds) {
+		return b
+	}
+	b = append(b, "<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>"...)
+	for _, binding := range list {
+		b = append(b, "<channel-binding"...)
+		b = stanza.AppendAttr(b, "type", binding.Type)
+		b = append(b, "/>"...)
+	}
+	return append(b, "</sasl-channel-binding>"...)
 }
 
 // appendLimits says how long a stanza may be (XEP-0478).
@@ -66,5 +84,28 @@ func (n *negotiation) mechanisms() []string {
 }
 
 func (n *negotiation) channel() auth.Channel {
-	return auth.Channel{TLS: n.c.TLS(), AllowPlain: n.host.AllowPlainUnencrypted || n.c.Secure()}
+	return auth.Channel{
+		Encrypted: n.c.Secure(), AllowPlain: n.host.AllowPlainUnencrypted,
+		Bindings: n.bindings(), From: n.from,
+	}
+}
+
+// bindings are made once for a handshake.
+func (n *negotiation) bindings() []auth.Binding {
+	if !n.c.Secure() || n.bound != nil {
+		return n.bound
+	}
+	n.bound = []auth.Binding{}
+	if state := n.c.TLS(); state != nil {
+		n.bound = append(n.bound, auth.Bindings(state, n.served())...)
+	}
+	return n.bound
+}
+
+// served is the certificate that the client has seen, if anybody knows.
+func (n *negotiation) served() *x509.Certificate {
+	if n.tcp == nil {
+		return nil
+	}
+	return n.tcp.served
 }

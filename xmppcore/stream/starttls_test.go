@@ -15,6 +15,8 @@ const (
 	offerTLS    = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'></starttls>"
 	requireTLS  = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
 	offerSASL   = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>"
+	offerBound  = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>" +
+		"<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding type='tls-exporter'/><channel-binding type='tls-server-end-point'/></sasl-channel-binding>"
 	offerSCRAM  = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism></mechanisms>"
 	offerBind   = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
 	offerLimits = "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>262144</max-bytes></limits>"
@@ -28,12 +30,13 @@ func TestFeatures(t *testing.T) {
 		change        func(*stream.Host)
 		plain, secure string // "" for secure: there is no TLS
 	}{
-		{"everything", func(h *stream.Host) {}, offerTLS + offerSASL, offerSASL},
-		{"TLS required", func(h *stream.Host) { h.RequireTLS = true }, requireTLS, offerSASL},
-		{"no password in the clear", func(h *stream.Host) { h.AllowPlainUnencrypted = false }, offerTLS + offerSCRAM, offerSASL},
+		{"everything", func(h *stream.Host) {}, offerTLS + offerSASL, offerBound},
+		{"TLS required", func(h *stream.Host) { h.RequireTLS = true }, requireTLS, offerBound},
+		{"no password in the clear", func(h *stream.Host) { h.AllowPlainUnencrypted = false }, offerTLS + offerSCRAM, offerBound},
+		{"no channel binding", func(h *stream.Host) { h.Auth = &auth.Host{Domain: domain, Disabled: []string{"SCRAM-SHA-1-PLUS"}} }, offerTLS + offerSASL, offerSASL},
 		{"no TLS", func(h *stream.Host) { h.TLS = nil }, offerSASL, ""},
 		{"no TLS but required", func(h *stream.Host) { h.TLS, h.RequireTLS = nil, true }, "", ""},
-		{"no mechanism", func(h *stream.Host) { h.Auth = &auth.Host{Domain: domain, Disabled: []string{"PLAIN", "SCRAM-SHA-1"}} }, offerTLS, ""},
+		{"no mechanism", func(h *stream.Host) { h.Auth = &auth.Host{Domain: domain, Disabled: []string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"}} }, offerTLS, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,7 +72,7 @@ func TestInjectionBeforeTLS(t *testing.T) {
 	client := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 	must(t, client.HandshakeContext(w.ctx()))
 	got := w.exchange(client, header+end)
-	if strings.Contains(got, "success") || strings.Count(got, "<stream:stream") != 1 || !strings.HasSuffix(got, features(offerSASL)+end) {
+	if strings.Contains(got, "success") || strings.Count(got, "<stream:stream") != 1 || !strings.HasSuffix(got, features(offerBound)+end) {
 		t.Errorf("got %s", got)
 	}
 }
@@ -81,7 +84,7 @@ func TestTLSRefused(t *testing.T) {
 		t.Errorf("without TLS: got %s", got)
 	}
 	with := newWorld(t, nil).listen()
-	if got := with.talkTLS(header + starttls); !strings.HasSuffix(got, features(offerSASL)+failure) {
+	if got := with.talkTLS(header + starttls); !strings.HasSuffix(got, features(offerBound)+failure) {
 		t.Errorf("TLS inside TLS: got %s", got)
 	}
 }
