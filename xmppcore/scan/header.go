@@ -26,34 +26,15 @@ type Header struct {
 // §4.9.1.2). The header replaces the one before: its prefixes, its default
 // namespace and its end tag hold for the stanzas that follow.
 func (sc *Scanner) NextHeader(b []byte, h *Header) (n int, err error) {
-	st, half := &h.stanza, sc.half
-	sc.half = nil
-	n = skipSpace(b, 0)
-	if b = b[n:]; len(b) == 0 {
-		return n, ErrMore
-	}
-	skip, err := prolog(b)
-	if err != nil {
+	st := &h.stanza
+	if n, err = sc.root(b, st); err != nil {
 		return n, err
 	}
-	b = b[skip:]
-	if half != st || st.reader != sc || len(b) < st.pos {
-		st.begin(sc)
-		st.header, st.context = true, outside
-	}
-	if err := st.read(b, &sc.Limits); err != nil {
-		if err == ErrMore {
-			sc.half = st
-		}
-		return n, err
-	}
-	st.finish(b)
 	sc.context = st.declared()
 	if sc.context.equal(usual) {
 		sc.context = usual // a hundred thousand sessions share it
 	}
 	err = h.fill(st)
-	n += skip + st.pos
 	h.stanza = Stanza{}
 	return n, err
 }
