@@ -312,15 +312,32 @@ type process struct {
 	log *journal
 }
 
+// child is `rosterd serve`, or another of its commands, to be started in a process of its own.
+func (p *place) child(args ...string) *process {
+	if len(args) == 0 {
+		args = []string{"serve"}
+	}
+	proc := &process{exec.Command(os.Args[0], append(args, "--config", p.config())...), p, newJournal()}
+	proc.Env = append(os.Environ(), "ROSTERD_TEST_PROGRAM=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	proc.Stdout, proc.Stderr = proc.log, proc.log
+	return proc
+}
+
+// end is for what may still run when a test is over.
+func (p *process) end() {
+	if p.ProcessState == nil {
+		p.Process.Kill()
+		p.Wait()
+	}
+}
+
 // spawn runs `rosterd serve` in a process of its own and returns when it listens.
 func (p *place) spawn(t *testing.T) *process {
 	t.Helper()
 	for range 5 {
 		p.c2s, p.http, p.https = unusedPort(t), unusedPort(t), unusedPort(t)
 		p.write(t)
-		proc := &process{exec.Command(os.Args[0], "serve", "--config", p.config()), p, newJournal()}
-		proc.Env = append(os.Environ(), "ROSTERD_TEST_PROGRAM=1")
-		proc.Stdout, proc.Stderr = proc.log, proc.log
+		proc := p.child()
 		if err := proc.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -331,12 +348,7 @@ func (p *place) spawn(t *testing.T) *process {
 			t.Fatalf("%v\n%s", err, proc.log)
 		}
 		if strings.Contains(line, "msg=listening") {
-			t.Cleanup(func() {
-				if proc.ProcessState == nil {
-					proc.Process.Kill()
-					proc.Wait()
-				}
-			})
+			t.Cleanup(proc.end)
 			return proc
 		}
 		proc.Wait()
