@@ -31,12 +31,17 @@ const (
 	lingerBytes = 64 << 20
 )
 
-// write sends a whole JSON body. If the body of the request has not ended, the
+// write sends a whole JSON body; see writeAs.
+func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+	s.writeAs(w, r, "application/json", status, body)
+}
+
+// writeAs sends a whole body. If the body of the request has not ended, the
 // answer does not wait for it, as net/http's own would, and is the last one on
 // its connection: what still comes must not be taken for a request.
-func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+func (s *Server) writeAs(w http.ResponseWriter, r *http.Request, contentType string, status int, body []byte) {
 	header := w.Header()
-	header.Set("Content-Type", "application/json")
+	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")

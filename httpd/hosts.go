@@ -18,6 +18,8 @@ type Host struct {
 	HTTPHost string   // http_host: the Host header it is reached by; "" means Name
 	Refresh  *Refresh // nil where no backend holds the rosters
 	Mounts   []Mount
+
+	AltConnect AltConnect // what /.well-known/host-meta and host-meta.json say; they are not there if it is empty
 }
 
 // Mount puts a handler under a path of a VirtualHost.
@@ -31,6 +33,8 @@ type Mount struct {
 	// [http.ResponseController]. ReadTimeout holds until the request's body has
 	// been read; there is no deadline for writing.
 	Handler http.Handler
+	// CORS lets pages of other origins use the mount: their preflights are answered, and answers carry the headers.
+	CORS CORS
 }
 
 // SetHosts replaces all that is served. defaultHost, the http_default_host
@@ -62,6 +66,9 @@ func (s *Server) SetHosts(hosts []Host, defaultHost string) error {
 			next.sites[name] = vhost
 		}
 	}
+	if err := next.setMeta(hosts); err != nil {
+		return err
+	}
 	next.fallback = s.fallback(hosts, own, next.sites, defaultHost)
 	s.table.Store(next)
 	return nil
@@ -89,8 +96,9 @@ func (s *Server) fallback(hosts []Host, own, sites map[string]*site, defaultHost
 
 // table says who answers to which name. It does not change once it is stored.
 type table struct {
-	sites    map[string]*site // by hostKey
-	fallback *site            // may be nil
+	sites    map[string]*site     // by hostKey
+	fallback *site                // may be nil
+	meta     map[string]*hostMeta // by hostKey; nil where there is none
 }
 
 // site returns what is served to requests with that Host header, nil if nothing.
@@ -128,7 +136,7 @@ func (s *Server) newSite(h Host) (*site, error) {
 		}
 	}
 	for _, m := range h.Mounts {
-		if err := site.add(mount{owner: h.Name, route: m.Name, handler: m.Handler}, m.Path); err != nil {
+		if err := site.add(mount{owner: h.Name, route: m.Name, handler: m.CORS.guard(s, m.Handler)}, m.Path); err != nil {
 			return nil, err
 		}
 	}

@@ -56,7 +56,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serveHost(w http.ResponseWriter, r *http.Request) {
-	site := s.table.Load().site(r.Host)
+	table := s.table.Load()
+	if meta := table.hostMetaOf(r); meta != nil {
+		meta.serve(s, w, r)
+		return
+	}
+	site := table.site(r.Host)
 	if site == nil {
 		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("no VirtualHost is served as %q here", r.Host))
 		return
