@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,7 +36,8 @@ const patience = 30 * time.Second // for what must happen; nothing depends on ho
 
 // TestConvergence plays random sequences of logins, logouts, presence, changes in the backend, refreshes and
 // failures against a model. Once a refresh of the changed users has been answered, every interested resource
-// holds the roster the backend serves, and every available resource sees exactly those whom both rosters allow.
+// holds the roster the backend serves, and every available resource sees exactly those whom both rosters allow. Clients
+// that keep their rosters come back with the version of them, also from the midst of pushes.
 func TestConvergence(t *testing.T) {
 	if *convergeSeed != 0 {
 		newWorld(t, *convergeSeed).run(*convergeSteps)
@@ -68,20 +70,28 @@ type world struct {
 	slow    map[addr.Bare]chan struct{} // closed when the backend may go on
 
 	clients []*client
-	dirty   map[addr.Bare]bool // changed since the last refresh that was answered for it
-	pending sync.WaitGroup     // refreshes under way
+	gone    map[addr.JID]*client // the last one that had this name
+	interim atomic.Int64         // how often one came back and was told what changed
+	dirty   map[addr.Bare]bool   // changed since the last refresh that was answered for it
+	pending sync.WaitGroup       // refreshes under way
 	ids     int
 }
 
 type doc map[addr.Bare]roster.Item
 
+// held is a roster that a client keeps.
+type held struct {
+	roster map[string]string
+	ver    string
+}
+
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 17)), docs: map[addr.Bare]doc{}, failing: map[addr.Bare]bool{}, refused: map[addr.Bare]bool{},
-		slow: map[addr.Bare]chan struct{}{}, dirty: map[addr.Bare]bool{}}
+		slow: map[addr.Bare]chan struct{}{}, dirty: map[addr.Bare]bool{}, gone: map[addr.JID]*client{}}
 	log := slog.New(slog.DiscardHandler)
 	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: []xmppcore.Host{
 		{Domain: "a.example", BlockSubscriptions: true, Modules: []string{"ping"}}, {Domain: "b.example", BlockSubscriptions: true, Modules: []string{"ping"}}}})
-	h := engine.Host{Backend: engine.BackendFunc(w.fetch), Timeout: time.Minute, Retry: -1} // who was refused counts as changed
+	h := engine.Host{Backend: engine.BackendFunc(w.fetch), Timeout: time.Minute, Retry: -1, Steps: []int{0, 100, 100, 8}[seed/2%4]} // who was refused counts as changed
 	if seed%2 == 0 {
 		h.Keeper = &keeper{}
 	}
@@ -90,6 +100,10 @@ func newWorld(t *testing.T, seed uint64) *world {
 	for _, u := range []string{"u1@a.example", "u2@a.example", "u3@a.example", "u4@a.example", "u5@b.example", "u6@b.example"} {
 		w.users = append(w.users, addr.MustBare(u))
 		w.docs[addr.MustBare(u)] = doc{}
+		for i := range 8 { // who never change, so that it is shorter to tell what did
+			c := addr.MustBare(fmt.Sprintf("c%d@c.example", i))
+			w.docs[addr.MustBare(u)][c] = roster.Item{JID: c, Name: "nobody's business", Subscription: roster.None}
+		}
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -138,6 +152,7 @@ func (w *world) run(steps int) {
 		w.settle()
 		w.verify()
 	}
+	w.t.Logf("%d clients that came back were told what changed", w.interim.Load())
 }
 
 // burst makes up to four things happen at once, each to a client of its own.
@@ -178,6 +193,7 @@ func (w *world) step(busy map[*client]bool) func() {
 		if c := pick(); c != nil {
 			w.clients = slices.DeleteFunc(w.clients, func(o *client) bool { return o == c })
 			clean := w.rnd.IntN(2) == 0
+			w.gone[c.full] = c
 			return func() { c.logout(clean) }
 		}
 	case n < 45:
@@ -212,10 +228,14 @@ func (w *world) login() *client {
 	c := newClient(w, u, fmt.Sprint("r", w.rnd.IntN(3)))
 	for _, old := range w.clients {
 		if old.full == c.full { // RFC 6120 §7.7.2.2: the old stream ends with a conflict
+			w.gone[old.full] = old
 			defer old.wait(old.ended, "the old stream of "+c.full.String()+" to end")
 		}
 	}
 	w.clients = slices.DeleteFunc(w.clients, func(o *client) bool { return o.full == c.full })
+	if c.keeps = w.rnd.IntN(3) > 0; c.keeps && w.gone[c.full] != nil {
+		c.kept = w.gone[c.full].holds()
+	}
 	if err := w.srv.Bind(stream.BindRequest{User: u, Resource: c.full.Resource(), ID: "bind", Transport: c}); err != nil {
 		w.fatalf("bind %s: %v", c.full, err)
 	}
@@ -499,6 +519,9 @@ type client struct {
 	first   bool
 	roster  map[string]string
 	ver     string
+	keeps   bool // its roster, with the version; set before the login
+	kept    held // from before that
+	empty   bool // the last IQ was an empty result of a roster get
 	seen    map[string]string
 	pongs   map[string]chan struct{}
 }
@@ -628,8 +651,13 @@ func (c *client) receivePresence(e element) {
 }
 
 func (c *client) receiveIQ(e element) {
+	empty := c.empty
+	c.empty = false
 	switch {
 	case e.Type == "set" && e.Query != nil: // push
+		if empty {
+			c.w.interim.Add(1)
+		}
 		c.ver = e.Query.Ver
 		for _, i := range e.Query.Items {
 			if delete(c.roster, i.JID); i.Subscription != "remove" {
@@ -647,6 +675,11 @@ func (c *client) receiveIQ(e element) {
 		c.ver, c.roster = e.Query.Ver, map[string]string{}
 		for _, i := range e.Query.Items {
 			c.roster[i.JID] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups)
+		}
+	case e.ID == "roster": // what it holds is the roster, or becomes it with the pushes that follow
+		c.notify()
+		if c.empty = c.roster == nil; c.empty {
+			c.ver, c.roster = c.kept.ver, maps.Clone(c.kept.roster)
 		}
 	}
 }
@@ -693,10 +726,27 @@ func (c *client) ping() {
 }
 
 func (c *client) askRoster() {
+	ver := ""
 	c.mu.Lock()
 	c.asked = true
+	if c.keeps {
+		ver = c.kept.ver
+		if c.roster != nil {
+			ver = c.ver
+		}
+	}
 	c.mu.Unlock()
-	c.send("<iq type='get' id='roster'><query xmlns='jabber:iq:roster' ver=''/></iq>")
+	c.send("<iq type='get' id='roster'><query xmlns='jabber:iq:roster' ver='" + ver + "'/></iq>")
+}
+
+// holds is what a client keeps when its stream is over, or about to be.
+func (c *client) holds() held {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.roster == nil {
+		return c.kept
+	}
+	return held{maps.Clone(c.roster), c.ver}
 }
 
 // insist sees that who has asked for the roster gets it: who was refused, by a fetch that had failed before the

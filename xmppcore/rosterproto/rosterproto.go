@@ -53,8 +53,12 @@ func Answer(a *registry.Account) {
 		asked := res.Asked
 		res.Asked = nil
 		for _, q := range asked {
+			past := a.History()
+			if res.Interested {
+				past = roster.History{} // it may have been pushed more since it asked: steps would lead it back in between
+			}
 			res.Interested = true
-			res.AppendOwn(func(dst []byte) []byte { return AppendAnswer(dst, q, res.Full.String(), r, a.History()) })
+			res.AppendOwn(func(dst []byte) []byte { return AppendAnswer(dst, q, res.Full.String(), r, past) })
 		}
 	}
 }
