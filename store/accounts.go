@@ -173,32 +173,40 @@ func (h Host) credentials(password string, before int) (credential.Credentials, 
 }
 
 // Delete deletes a user from both places, with the roster that was kept and, as prosodyctl does, all that Prosody's
-// folder has of that user. It returns where the user was.
-func (a *Accounts) Delete(ctx context.Context, user addr.Bare) ([]Place, error) {
+// folder has of that user. It returns where the user was. If it fails or is killed on the way, the user is as before or
+// is still in the database, and it can be tried again.
+func (a *Accounts) Delete(ctx context.Context, user addr.Bare) (places []Place, err error) {
 	host, err := a.host(user.Domain())
 	if err != nil {
 		return nil, err
 	}
-	var places []Place
-	switch err := a.Store.DeleteUser(ctx, user); {
-	case err == nil:
-		places = append(places, SQLite)
-	case !errors.Is(err, credential.ErrNoUser):
-		return nil, err
-	}
-	if host.DataPath != "" {
+	if host.DataPath != "" { // before the database, or an old password there would count for a moment
 		there, err := folder(host.DataPath).has(user)
 		if there {
-			places, err = append(places, Prosody), folder(host.DataPath).purge(user)
+			places, err = append(places, Prosody), a.purge(ctx, user, folder(host.DataPath))
 		}
 		if err != nil {
 			return places, fmt.Errorf("delete %s: %w", user, err)
 		}
 	}
+	switch err := a.Store.DeleteUser(ctx, user); {
+	case err == nil:
+		places = append([]Place{SQLite}, places...)
+	case !errors.Is(err, credential.ErrNoUser):
+		return places, err
+	}
 	if len(places) == 0 {
 		return nil, noUser(user)
 	}
-	return places, a.Store.DeleteRoster(ctx, user)
+	return places, nil
+}
+
+// purge forgets the roster first: without the account, nobody would ask for that again.
+func (a *Accounts) purge(ctx context.Context, user addr.Bare, files folder) error {
+	if err := a.Store.forgetRoster(ctx, user); err != nil {
+		return err
+	}
+	return files.purge(user)
 }
 
 // Folder is where a host has accounts in files of Prosody's; "" if it has none there.

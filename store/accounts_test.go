@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -170,6 +171,85 @@ func TestDelete(t *testing.T) {
 			t.Errorf("%s deleted twice: %v", user, err)
 		}
 	}
+}
+
+// TestDeleteCutShort: whatever keeps a deletion from its end, no older account and no roster of the deleted one comes to
+// light, and the same call can be made again.
+func TestDeleteCutShort(t *testing.T) { // romeo is in both places
+	for _, tt := range []struct {
+		name   string
+		user   addr.Bare
+		hinder func(t *testing.T, a *Accounts) (undo func())
+	}{
+		{"the file cannot be removed", romeo, func(t *testing.T, a *Accounts) func() {
+			path := folder(a.Hosts["example.com"].DataPath).file(romeo)
+			rename := func(from, to string) {
+				if err := os.Rename(from, to); err != nil {
+					t.Fatal(err)
+				}
+			}
+			rename(path, path+".moved")
+			if err := os.MkdirAll(filepath.Join(path, "not empty"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				if err := os.RemoveAll(path); err != nil {
+					t.Fatal(err)
+				}
+				rename(path+".moved", path)
+			}
+		}},
+		{"the roster cannot be deleted, both places", romeo, hinderRosters},
+		{"the roster cannot be deleted, database", other, hinderRosters},
+		{"the roster cannot be deleted, folder", juliet, hinderRosters},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := accounts(t)
+			for _, user := range []addr.Bare{romeo, other} {
+				if err := a.Store.AddUser(t.Context(), user, derive(t, "SHA-1", "newer")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := a.Store.SaveRoster(t.Context(), tt.user, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+			commit(t, a.Store)
+			before, err := a.Credentials(t.Context(), tt.user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			undo := tt.hinder(t, a)
+			if places, err := a.Delete(t.Context(), tt.user); err == nil || errors.Is(err, credential.ErrNoUser) {
+				t.Errorf("deleted: %v, %v", places, err)
+			}
+			undo()
+			if after, err := a.Credentials(t.Context(), tt.user); err != nil || !reflect.DeepEqual(after, before) {
+				t.Errorf("the account is now %v, %v", after, err)
+			}
+			if _, err := a.Delete(t.Context(), tt.user); err != nil {
+				t.Errorf("again: %v", err)
+			}
+			if _, err := a.Credentials(t.Context(), tt.user); !errors.Is(err, credential.ErrNoUser) {
+				t.Errorf("the account is still there: %v", err)
+			}
+			var rosters int
+			if err := a.Store.db.QueryRow(`SELECT count(*) FROM roster`).Scan(&rosters); err != nil || rosters != 0 {
+				t.Errorf("%d rosters are in the file when the call has returned, %v", rosters, err)
+			}
+		})
+	}
+}
+
+// hinderRosters makes deleting rosters fail until undo is called.
+func hinderRosters(t *testing.T, a *Accounts) (undo func()) {
+	t.Helper()
+	run := func(sql string) {
+		if _, err := a.Store.db.Exec(sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(`CREATE TRIGGER hinder BEFORE DELETE ON roster BEGIN SELECT RAISE(ABORT, 'not now'); END`)
+	return func() { run(`DROP TRIGGER hinder`) }
 }
 
 func TestList(t *testing.T) {

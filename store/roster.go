@@ -52,6 +52,19 @@ func (s *Store) DeleteRoster(ctx context.Context, user addr.Bare) error {
 	return s.rosters.put(ctx, user, rosterChange{gone: true})
 }
 
+const deleteRoster = `DELETE FROM roster WHERE host = ? AND name = ?`
+
+// forgetRoster is DeleteRoster that has happened when it returns.
+func (s *Store) forgetRoster(ctx context.Context, user addr.Bare) error {
+	if err := s.DeleteRoster(ctx, user); err != nil { // one may be queued
+		return err
+	}
+	if _, err := s.db.ExecContext(ctx, deleteRoster, user.Domain(), user.Local()); err != nil {
+		return fmt.Errorf("delete roster of %s from %s: %w", user, s.path, err)
+	}
+	return nil
+}
+
 type rosterChange struct {
 	doc  []byte
 	gone bool
@@ -223,7 +236,7 @@ func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
 	now := time.Now().Unix()
 	for user, c := range batch {
 		if c.gone {
-			_, err = tx.ExecContext(ctx, `DELETE FROM roster WHERE host = ? AND name = ?`, user.Domain(), user.Local())
+			_, err = tx.ExecContext(ctx, deleteRoster, user.Domain(), user.Local())
 		} else {
 			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), c.doc, now)
 		}

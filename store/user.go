@@ -77,13 +77,25 @@ func (s *Store) SetPassword(ctx context.Context, user addr.Bare, c credential.Cr
 	return s.changed(user, res, err, credential.ErrNoUser)
 }
 
-// DeleteUser deletes a user from SQLite, and the roster that was kept.
+// DeleteUser deletes a user from SQLite and the roster that was kept, both or neither: the roster of somebody who had
+// the name before must not wait for the next one.
 func (s *Store) DeleteUser(ctx context.Context, user addr.Bare) error {
-	res, err := s.db.ExecContext(ctx, `DELETE FROM account WHERE host = ? AND name = ?`, user.Domain(), user.Local())
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("delete %s from %s: %w", user, s.path, err)
+	}
+	defer tx.Rollback()
+	res, err := tx.ExecContext(ctx, `DELETE FROM account WHERE host = ? AND name = ?`, user.Domain(), user.Local())
 	if err := s.changed(user, res, err, credential.ErrNoUser); err != nil {
 		return err
 	}
-	return s.DeleteRoster(ctx, user)
+	if _, err := tx.ExecContext(ctx, deleteRoster, user.Domain(), user.Local()); err != nil {
+		return fmt.Errorf("delete roster of %s from %s: %w", user, s.path, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("delete %s from %s: %w", user, s.path, err)
+	}
+	return s.DeleteRoster(ctx, user) // one may be queued
 }
 
 // changed is none if a statement changed nothing.
