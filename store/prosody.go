@@ -233,6 +233,9 @@ func (f folder) purge(user addr.Bare) error {
 	if err := os.Remove(f.file(user)); err != nil {
 		return err
 	}
+	if err := syncDir(f.accountsDir(user.Domain())); err != nil {
+		return err
+	}
 	stores, err := os.ReadDir(f.hostDir(user.Domain()))
 	errs := []error{err}
 	for _, store := range stores {
