@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 )
 
@@ -21,18 +19,20 @@ type result struct {
 	err error
 }
 
-// fetch makes one call, when it is its turn among the host's parallel calls. Who leaves or is late is not
-// waited for; the call itself then goes on, unheard, until it ends or its time is up.
+// fetch makes one call, when it is its turn among the host's parallel calls and unless the breaker is open. Who
+// leaves or is late is not waited for; the call itself then goes on, unheard, until it ends or its time is up.
 func (e *Engine) fetch(u *user, why Reason) (Answer, error) {
 	u.mu.Lock()
 	req := Request{User: u.addr, Reason: why, Rev: u.rev}
 	awaited := why == ReasonLogin || u.state == absent
 	u.mu.Unlock()
-	if err := e.place(u, awaited); err != nil {
+	try, err := e.admit(u, why, awaited)
+	if err != nil {
 		return Answer{}, err
 	}
 	e.stats.Fetches.Add(1)
-	ctx, cancel := context.WithTimeout(e.ctx, u.host.Timeout)
+	h := u.host.conf()
+	ctx, cancel := context.WithTimeout(e.ctx, h.Timeout)
 	got := make(chan result, 1)
 	e.work.Add(1) // never the first: the user's goroutine counts
 	go func() {
@@ -40,13 +40,18 @@ func (e *Engine) fetch(u *user, why Reason) (Answer, error) {
 		defer u.host.places.leave()
 		defer cancel()
 		r := result{err: &FaultError{Kind: "trap", Err: errors.New("the call ended without an answer")}}
-		defer func() { got <- r }() // also when the backend ends its goroutine
-		r = call(ctx, u.host.Backend, req)
+		defer func() { e.ended(try, r.err); got <- r }() // also when the backend ends its goroutine
+		r = call(ctx, h.Backend, req)
 	}()
 	select {
 	case r := <-got:
 		return r.ans, r.err
 	case <-u.left:
+		context.AfterFunc(ctx, func() { // of a backend that never returns
+			if ctx.Err() == context.DeadlineExceeded {
+				e.ended(try, &lateError{h.Timeout, ctx.Err()})
+			}
+		})
 		return Answer{}, errLeft
 	case <-ctx.Done():
 	}
@@ -56,9 +61,53 @@ func (e *Engine) fetch(u *user, why Reason) (Answer, error) {
 	case <-time.After(grace):
 	}
 	if r.err != nil && ctx.Err() == context.DeadlineExceeded {
-		r.err = &lateError{u.host.Timeout, r.err}
+		r.err = &lateError{h.Timeout, r.err}
+		e.ended(try, r.err)
 	}
 	return r.ans, r.err
+}
+
+// admit waits for one of the host's parallel calls. While the breaker is open it fails at once; a refresh first
+// waits for a probe under way, since both show that the backend is back.
+func (e *Engine) admit(u *user, why Reason, awaited bool) (*attempt, error) {
+	b := &u.host.breaker
+	for {
+		probe, err := b.refuses(why)
+		if err == nil {
+			if err = e.place(u, awaited); err != nil {
+				return nil, err
+			}
+			var try *attempt
+			if try, probe, err = b.begin(u.addr, why); err == nil {
+				return try, nil
+			}
+			u.host.places.leave()
+		}
+		if why.patient() || probe == nil {
+			return nil, err
+		}
+		select {
+		case <-probe:
+		case <-u.left:
+			return nil, errLeft
+		case <-e.ctx.Done():
+			return nil, ErrClosed
+		}
+	}
+}
+
+// ended tells the breaker what became of a call, and the log if that changed something.
+func (e *Engine) ended(try *attempt, err error) {
+	if e.ctx.Err() != nil {
+		return // Close ends calls, which says nothing about the backend
+	}
+	switch b := try.b; try.end(err) {
+	case tripped:
+		s := b.state()
+		e.log.Warn("the backend is not asked for a while: too many failures in a row", "host", b.host, "failures", s.Faults, "error", s.LastError, "until", s.Until.UTC().Format(time.RFC3339))
+	case healed:
+		e.log.Info("the backend is asked again", "host", b.host)
+	}
 }
 
 // lateError is what became of a call whose time was up. It is a context.DeadlineExceeded, whatever the backend
@@ -95,8 +144,8 @@ func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 // place waits for one of the host's parallel calls. Where somebody waits for a first roster it waits only so
 // long; a refresh has time.
 func (e *Engine) place(u *user, awaited bool) error {
-	h := u.host
-	w := h.places.enter(awaited)
+	h, p := u.host.conf(), &u.host.places
+	w := p.enter(awaited)
 	if isClosed(w.ready) {
 		return nil
 	}
@@ -117,73 +166,8 @@ func (e *Engine) place(u *user, awaited bool) error {
 	case <-e.ctx.Done():
 		err = ErrClosed
 	}
-	h.places.giveUp(w)
+	p.giveUp(w)
 	return err
-}
-
-// places are the parallel calls of a host. Who is awaited goes first: a refresh of everybody must not keep
-// people from logging in.
-type places struct {
-	mu    sync.Mutex
-	free  int
-	first list.List // of *waiter: the awaited
-	then  list.List // of *waiter: the others
-}
-
-type waiter struct {
-	ready chan struct{} // closed when it has its place
-	queue *list.List    // nil once it is in none
-	spot  *list.Element
-}
-
-var served = func() *waiter {
-	w := &waiter{ready: make(chan struct{})}
-	close(w.ready)
-	return w
-}()
-
-func (p *places) enter(awaited bool) *waiter {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.free > 0 {
-		p.free--
-		return served
-	}
-	w := &waiter{ready: make(chan struct{}), queue: &p.then}
-	if awaited {
-		w.queue = &p.first
-	}
-	w.spot = w.queue.PushBack(w)
-	return w
-}
-
-// leave gives a place to whoever is next.
-func (p *places) leave() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, q := range []*list.List{&p.first, &p.then} {
-		if spot := q.Front(); spot != nil {
-			w := q.Remove(spot).(*waiter)
-			w.queue = nil
-			close(w.ready)
-			return
-		}
-	}
-	p.free++
-}
-
-// giveUp takes w out of its queue. If it was given a place meanwhile, that goes to the next.
-func (p *places) giveUp(w *waiter) {
-	p.mu.Lock()
-	waiting := w.queue != nil
-	if waiting {
-		w.queue.Remove(w.spot)
-		w.queue = nil
-	}
-	p.mu.Unlock()
-	if !waiting {
-		p.leave()
-	}
 }
 
 func isClosed(c <-chan struct{}) bool {

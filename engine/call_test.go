@@ -288,7 +288,7 @@ func TestParallel(t *testing.T) {
 
 // TestGiveUp: a place that is given to somebody who has just given up goes to the next.
 func TestGiveUp(t *testing.T) {
-	p := places{free: 1}
+	p := places{most: 1}
 	p.enter(false)
 	first, second, third := p.enter(true), p.enter(false), p.enter(false)
 	p.giveUp(second)
@@ -297,10 +297,10 @@ func TestGiveUp(t *testing.T) {
 		t.Fatal("the awaited goes first")
 	}
 	p.giveUp(first) // was given its place meanwhile
-	if !isClosed(third.ready) || p.free != 0 {
+	if !isClosed(third.ready) || p.taken != 1 {
 		t.Fatal("the place was lost")
 	}
-	if p.leave(); p.free != 1 {
+	if p.leave(); p.taken != 0 {
 		t.Fatal("the place was lost")
 	}
 }
@@ -513,7 +513,7 @@ func TestKeptForm(t *testing.T) {
 	}
 	want, _ := roster.New(jid("romeo"), item, roster.Item{JID: jid("nurse"), Subscription: roster.None, Name: "\ufffd<&\""})
 	m := &memory{}
-	u := newUser(jid("romeo"), newHost(Host{Keeper: m}), nil)
+	u := newUser(jid("romeo"), newHost("example.com", Host{Keeper: m}), nil)
 	u.roster, u.rev, u.fetched = want, `W/"1"`, time.Date(2024, 2, 29, 1, 2, 3, 4, time.UTC)
 	e := New(nil, nil, slog.New(slog.DiscardHandler))
 	e.keep(u)

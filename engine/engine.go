@@ -27,6 +27,9 @@ type Host struct {
 	Retry        time.Duration // pause before a failed fetch is tried again while the user is online, then doubled up to 5 min; 5 s, never if negative
 	MissingEmpty bool          // a known user whom the backend no longer knows has an empty roster (rosterd_missing_user)
 	Steps        int           // changes of a roster that are remembered, for clients that come back with an old version (RFC 6121 §2.6.3)
+	Breaker      int           // failures in a row after which the backend is left alone for a while; never if 0
+	ShrinkGuard  int           // percent of a roster's contacts that one answer may remove; more are held back; 0: any
+	Generation   string        // of the backend: another one means that rosters are fetched anew; "": its own, if it is Generational
 	OneSided     bool          // do not refresh the other side of a changed pair (rosterd_refresh_other_side = false)
 }
 
@@ -61,14 +64,21 @@ type Engine struct {
 	closing sync.Mutex     // nothing is added to idle work once ctx has ended
 	work    sync.WaitGroup // the users' goroutines, their calls, and refreshes
 
-	hosts      map[string]*host // fixed before the first Attach
-	otherSides int              // how many users one refresh may bring along
+	configure sync.Mutex                       // one SetHosts at a time
+	hosts     atomic.Pointer[map[string]*host] // never changed, only exchanged
+
+	otherSides int // how many users one refresh may bring along
 	shards     [64]shard
 	stats      Stats
+	observe    Observer // nil: nobody
 }
 
 // Stats counts since the start.
-type Stats struct{ Fetches, Failures, Dropped atomic.Int64 }
+type Stats struct {
+	Fetches, Failures, Dropped atomic.Int64
+	Spared                     atomic.Int64 // logins that needed no fetch
+	Held                       atomic.Int64 // answers that the shrink guard held back
+}
 
 type shard struct {
 	mu      sync.Mutex
@@ -76,39 +86,17 @@ type shard struct {
 	leaving map[addr.Bare]<-chan struct{} // who no longer is, until nothing of that life comes any more
 }
 
-type host struct {
-	Host
-	places places
-}
-
 // New makes an engine. The hosts' names are prepared domainparts.
 func New(hosts map[string]Host, watch Watcher, log *slog.Logger) *Engine {
-	e := &Engine{log: log, watch: watch, hosts: make(map[string]*host, len(hosts)), otherSides: 10_000}
+	e := &Engine{log: log, watch: watch, otherSides: 10_000}
 	e.ctx, e.stop = context.WithCancel(context.Background())
-	for name, h := range hosts {
-		e.hosts[name] = newHost(h)
-	}
+	e.hosts.Store(new(map[string]*host))
 	for i := range e.shards {
 		e.shards[i].users = make(map[addr.Bare]*user)
 		e.shards[i].leaving = make(map[addr.Bare]<-chan struct{})
 	}
+	e.SetHosts(hosts)
 	return e
-}
-
-func newHost(h Host) *host {
-	if h.Timeout <= 0 {
-		h.Timeout = 5 * time.Second
-	}
-	if h.Parallel <= 0 {
-		h.Parallel = 16
-	}
-	if h.Retry == 0 {
-		h.Retry = 5 * time.Second
-	}
-	if h.QueueTimeout <= 0 {
-		h.QueueTimeout = 10 * time.Second
-	}
-	return &host{Host: h, places: places{free: h.Parallel}}
 }
 
 // ErrClosed is what fetches end with once Close was called.
@@ -148,9 +136,17 @@ func (e *Engine) Stats() *Stats { return &e.stats }
 // which is kept until the last one is released. It does not wait, and an event may come before it returns.
 // Each Attach wants one Release.
 func (e *Engine) Attach(u addr.Bare) (*Resource, error) {
-	h, ok := e.hosts[u.Domain()]
-	if !ok {
-		return nil, fmt.Errorf("no roster provider for %s", u.Domain())
+	r, err := e.attach(u)
+	if err == nil {
+		r.Load()
+	}
+	return r, err
+}
+
+func (e *Engine) attach(u addr.Bare) (*Resource, error) {
+	h := e.host(u.Domain())
+	if h == nil {
+		return nil, fmt.Errorf("%w for %s", ErrNoHost, u.Domain())
 	}
 	s := e.shard(u)
 	s.mu.Lock()
@@ -161,7 +157,6 @@ func (e *Engine) Attach(u addr.Bare) (*Resource, error) {
 		s.users[u] = w
 	}
 	w.attached++
-	e.ask(w, ReasonLogin)
 	return &Resource{e: e, u: w}, nil
 }
 
@@ -221,7 +216,9 @@ func (e *Engine) Roster(u addr.Bare) (r roster.Roster, ok bool) {
 func (e *Engine) Online(u addr.Bare) bool { return e.find(u) != nil }
 
 func (e *Engine) tell(u *user, ev Event) {
+	u.mu.Lock()
 	ev.User, ev.life, ev.History = u.addr, u, u.history
+	u.mu.Unlock()
 	e.watch(ev)
 }
 

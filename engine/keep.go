@@ -15,12 +15,16 @@ type kept struct {
 	Fetched time.Time       `json:"fetched"`
 	Items   json.RawMessage `json:"items"` // the standard form
 	History roster.History  `json:"history,omitzero"`
+	terms
+	Generation string `json:"generation,omitempty"` // of the backend that it is of
+	Held       *Held  `json:"held,omitempty"`
 }
 
 // remember reads the kept roster before the user's first fetch: it serves if the backend fails, and its
-// revision may spare the backend an answer. Nobody is shown it before that.
+// revision may spare the backend an answer. Nobody is shown it before that, unless it is fresh.
 func (e *Engine) remember(u *user) {
-	if u.host.Keeper == nil {
+	h := u.host.conf()
+	if h.Keeper == nil {
 		return
 	}
 	u.mu.Lock()
@@ -29,7 +33,7 @@ func (e *Engine) remember(u *user) {
 	if known {
 		return
 	}
-	doc, ok, err := u.host.Keeper.LoadRoster(e.ctx, u.addr)
+	doc, ok, err := h.Keeper.LoadRoster(e.ctx, u.addr)
 	if e.ctx.Err() != nil {
 		return // Close has ended it, which is no error
 	}
@@ -45,9 +49,16 @@ func (e *Engine) remember(u *user) {
 		e.log.Error("the last good roster cannot be read; it is passed over", "user", u.addr, "error", err)
 		return
 	}
+	if k.Generation != h.Generation {
+		k.FreshUntil = time.Time{}
+	}
 	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.state != absent || !u.fetched.IsZero() {
+		return // something newer came meanwhile
+	}
 	u.roster, u.rev, u.fetched, u.history = r, k.Rev, k.Fetched, k.History
-	u.mu.Unlock()
+	u.terms, u.held, u.kept = k.terms, k.Held, true
 }
 
 func decodeKept(owner addr.Bare, doc []byte) (k kept, r roster.Roster, err error) {
@@ -60,18 +71,47 @@ func decodeKept(owner addr.Bare, doc []byte) (k kept, r roster.Roster, err error
 }
 
 func (e *Engine) keep(u *user) {
-	if u.host.Keeper == nil {
+	h := u.host.conf()
+	if h.Keeper == nil {
 		return
 	}
 	u.mu.Lock()
-	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history}, u.roster
+	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history, terms: u.terms, Generation: h.Generation, Held: u.held}, u.roster
+	was := u.kept
+	u.kept = !k.NoStore
 	u.mu.Unlock()
-	k.Items = r.EncodeJSON()
-	doc, err := json.Marshal(k)
-	if err == nil {
-		err = u.host.Keeper.SaveRoster(context.WithoutCancel(e.ctx), u.addr, doc) // Close waits for it
+	ctx := context.WithoutCancel(e.ctx) // Close waits for it
+	var err error
+	if k.NoStore {
+		err = e.letGo(ctx, u, h.Keeper, was)
+	} else {
+		k.Items = r.EncodeJSON()
+		err = save(ctx, h.Keeper, u.addr, k)
 	}
 	if err != nil {
 		e.log.Error("keeping the last good roster", "user", u.addr, "error", err)
 	}
+}
+
+func save(ctx context.Context, to Keeper, u addr.Bare, k kept) error {
+	doc, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	if f, ok := to.(FreshKeeper); ok && k.Held == nil && !k.FreshUntil.IsZero() {
+		return f.SaveFresh(ctx, u, doc, k.FreshUntil)
+	}
+	return to.SaveRoster(ctx, u, doc)
+}
+
+// letGo keeps nothing, since the backend forbids it (no-store, RFC 9111 §5.2.2.5), and no longer what was kept. That
+// rosters do not outlive their sessions should surprise nobody in the first outage, so it is said once for a host.
+func (e *Engine) letGo(ctx context.Context, u *user, from Keeper, kept bool) error {
+	if u.host.volatile.CompareAndSwap(false, true) {
+		e.log.Info("the backend forbids to keep its rosters (Cache-Control: no-store): after a logout or a restart there is no last good one", "host", u.addr.Domain())
+	}
+	if f, ok := from.(FreshKeeper); ok && kept {
+		return f.DeleteRoster(ctx, u.addr)
+	}
+	return nil
 }

@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 
 	"rosterd/engine/addr"
@@ -10,12 +13,13 @@ import (
 // Outcome says what became of one name of a refresh.
 type Outcome string
 
-// The outcomes. Failed, invalid and pending count as errors, the others as updated.
+// The outcomes. Failed, held, invalid and pending count as errors, the others as updated.
 const (
 	Updated   Outcome = "updated"
 	Unchanged Outcome = "unchanged"
 	Offline   Outcome = "offline" // nobody there to tell; the next login fetches anew
 	Failed    Outcome = "failed"  // the last good roster stays
+	HeldBack  Outcome = "held"    // the answer removes so much that the last good roster stays until somebody looks
 	Invalid   Outcome = "invalid" // no username
 	Pending   Outcome = "pending" // not done by the deadline; it goes on
 )
@@ -38,6 +42,9 @@ type Summary struct {
 // has been told to the watcher, or when ctx ends; what is not done by then goes on. Names are localparts as the
 // backend writes them.
 //
+// Those who are offline have their kept rosters marked, so that their next login fetches however fresh they are.
+// That is done before anything is fetched, and on disk before the answer: it holds after a crash too.
+//
 // Where a change made or ended a pair whose other side is online here and was not named, that one is
 // refreshed too, once: else it would see presence from somebody who is not in its roster, or none from
 // somebody who is.
@@ -53,7 +60,11 @@ func (e *Engine) Refresh(ctx context.Context, hostname string, names []string) S
 		}
 		users[i] = u
 	}
-	r := e.newRefresh(e.hosts[hostname], len(names))
+	h := e.host(hostname)
+	r := e.newRefresh(h, len(names))
+	if h != nil {
+		r.spoil(h, users)
+	}
 	r.start(users)
 	select {
 	case <-r.done:
@@ -76,6 +87,8 @@ type refresh struct {
 	e    *Engine
 	done chan struct{} // closed when all have landed
 
+	unspoilt error // why kept rosters could not be marked as stale
+
 	mu      sync.Mutex            // guards the fields below
 	asked   map[addr.Bare]*flight // nil for who still waits
 	waiting []wanted
@@ -93,7 +106,7 @@ type wanted struct {
 func (e *Engine) newRefresh(h *host, users int) *refresh {
 	r := &refresh{e: e, done: make(chan struct{}), asked: make(map[addr.Bare]*flight, users), room: e.otherSides, most: 64}
 	if h != nil {
-		r.most += 2 * h.Parallel // some of those asked wait for a place, so that none stays free
+		r.most += 2 * h.conf().Parallel // some of those asked wait for a place, so that none stays free
 	}
 	return r
 }
@@ -142,8 +155,13 @@ func (r *refresh) work() {
 		r.asked[next.user] = f
 		r.mu.Unlock()
 		<-f.done
+		cameBack := f.gone && next.why == ReasonRefresh && r.leftMeanwhile(next.user)
 		r.mu.Lock()
-		if next.why == ReasonRefresh && !r.e.hosts[next.user.Domain()].OneSided {
+		switch h := r.e.host(next.user.Domain()); {
+		case cameBack:
+			r.asked[next.user] = nil
+			r.waiting = append(r.waiting, next)
+		case next.why == ReasonRefresh && h != nil && !h.conf().OneSided:
 			r.follow(f.others)
 		}
 	}
@@ -154,6 +172,39 @@ func (r *refresh) work() {
 		r.e.log.Warn("a refresh touched more pairs than are refreshed on both sides", "limit", r.e.otherSides)
 	}
 	close(r.done)
+}
+
+// spoil marks the kept rosters of users, whether they are online or not: who is may leave before the fetch.
+func (r *refresh) spoil(h *host, users []addr.Bare) {
+	keeper, ok := h.conf().Keeper.(FreshKeeper)
+	users = slices.DeleteFunc(slices.Clone(users), addr.Bare.IsZero)
+	if !ok || len(users) == 0 {
+		return
+	}
+	if err := keeper.Spoil(r.e.ctx, users); err != nil && r.e.ctx.Err() == nil {
+		r.unspoilt = fmt.Errorf("marking kept rosters as stale: %w", err)
+		r.e.log.Error("kept rosters cannot be marked as stale: users who are offline may be served old ones until those are no longer fresh", "users", len(users), "error", err)
+	}
+}
+
+// leftMeanwhile marks the kept roster of a user who left before he was fetched: a fetch that began before the
+// refresh may have been kept as fresh after it. If he is back, he may hold that one.
+func (r *refresh) leftMeanwhile(u addr.Bare) (back bool) {
+	h := r.e.host(u.Domain())
+	if h == nil {
+		return false
+	}
+	keeper, ok := h.conf().Keeper.(FreshKeeper)
+	if !ok {
+		return false
+	}
+	if err := keeper.Spoil(r.e.ctx, []addr.Bare{u}); err != nil {
+		if r.e.ctx.Err() == nil {
+			r.e.log.Error("kept rosters cannot be marked as stale: users who are offline may be served old ones until those are no longer fresh", "users", 1, "error", err)
+		}
+		return false
+	}
+	return r.e.Online(u)
 }
 
 // request asks for a user who may have left meanwhile.
@@ -182,7 +233,7 @@ func (r *refresh) follow(contacts []addr.Bare) {
 // catchUp refreshes the other sides of what a login found changed in a roster that had been stale. Nobody waits
 // for them.
 func (e *Engine) catchUp(u *user, f *flight) {
-	if f.reason != ReasonLogin || len(f.change) == 0 || u.host.OneSided {
+	if f.reason != ReasonLogin || len(f.change) == 0 || u.host.conf().OneSided {
 		return
 	}
 	r := e.newRefresh(u.host, 1)
@@ -197,10 +248,10 @@ func (r *refresh) summary(results []Result, users []addr.Bare) (s Summary) {
 	defer r.mu.Unlock()
 	for i := range results {
 		if !users[i].IsZero() {
-			r.asked[users[i]].result(&results[i])
+			r.asked[users[i]].result(&results[i], r.unspoilt)
 		}
 		switch results[i].Outcome {
-		case Failed, Invalid, Pending:
+		case Failed, HeldBack, Invalid, Pending:
 			s.Errors++
 		default:
 			s.Updated++
@@ -210,13 +261,19 @@ func (r *refresh) summary(results []Result, users []addr.Bare) (s Summary) {
 	return s
 }
 
-// result is what became of f, which is nil while it waits to be asked for.
-func (f *flight) result(r *Result) {
+// result is what became of f, which is nil while it waits to be asked for. Unspoilt is why the kept rosters of those
+// who are offline could not be marked as stale.
+func (f *flight) result(r *Result, unspoilt error) {
+	var held *HeldError
 	switch {
 	case f == nil || !isClosed(f.done):
 		r.Outcome, r.Error = Pending, "not done by the deadline; it goes on"
+	case f.gone && unspoilt != nil:
+		r.Outcome, r.Error = Failed, unspoilt.Error()
 	case f.gone:
 		r.Outcome = Offline
+	case errors.As(f.err, &held):
+		r.Outcome, r.Error = HeldBack, held.Error()
 	case f.err != nil:
 		r.Outcome, r.Error = Failed, f.err.Error()
 	case len(f.change) == 0:

@@ -1,12 +1,17 @@
 package engine
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 )
 
-// maxRetry is the longest pause between two tries.
-const maxRetry = 5 * time.Minute
+const (
+	// maxRetry is the longest pause between two tries.
+	maxRetry = 5 * time.Minute
+	// maxRetryAfter is how long a backend may ask us to leave it alone (Retry-After, RFC 9110 §10.2.3).
+	maxRetryAfter = time.Hour
+)
 
 // patient tells whether who asks is content with any fetch that is under way, and with a roster that is fresh.
 func (r Reason) patient() bool { return r == ReasonLogin || r == ReasonRetry }
@@ -14,13 +19,36 @@ func (r Reason) patient() bool { return r == ReasonLogin || r == ReasonRetry }
 // again has a fetch that failed tried once more after a while, so that who is online during an outage comes by
 // the roster when it is over without doing anything. Pauses are spread by chance: an outage ends for everybody at
 // once, and the backend should not have everybody back at once. Under the user's lock.
-func (e *Engine) again(u *user) {
-	if u.host.Retry < 0 || u.gone() {
+func (e *Engine) again(u *user, err error) {
+	first := u.host.conf().Retry
+	if first < 0 {
+		return
+	}
+	var temporary *TemporaryError
+	var open *openError
+	var wait time.Duration
+	switch {
+	case errors.As(err, &open): // the backend was not asked: no failure of this user's
+		wait = u.host.breaker.comeBack()
+	case errors.As(err, &temporary) && temporary.RetryAfter > 0:
+		asked := min(temporary.RetryAfter, maxRetryAfter)
+		wait = max(asked+rand.N(asked/4+1), pause(first, u.retries))
+		u.retries++
+	default:
+		wait = pause(first, u.retries)
+		u.retries++
+	}
+	e.retryIn(u, wait)
+}
+
+// retryIn sets the time of the next try. Under the user's lock.
+func (e *Engine) retryIn(u *user, wait time.Duration) {
+	if u.gone() || u.host.removed.Load() {
 		return
 	}
 	u.calm()
-	u.retry = time.AfterFunc(pause(u.host.Retry, u.retries), func() { e.ask(u, ReasonRetry) })
-	u.retries++
+	u.next = time.Now().Add(wait)
+	u.retry = time.AfterFunc(wait, func() { e.ask(u, ReasonRetry) })
 }
 
 // pause is how long to wait after so many failures before.
@@ -33,6 +61,6 @@ func pause(first time.Duration, failures int) time.Duration {
 func (u *user) calm() {
 	if u.retry != nil {
 		u.retry.Stop()
-		u.retry = nil
+		u.retry, u.next = nil, time.Time{}
 	}
 }

@@ -29,9 +29,15 @@ type user struct {
 	rev     string
 	fetched time.Time // when the backend last said what roster holds
 	history roster.History
+	terms   terms
+	kept    bool  // a keeper has it
+	held    *Held // an answer that the shrink guard holds back; nil: none
+	release bool  // it may come through
+	notes   *notes
 
-	retries int         // failures in a row
+	retries int         // failures in a row that are this user's
 	retry   *time.Timer // of the next try; nil: none is due
+	next    time.Time   // when that is
 
 	unsettled []addr.Bare // pairs that the login found changed; their other sides follow with the next refresh
 	unsure    bool        // no refresh since the login: what was before it may be long past
@@ -81,6 +87,7 @@ func newFlight(r Reason) *flight { return &flight{reason: r, done: make(chan str
 var (
 	tooLate = landed(flight{gone: true})
 	closed  = landed(flight{err: ErrClosed})
+	noHost  = landed(flight{err: ErrNoHost})
 )
 
 func landed(f flight) *flight {
@@ -97,6 +104,8 @@ func (e *Engine) ask(u *user, why Reason) *flight {
 	switch {
 	case u.gone():
 		return tooLate
+	case u.host.removed.Load():
+		return noHost
 	case why.patient() && u.state == fresh:
 		return nil
 	case u.running == nil:
@@ -151,29 +160,42 @@ func (e *Engine) fly(u *user, f *flight) {
 		return
 	}
 	e.remember(u)
+	if f.reason.patient() && e.serveFresh(u) {
+		return
+	}
 	start := time.Now()
 	ans, err := e.fetch(u, f.reason)
 	if e.over(u, f) {
 		return
 	}
+	took := time.Since(start)
+	cause := err
 	if errors.Is(err, ErrUnknownUser) && e.mayBeEmpty(u) {
 		e.log.Info("the backend does not know the user: empty roster", "user", u.addr, "reason", f.reason, "cause", err)
 		ans, err = Answer{}, nil
 	}
-	if err != nil {
-		e.failed(u, f, err, time.Since(start))
-		return
+	if err == nil {
+		e.report(u, ans.Dropped)
+		err = e.guard(u, ans)
+		cause = cmp.Or(cause, err)
 	}
-	e.report(u, ans.Dropped)
-	f.change = e.apply(u, f, ans)
-	e.log.Debug("roster fetched", "user", u.addr, "reason", f.reason, "contacts", ans.Roster.Len(), "unchanged", ans.Unchanged, "changes", len(f.change), "took", time.Since(start))
+	if err != nil {
+		e.failed(u, f, err, took)
+	} else {
+		f.change = e.apply(u, f, ans)
+		e.log.Debug("roster fetched", "user", u.addr, "reason", f.reason, "contacts", ans.Roster.Len(), "unchanged", ans.Unchanged, "changes", len(f.change), "took", took)
+	}
+	e.observed(u, f, ans, cause, took)
 }
 
 // over tells whether nobody is left to be told, and notes why.
 func (e *Engine) over(u *user, f *flight) bool {
 	f.gone = u.gone()
-	if e.ctx.Err() != nil {
+	switch {
+	case e.ctx.Err() != nil:
 		f.err = ErrClosed
+	case u.host.removed.Load():
+		f.err = ErrNoHost
 	}
 	return f.gone || f.err != nil
 }
@@ -185,6 +207,7 @@ const keptLongEnough = time.Hour
 func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change) {
 	u.mu.Lock()
 	from, first, rev, known, last := u.roster, u.state == absent, u.rev, !u.fetched.IsZero(), u.fetched
+	terms, held := u.terms, u.held
 	u.mu.Unlock()
 	if ans.Unchanged {
 		ans.Roster, ans.Rev = from, cmp.Or(ans.Rev, rev)
@@ -195,14 +218,18 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 		steps = roster.Diff(from, to)
 	}
 	u.mu.Lock()
-	u.history = u.history.After(from, steps, u.host.Steps)
+	u.history = u.history.After(from, steps, u.host.conf().Steps)
 	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
+	now := u.termsOf(ans)
+	u.terms, u.held = now, nil
 	u.calm()
 	u.retries = 0
+	u.note(func(n *notes) { n.dropped(ans) })
 	u.mu.Unlock()
 
 	f.others = e.otherSidesOf(u, f.reason, to, steps, first)
-	worthKeeping := rev != ans.Rev || !from.Equal(to) || !known || time.Since(last) > keptLongEnough
+	worthKeeping := rev != ans.Rev || !from.Equal(to) || !known || time.Since(last) > keptLongEnough ||
+		held != nil || !terms.plain() || !now.plain()
 	switch {
 	case !first:
 		changes = steps
@@ -227,30 +254,57 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 	f.err = err
 	u.mu.Lock()
 	was, known, last := u.state, !u.fetched.IsZero(), u.fetched
-	if known {
+	tooOld := was == absent && known && u.terms.tooOld(err)
+	if known && !tooOld {
 		u.state = stale // also of a roster that was fresh: the next login tries again
 	}
 	f.failed = true
-	e.again(u)
-	to := u.roster
+	if h := (*HeldError)(nil); errors.As(err, &h) {
+		e.retryIn(u, h.wait())
+	} else {
+		e.again(u, err)
+	}
+	u.note(func(n *notes) { n.lastErr, n.failed = err, time.Now() })
+	to, until := u.roster, u.terms.ServeUntil
 	u.mu.Unlock()
 
 	served := "the last good roster, of " + last.UTC().Format(time.RFC3339)
-	if !known {
+	switch {
+	case !known:
 		served = "nothing: there is no last good roster"
+	case tooOld:
+		err = &expiredError{last, until, err}
+		f.err = err
+		served = "nothing: the last good roster may no longer be served (stale-if-error)"
 	}
-	attrs := []any{"user", u.addr, "reason", f.reason, "error", err, "took", took.Round(time.Millisecond), "served", served}
-	if p := (*panicked)(nil); errors.As(err, &p) {
-		attrs = append(attrs, "stack", string(p.stack))
-	}
-	e.log.Warn("roster fetch failed", attrs...)
+	e.logFailure(u, f, err, took, served)
 	switch {
 	case was != absent: // nothing changes for anybody
-	case known:
+	case known && !tooOld:
 		e.tell(u, Event{To: to, First: true, Stale: true})
 	default:
 		e.tell(u, Event{First: true, Err: err})
 	}
+}
+
+// logFailure says in one line what was wrong and what is served. While the breaker is open, and of an answer that is
+// held still, that was said before.
+func (e *Engine) logFailure(u *user, f *flight, err error, took time.Duration, served string) {
+	attrs := []any{"user", u.addr, "reason", f.reason, "error", err, "took", took.Round(time.Millisecond), "served", served}
+	var open *openError
+	var held *HeldError
+	var p *panicked
+	switch {
+	case errors.As(err, &held) && !held.again:
+		e.log.Warn("roster held back: the answer removes too many contacts", "user", u.addr, "reason", f.reason, "removes", held.Removed, "of", held.Of, "guard", u.host.conf().ShrinkGuard)
+		return
+	case errors.As(err, &open), errors.As(err, &held):
+		e.log.Debug("roster not fetched", attrs...)
+		return
+	case errors.As(err, &p):
+		attrs = append(attrs, "stack", string(p.stack))
+	}
+	e.log.Warn("roster fetch failed", attrs...)
 }
 
 // mayBeEmpty: a user never seen before has no contacts; one who is known to have some has lost the backend's
@@ -258,7 +312,7 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 func (e *Engine) mayBeEmpty(u *user) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.host.MissingEmpty || u.roster.Len() == 0
+	return u.host.conf().MissingEmpty || u.roster.Len() == 0
 }
 
 func (e *Engine) report(u *user, bad []roster.BadItem) {
