@@ -37,6 +37,8 @@ type Host struct {
 	Secret []byte
 	// Disabled are mechanisms that are never offered, Insecure those that are offered with encryption only.
 	Disabled, Insecure []string
+	// Throttle slows down those who guess passwords; nil: nobody. One serves all hosts.
+	Throttle *Throttle
 	// Log is told when Accounts fails and when an account cannot serve a mechanism; nil means slog.Default.
 	Log *slog.Logger
 }
@@ -120,14 +122,20 @@ func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
 	default:
 		return nil, &Error{Condition: EncryptionRequired, Err: errMechanism(mechanism)}
 	}
-	if mechanism == plainName {
-		return &Exchange{run: &plain{host: h}}, nil
+	x := &Exchange{host: h, from: ch.From, run: &plain{host: h, from: ch.From}}
+	if mechanism != plainName {
+		var err error
+		if x.run, err = h.startSCRAM(mechanism, ch); err != nil {
+			return nil, err
+		}
 	}
-	return h.startSCRAM(mechanism, ch)
+	return x, nil
 }
 
 // Exchange is one run of a mechanism. It is used by one goroutine at a time.
 type Exchange struct {
+	host  *Host
+	from  netip.Addr
 	run   run
 	begun bool
 	over  bool
@@ -155,6 +163,7 @@ func (x *Exchange) Next(ctx context.Context, response []byte) (challenge []byte,
 	challenge, user, err := x.run.next(ctx, response)
 	if err != nil {
 		x.over = true
+		x.host.log().Debug("login failed", "address", x.from, "error", err)
 		return nil, false, err
 	}
 	x.user, x.over = user, !user.IsZero()

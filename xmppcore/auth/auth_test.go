@@ -559,7 +559,7 @@ func TestRFC(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.server = server.WithNonceGenerator(func() string { return tt.nonce })
-			x := &Exchange{run: s}
+			x := &Exchange{host: h, run: s}
 			if got, done, err := x.Next(t.Context(), []byte(tt.first)); string(got) != tt.challenge || done || err != nil {
 				t.Fatalf("challenge %s, done %v, error %v", got, done, err)
 			}

@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"unicode/utf8"
 
 	"rosterd/engine/addr"
@@ -10,7 +11,10 @@ import (
 )
 
 // plain is RFC 4616: one message, and an answer that takes as long for a user who does not exist.
-type plain struct{ host *Host }
+type plain struct {
+	host *Host
+	from netip.Addr
+}
 
 func (p *plain) next(ctx context.Context, response []byte) ([]byte, addr.Bare, error) {
 	authzid, name, password, err := parsePlain(response)
@@ -24,7 +28,13 @@ func (p *plain) next(ctx context.Context, response []byte) ([]byte, addr.Bare, e
 	if _, err := credential.Prepare(password); err != nil {
 		return nil, addr.Bare{}, &Error{Condition: NotAuthorized, User: user, Err: err}
 	}
-	return nil, user, p.check(ctx, user, password)
+	a, err := p.host.Throttle.admit(ctx, user, p.from)
+	if err != nil {
+		return nil, addr.Bare{}, err
+	}
+	err = p.check(ctx, user, password)
+	a.end(err)
+	return nil, user, err
 }
 
 // parsePlain splits [authzid] NUL authcid NUL passwd (RFC 4616 §2).

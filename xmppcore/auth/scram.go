@@ -32,7 +32,7 @@ type scramRun struct {
 	failed  error  // why the keys were not looked for: ends the exchange at once
 }
 
-func (h *Host) startSCRAM(mechanism string, ch Channel) (*Exchange, error) {
+func (h *Host) startSCRAM(mechanism string, ch Channel) (*scramRun, error) {
 	name, bound := strings.CutSuffix(mechanism, plus)
 	s := &scramRun{
 		host: h, hash: credential.Hash(strings.TrimPrefix(name, scramName)), channel: ch,
@@ -42,7 +42,7 @@ func (h *Host) startSCRAM(mechanism string, ch Channel) (*Exchange, error) {
 	if s.server, err = s.hash.NewServer(s.lookup); err != nil {
 		return nil, &Error{Condition: InvalidMechanism, Err: err}
 	}
-	return &Exchange{run: s}, nil
+	return s, nil
 }
 
 // begin starts the conversation that the client's first message asks for: "p=" and the type of a channel binding,
@@ -68,32 +68,53 @@ func (s *scramRun) begin(message string) error {
 }
 
 func (s *scramRun) next(ctx context.Context, response []byte) ([]byte, addr.Bare, error) {
-	message, first := string(response), s.ctx == nil
+	message := string(response)
 	if !utf8.ValidString(message) {
 		return nil, addr.Bare{}, malformed("not UTF-8")
 	}
-	if first && !goodNonce(message) {
-		return nil, addr.Bare{}, malformed("client nonce is not printable or missing")
-	}
-	if first {
-		if err := s.begin(message); err != nil {
-			return nil, addr.Bare{}, err
-		}
-	}
 	s.ctx = ctx
-	answer, err := s.conv.Step(message)
+	if s.conv == nil {
+		challenge, err := s.first(message)
+		return challenge, addr.Bare{}, err
+	}
+	return s.final(message)
+}
+
+func (s *scramRun) first(message string) ([]byte, error) {
+	if !goodNonce(message) {
+		return nil, malformed("client nonce is not printable or missing")
+	}
+	if err := s.begin(message); err != nil {
+		return nil, err
+	}
+	challenge, err := s.conv.Step(message)
 	switch {
 	case s.failed != nil:
-		return nil, addr.Bare{}, s.failed
+		return nil, s.failed
 	case err != nil:
-		return nil, addr.Bare{}, s.failure(answer, err)
-	case first:
-		return []byte(answer), addr.Bare{}, nil
-	case s.refused != nil:
-		return nil, addr.Bare{}, s.refused
-	default:
-		return []byte(answer), s.user, nil
+		return nil, s.failure(challenge, err)
 	}
+	return []byte(challenge), nil
+}
+
+// final takes the proof.
+func (s *scramRun) final(message string) ([]byte, addr.Bare, error) {
+	a, err := s.host.Throttle.admit(s.ctx, s.user, s.channel.From)
+	if err != nil {
+		return nil, addr.Bare{}, err
+	}
+	signature, err := s.conv.Step(message)
+	switch {
+	case err != nil:
+		err = s.failure(signature, err)
+	case s.refused != nil:
+		err = s.refused
+	}
+	a.end(err)
+	if err != nil {
+		return nil, addr.Bare{}, err
+	}
+	return []byte(signature), s.user, nil
 }
 
 // goodNonce checks r= in the client's first message (RFC 5802 §7 "printable"); the library takes any.
@@ -138,6 +159,9 @@ func (s *scramRun) lookup(name string) (credential.SCRAM, error) {
 	var keys credential.SCRAM
 	s.user, s.failed = s.host.user(name, s.conv.AuthzID())
 	if s.failed != nil {
+		return keys, s.failed
+	}
+	if s.failed = s.host.Throttle.barred(s.user, s.channel.From); s.failed != nil {
 		return keys, s.failed
 	}
 	c, err := s.host.account(s.ctx, s.user)
