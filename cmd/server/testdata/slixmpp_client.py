@@ -18,6 +18,7 @@ class Client(slixmpp.ClientXMPP):
     def __init__(self, jid, password, ca_file, mechanism):
         super().__init__(jid, password, plugin_config={"feature_mechanisms": {"use_mech": mechanism}})
         self.ca_certs = ca_file
+        self.comes_back = False  # with the roster, and its version, that it holds
         self.add_event_handler("session_start", self.start)
         self.add_event_handler("failed_auth", lambda failure: say("refused", condition=failure["condition"]))
         self.add_event_handler("disconnected", self.gone)
@@ -47,7 +48,8 @@ class Client(slixmpp.ClientXMPP):
 
     def gone(self, _):
         say("disconnected")
-        asyncio.get_event_loop().stop()
+        if not self.comes_back:
+            asyncio.get_event_loop().stop()
 
     def command(self):
         line = sys.stdin.readline()
@@ -62,6 +64,16 @@ class Client(slixmpp.ClientXMPP):
             self.send_message(mto=c["to"], mbody=c["body"], mtype="chat")
         elif c["do"] == "disconnect":
             self.disconnect()
+        elif c["do"] == "go away":
+            self.comes_back = True
+            self.disconnect()
+        elif c["do"] == "come back":
+            self.comes_back = False
+            self.connect((c["host"], int(c["port"])))
+        elif c["do"] == "say what you hold":
+            say("holds", version=self.client_roster.version, contacts={
+                jid: {"name": item["name"], "subscription": item["subscription"], "groups": sorted(item["groups"])}
+                for jid in self.client_roster for item in [self.client_roster[jid]] if jid != self.boundjid.bare})
         else:
             raise ValueError(line)
 
