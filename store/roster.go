@@ -66,8 +66,9 @@ func (s *Store) forgetRoster(ctx context.Context, user addr.Bare) error {
 }
 
 type rosterChange struct {
-	doc  []byte
-	gone bool
+	doc   []byte
+	fresh int64 // until when, in nanoseconds of Unix time; 0: it is not
+	gone  bool
 }
 
 // size estimates what a change holds in memory.
@@ -86,6 +87,7 @@ type rosterWriter struct {
 	mu      sync.Mutex // guards the fields below
 	queued  map[addr.Bare]rosterChange
 	writing map[addr.Bare]rosterChange // in the commit that runs
+	spoiled map[addr.Bare]bool         // of those in the commit, who was made stale since it began
 	backlog int                        // bytes in both
 	failed  error                      // of the last commit
 	settled chan struct{}              // closed when a commit has ended, then made anew
@@ -96,7 +98,7 @@ func newRosterWriter(db *sql.DB, log *slog.Logger) *rosterWriter {
 	return &rosterWriter{
 		db: db, log: log, most: maxBacklog,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		queued: map[addr.Bare]rosterChange{}, settled: make(chan struct{}),
+		queued: map[addr.Bare]rosterChange{}, spoiled: map[addr.Bare]bool{}, settled: make(chan struct{}),
 	}
 }
 
@@ -107,6 +109,9 @@ func (w *rosterWriter) waiting(user addr.Bare) (rosterChange, bool) {
 		return c, true
 	}
 	c, ok := w.writing[user]
+	if w.spoiled[user] {
+		c.fresh = 0
+	}
 	return c, ok
 }
 
@@ -208,9 +213,13 @@ func (w *rosterWriter) settle(err error) {
 		if _, newer := w.queued[user]; err == nil || newer {
 			w.backlog -= c.size()
 		} else {
+			if w.spoiled[user] {
+				c.fresh = 0
+			}
 			w.queued[user] = c
 		}
 	}
+	clear(w.spoiled)
 	w.writing, w.failed = nil, err
 	close(w.settled)
 	w.settled = make(chan struct{})
@@ -239,6 +248,9 @@ func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
 			_, err = tx.ExecContext(ctx, deleteRoster, user.Domain(), user.Local())
 		} else {
 			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), c.doc, now)
+		}
+		if err == nil {
+			err = saveFreshness(ctx, tx, user, c)
 		}
 		if err != nil {
 			return fmt.Errorf("roster of %s: %w", user, err)

@@ -38,6 +38,15 @@ var migrations = []string{
 		name  TEXT NOT NULL PRIMARY KEY,
 		value BLOB NOT NULL
 	) STRICT;`,
+	`CREATE TABLE fresh ( -- rosters that need no fetch at a login
+		host  TEXT NOT NULL,
+		name  TEXT NOT NULL,
+		until INTEGER NOT NULL, -- Unix time in nanoseconds
+		PRIMARY KEY (host, name)
+	) STRICT, WITHOUT ROWID;
+	CREATE TRIGGER roster_gone AFTER DELETE ON roster BEGIN
+		DELETE FROM fresh WHERE host = OLD.host AND name = OLD.name;
+	END;`,
 }
 
 // migrate brings a database to the last version in one transaction, or leaves it as it is.

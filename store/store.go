@@ -44,7 +44,7 @@ type Store struct {
 	bulk    *sql.DB // rosters are written here; may be db
 	rosters *rosterWriter
 
-	findAccount, findRoster *sql.Stmt // what a login asks for, parsed once
+	findAccount, findRoster, findFresh *sql.Stmt // what a login asks for, parsed once
 }
 
 // Open opens the file, and creates it and its folder where they are not there. Whoever else may read the
@@ -86,10 +86,11 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if err := s.migrate(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
-	var errAccount, errRoster error
+	var errAccount, errRoster, errFresh error
 	s.findAccount, errAccount = s.db.Prepare(`SELECT ` + credentialColumns + ` FROM account WHERE host = ? AND name = ?`)
 	s.findRoster, errRoster = s.db.Prepare(`SELECT doc FROM roster WHERE host = ? AND name = ?`)
-	if err := errors.Join(errAccount, errRoster); err != nil {
+	s.findFresh, errFresh = s.db.Prepare(`SELECT until FROM fresh WHERE host = ? AND name = ?`)
+	if err := errors.Join(errAccount, errRoster, errFresh); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	s.rosters = newRosterWriter(s.bulk, log)

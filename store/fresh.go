@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"rosterd/engine/addr"
+)
+
+// SaveFresh is SaveRoster of a roster that is fresh until then: both are committed together, or neither. SaveRoster
+// makes it one that is not fresh.
+func (s *Store) SaveFresh(ctx context.Context, user addr.Bare, doc []byte, until time.Time) error {
+	if doc == nil {
+		doc = []byte{}
+	}
+	return s.rosters.put(ctx, user, rosterChange{doc: doc, fresh: until.UnixNano()})
+}
+
+// Fresh is until when the roster that LoadRoster gives is fresh, the zero time if it is not.
+func (s *Store) Fresh(ctx context.Context, user addr.Bare) (time.Time, error) {
+	if c, ok := s.rosters.waiting(user); ok {
+		return moment(c.fresh), nil
+	}
+	var until int64
+	err := s.findFresh.QueryRowContext(ctx, user.Domain(), user.Local()).Scan(&until)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("freshness of the roster of %s in %s: %w", user, s.path, err)
+	}
+	return moment(until), nil
+}
+
+func moment(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds)
+}
+
+// Spoil makes the rosters of users stale who are all of one host. When it returns, that is on disk (WAL,
+// synchronous=FULL), and what was queued for these users before it is queued as stale.
+//
+// A hundred thousand users are one statement, and where no roster is fresh one look into an empty table.
+func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
+	if len(users) == 0 {
+		return nil
+	}
+	racing := s.rosters.spoil(users)
+	host := users[0].Domain()
+	names := make([]string, 0, len(users))
+	for _, u := range users {
+		if u.Domain() != host {
+			return fmt.Errorf("%s is not of %s", u, host)
+		}
+		names = append(names, u.Local())
+	}
+	var any bool
+	err := s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM fresh WHERE host = ?)`, host).Scan(&any)
+	if err != nil || !any && !racing {
+		return s.spoilt(host, err)
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.ExecContext(ctx, `DELETE FROM fresh WHERE host = ? AND name IN (SELECT value FROM json_each(?))`, host, string(list))
+	return s.spoilt(host, err)
+}
+
+func (s *Store) spoilt(host string, err error) error {
+	if err != nil {
+		return fmt.Errorf("freshness of rosters of %s in %s: %w", host, s.path, err)
+	}
+	return nil
+}
+
+// spoil makes stale what is queued. What is being committed right now is committed as it is, before the caller deletes
+// it from the table, since SQLite has one writer at a time: racing says that the table may not show it yet. If that
+// commit fails, it comes back to the queue as stale.
+func (w *rosterWriter) spoil(users []addr.Bare) (racing bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range users {
+		if c, ok := w.queued[u]; ok {
+			c.fresh = 0
+			w.queued[u] = c
+		}
+		if c, ok := w.writing[u]; ok && c.fresh != 0 {
+			w.spoiled[u] = true
+			racing = true
+		}
+	}
+	return racing
+}
+
+// saveFreshness is part of the commit of a roster.
+func saveFreshness(ctx context.Context, tx *sql.Tx, user addr.Bare, c rosterChange) (err error) {
+	if c.fresh == 0 || c.gone {
+		_, err = tx.ExecContext(ctx, `DELETE FROM fresh WHERE host = ? AND name = ?`, user.Domain(), user.Local())
+	} else {
+		_, err = tx.ExecContext(ctx, `INSERT INTO fresh (host, name, until) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until`, user.Domain(), user.Local(), c.fresh)
+	}
+	return err
+}

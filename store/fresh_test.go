@@ -1,0 +1,148 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"rosterd/engine/addr"
+)
+
+func TestFresh(t *testing.T) {
+	until := time.Date(2026, 11, 22, 10, 0, 0, 123456789, time.UTC)
+	for name, s := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, written := range []bool{false, true} {
+				expect := func(step string, user addr.Bare, want time.Time) {
+					t.Helper()
+					if written {
+						s.rosters.allWritten()
+					}
+					if got, err := s.Fresh(t.Context(), user); !got.Equal(want) || err != nil {
+						t.Errorf("%s (written: %v): fresh until %v, want %v; %v", step, written, got, want, err)
+					}
+				}
+				do := func(err error) {
+					t.Helper()
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				ctx := t.Context()
+				do(s.DeleteRoster(ctx, juliet))
+				expect("unknown", juliet, time.Time{})
+				do(s.SaveFresh(ctx, juliet, []byte("one"), until))
+				do(s.SaveFresh(ctx, romeo, []byte("one"), until))
+				expect("saved", juliet, until)
+				do(s.SaveFresh(ctx, juliet, []byte("two"), until.Add(time.Hour)))
+				expect("saved again", juliet, until.Add(time.Hour))
+				do(s.Spoil(ctx, []addr.Bare{juliet, addr.MustBare("nobody@" + juliet.Domain())}))
+				expect("spoilt", juliet, time.Time{})
+				expect("another one", romeo, until)
+				if doc, ok, err := s.LoadRoster(ctx, juliet); string(doc) != "two" || !ok || err != nil {
+					t.Errorf("the document of a spoilt roster: %q, %v, %v", doc, ok, err)
+				}
+				do(s.SaveRoster(ctx, romeo, []byte("two")))
+				expect("saved without a time", romeo, time.Time{})
+				do(s.SaveFresh(ctx, romeo, nil, until))
+				do(s.DeleteRoster(ctx, romeo))
+				expect("deleted", romeo, time.Time{})
+				do(s.Spoil(ctx, nil))
+			}
+			if err := s.Spoil(t.Context(), []addr.Bare{juliet, addr.MustBare("juliet@elsewhere.example")}); err == nil {
+				t.Error("users of two hosts")
+			}
+		})
+	}
+}
+
+// A refresh of everybody that was answered holds after a crash: what Spoil has done does not wait in a queue.
+func TestSpoilIsOnDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s := open(t, path)
+	until := time.Now().Add(time.Hour)
+	var all []addr.Bare
+	for i := range 100_000 {
+		all = append(all, addr.MustBare(fmt.Sprintf("user%d@example.com", i)))
+	}
+	for _, u := range all[:1000] {
+		if err := s.SaveFresh(t.Context(), u, []byte("{}"), until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.rosters.allWritten()
+	if err := s.Spoil(t.Context(), all[1:]); err != nil {
+		t.Fatal(err)
+	}
+	other := open(t, path) // while the first still has it open
+	for i, want := range map[int]bool{0: true, 1: false, 999: false, 1000: false} {
+		got, err := other.Fresh(t.Context(), all[i])
+		if got.IsZero() == want || err != nil {
+			t.Errorf("user %d: %v, %v", i, got, err)
+		}
+	}
+	if err := errors.Join(other.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is spoilt while it is being committed stays so, whether that works or not.
+func TestSpoilDuringCommit(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+	}{{"it works", nil}, {"it fails", errors.New("the disk is full")}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newRosterWriter(nil, slog.New(slog.DiscardHandler))
+			w.writing = map[addr.Bare]rosterChange{juliet: {doc: []byte("one"), fresh: 1}, romeo: {doc: []byte("one"), fresh: 1}}
+			if !w.spoil([]addr.Bare{juliet, other}) {
+				t.Error("nobody is told that the table is not up to date")
+			}
+			if got, _ := w.waiting(juliet); got.fresh != 0 {
+				t.Error("fresh while it is committed")
+			}
+			if got, _ := w.waiting(romeo); got.fresh != 1 {
+				t.Error("somebody else was spoilt")
+			}
+			w.settle(c.err)
+			if got, ok := w.waiting(juliet); ok != (c.err != nil) || got.fresh != 0 {
+				t.Errorf("afterwards %+v, %v", got, ok)
+			}
+			if len(w.spoiled) != 0 {
+				t.Error("the mark outlives its commit")
+			}
+		})
+	}
+}
+
+// A user who is deleted, by whatever process, leaves nothing.
+func TestFreshGoesWithItsRoster(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	defer s.Close()
+	if err := s.SaveFresh(t.Context(), juliet, []byte("one"), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.rosters.allWritten()
+	if _, err := s.db.Exec(deleteRoster, juliet.Domain(), juliet.Local()); err != nil {
+		t.Fatal(err)
+	}
+	if until, err := s.Fresh(t.Context(), juliet); !until.IsZero() || err != nil {
+		t.Errorf("%v, %v", until, err)
+	}
+}
+
+// allWritten waits until nothing is queued.
+func (w *rosterWriter) allWritten() {
+	for {
+		w.mu.Lock()
+		n, settled := len(w.queued)+len(w.writing), w.settled
+		w.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		<-settled
+	}
+}
