@@ -115,8 +115,9 @@ func (t *table) site(host string) *site {
 // site is what one HTTP host name serves: as a rule one VirtualHost, several
 // where they share an http_host and differ by $host in their paths.
 type site struct {
-	name   string
-	mounts []mount // longest prefix first
+	name         string
+	mounts       []mount // longest prefix first
+	certificates bool    // clients may have to show one
 }
 
 type mount struct {
@@ -130,6 +131,7 @@ func (s *Server) newSite(h Host) (*site, error) {
 	site := &site{name: h.Name}
 	if h.Refresh != nil {
 		path := or(h.Refresh.Path, "/roster_admin")
+		site.certificates = h.Refresh.ClientCAs != nil
 		api := newRefreshAPI(s, h.Name, basePath(path, h.Name), *h.Refresh)
 		if err := site.add(mount{owner: h.Name, route: "roster_admin", handler: api}, path); err != nil {
 			return nil, err
@@ -163,7 +165,7 @@ func (t *site) with(other *site) (*site, error) {
 	if t == nil {
 		return other, nil
 	}
-	both := &site{name: t.name, mounts: slices.Clone(t.mounts)}
+	both := &site{name: t.name, mounts: slices.Clone(t.mounts), certificates: t.certificates || other.certificates}
 	for _, m := range other.mounts {
 		if err := both.add(m, or(m.prefix, "/")); err != nil {
 			return nil, err

@@ -2,8 +2,7 @@ package httpd
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -27,13 +26,37 @@ type Refresher interface {
 
 // Refresh is the API by which a backend says that rosters changed: POST
 // Path/refresh with a JSON array of usernames, or GET Path/refresh/USERNAME.
+//
+// Who asks must bring Token, Secret and ClientCAs: all that are set, or nothing if
+// none is. Then whoever reaches the port is trusted, but for web pages open in a
+// browser there.
 type Refresh struct {
 	Refresher Refresher
 	Path      string        // as http_paths has it; "" means /roster_admin
-	Token     string        // bearer token that requests must carry (RFC 6750 §2.1); "" means none
 	Timeout   time.Duration // an answer goes out that long after the request at the latest; 0 means 30 s
 	MaxBytes  int64         // of a body; 0 means 4 MiB
 	MaxNames  int           // in a body; 0 means 100,000
+
+	Token string // bearer token (RFC 6750 §2.1)
+
+	// Secret is that of a signature of the body, in the form that webhooks use:
+	//
+	//	X-Hub-Signature-256: sha256=HEX of HMAC-SHA256(Secret, body)
+	//
+	// With X-Rosterd-Timestamp: SECONDS since 1970, what is signed is SECONDS, a
+	// dot and the body, and a request that is older than five minutes is refused.
+	// Who signs so cannot be replayed later: neither form passes for the other, as a
+	// JSON array does not begin with a digit. A GET has no body to sign and is refused.
+	Secret string
+
+	// ClientCAs are the authorities of client certificates. The handshake asks for
+	// one where a VirtualHost has them, and accepts clients without: only what is
+	// here needs one.
+	ClientCAs *x509.CertPool
+
+	// Observe, if set, is told of each refresh: how many names it had, how many of them count as errors in the
+	// answer, and how long it took.
+	Observe func(names, errors int, took time.Duration)
 }
 
 // refreshAPI serves the Refresh of one VirtualHost.
@@ -67,52 +90,37 @@ func (a *refreshAPI) usage() string {
 	return fmt.Sprintf("POST a JSON array of usernames to %s, or GET %[1]s/USERNAME", a.path)
 }
 
-// crossOrigin tells requests that some other site's page made a browser send.
-var crossOrigin = http.NewCrossOriginProtection()
-
-// admit lets in whoever has the token. Without a token whoever reaches the port
-// is trusted, but for web pages open in a browser there.
-func (a *refreshAPI) admit(next httprouter.Handle) httprouter.Handle {
+// admit lets in whoever brings what is needed, as far as the header shows them.
+func (a *refreshAPI) admit(next func(http.ResponseWriter, *http.Request, httprouter.Params, signature)) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
-		if a.Token == "" {
-			asPost := *r // it would let any GET pass, yet ours does something
-			asPost.Method = http.MethodPost
-			if err := crossOrigin.Check(&asPost); err != nil {
-				a.server.refuse(w, r, http.StatusForbidden, "not for web pages of other origins: "+err.Error())
-				return
-			}
-		} else if token, ok := bearer(r); !ok || !equal(token, a.Token) {
-			a.challenge(w, r, ok)
+		if err := a.checkToken(r); err != nil {
+			a.challenge(w, r, err)
 			return
 		}
-		next(w, r, p)
+		if err := errors.Join(a.checkPage(r), a.checkCertificate(r)); err != nil {
+			a.server.refuse(w, r, http.StatusForbidden, err.Error())
+			return
+		}
+		signed, err := a.readSignature(r)
+		if err != nil {
+			a.server.refuse(w, r, http.StatusForbidden, err.Error())
+			return
+		}
+		next(w, r, p, signed)
 	}
 }
 
 // challenge is RFC 6750 §3: no error code for who did not try.
-func (a *refreshAPI) challenge(w http.ResponseWriter, r *http.Request, tried bool) {
+func (a *refreshAPI) challenge(w http.ResponseWriter, r *http.Request, err error) {
 	challenge := fmt.Sprintf("Bearer realm=%q", a.host)
-	message := "a bearer token is needed (Authorization: Bearer TOKEN)"
-	if tried {
+	if errors.Is(err, errWrongToken) {
 		challenge += `, error="invalid_token"`
-		message = "the bearer token is not the one that is configured here"
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	a.server.refuse(w, r, http.StatusUnauthorized, message)
+	a.server.refuse(w, r, http.StatusUnauthorized, err.Error())
 }
 
-func bearer(r *http.Request) (token string, ok bool) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.Trim(token, " "), strings.EqualFold(scheme, "Bearer")
-}
-
-// equal takes as long for any two strings of their lengths.
-func equal(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
-
-func (a *refreshAPI) refreshOne(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
+func (a *refreshAPI) refreshOne(w http.ResponseWriter, r *http.Request, p httprouter.Params, _ signature) {
 	name := strings.TrimPrefix(p.ByName("name"), "/")
 	if strings.HasSuffix(r.URL.EscapedPath(), "/") { // and not %2F, which would be part of the name
 		name = strings.TrimSuffix(name, "/")
@@ -124,10 +132,14 @@ func (a *refreshAPI) refreshOne(w http.ResponseWriter, r *http.Request, p httpro
 	a.refresh(w, r, []element{{name: name}})
 }
 
-func (a *refreshAPI) refreshMany(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+func (a *refreshAPI) refreshMany(w http.ResponseWriter, r *http.Request, _ httprouter.Params, signed signature) {
 	body, status, err := a.readBody(r)
 	if err != nil {
 		a.server.refuse(w, r, status, err.Error())
+		return
+	}
+	if err := a.checkSignature(signed, body); err != nil {
+		a.server.refuse(w, r, http.StatusForbidden, err.Error())
 		return
 	}
 	elements, err := decodeNames(body, a.MaxNames)
@@ -158,12 +170,17 @@ func (a *refreshAPI) readBody(r *http.Request) (body []byte, status int, err err
 }
 
 func (a *refreshAPI) refresh(w http.ResponseWriter, r *http.Request, elements []element) {
+	start := time.Now()
 	names, at := distinct(elements)
 	var summary engine.Summary
 	if len(names) > 0 {
 		summary = a.call(names)
 	}
-	a.server.writeAnswer(w, r, http.StatusOK, summarize(elements, at, summary.Results))
+	answer := summarize(elements, at, summary.Results)
+	if a.Observe != nil {
+		a.Observe(len(elements), answer.Errors, time.Since(start))
+	}
+	a.server.writeAnswer(w, r, http.StatusOK, answer)
 }
 
 // distinct returns each name once, and for each element where its name stands

@@ -107,11 +107,12 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // ServeTLS is Serve for HTTPS. The certificate is the one that config chooses,
-// usually by the name the client asks for (RFC 6066 §3).
+// usually by the name the client asks for (RFC 6066 §3). Where a refresh API
+// wants client certificates, the handshake asks for one.
 func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error {
 	config = config.Clone()
 	config.NextProtos = []string{"http/1.1"} // RFC 7301: whoever insists on h2 is told at once
-	return s.Serve(tls.NewListener(l, config))
+	return s.Serve(tls.NewListener(l, s.askCertificates(config)))
 }
 
 // Shutdown closes the listeners, ends the context of every request, waits for all handlers and closes the connections.
