@@ -20,13 +20,14 @@ var version = "devel"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], console{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], console{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
 // console is where a command reads and writes.
 type console struct {
 	in       io.Reader
 	out, err io.Writer
+	hangup   <-chan os.Signal // nil: SIGHUP
 }
 
 // command is one of rosterd's subcommands. Its int is the exit status.

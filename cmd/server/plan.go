@@ -76,6 +76,7 @@ func (d *daemon) adopt(p *plan) error {
 	d.plan = p
 	d.https.Store(p.https)
 	if before != nil {
+		d.eng.SetHosts(p.engine)
 		d.xmpp.Reconfigure(p.xmpp)
 	}
 	for _, door := range p.opened {

@@ -136,6 +136,7 @@ type program struct {
 	ended  chan struct{} // closed when status is set
 	status int
 	quiet  bool // errors in the log are expected
+	hangup chan os.Signal
 }
 
 // serve starts the program as a user does and returns when it listens.
@@ -180,13 +181,13 @@ func (p *place) try(t testing.TB) (s *program, again bool) {
 
 // launch runs `rosterd serve` and does not wait.
 func (p *place) launch(t testing.TB) *program {
-	s := &program{place: p, t: t, log: newJournal(), ended: make(chan struct{})}
+	s := &program{place: p, t: t, log: newJournal(), ended: make(chan struct{}), hangup: make(chan os.Signal)}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go func() {
 		defer close(s.ended)
 		defer s.log.close()
-		s.status = run(ctx, []string{"serve", "--config", p.config()}, console{strings.NewReader(""), s.log, s.log})
+		s.status = run(ctx, []string{"serve", "--config", p.config()}, console{in: strings.NewReader(""), out: s.log, err: s.log, hangup: s.hangup})
 	}()
 	return s
 }
@@ -228,7 +229,7 @@ func (s *program) end(t testing.TB) {
 func (p *place) command(t testing.TB, stdin string, args ...string) (status int, out, err string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	status = run(testContext(t), append(args, "--config", p.config()), console{strings.NewReader(stdin), &stdout, &stderr})
+	status = run(testContext(t), append(args, "--config", p.config()), console{in: strings.NewReader(stdin), out: &stdout, err: &stderr})
 	return status, stdout.String(), stderr.String()
 }
 

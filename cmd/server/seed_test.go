@@ -290,14 +290,14 @@ func TestUsage(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out := newJournal()
-			status := run(testContext(t), tt.args, console{strings.NewReader(""), out, out})
+			status := run(testContext(t), tt.args, console{in: strings.NewReader(""), out: out, err: out})
 			if status != exitUsage || !strings.Contains(out.String(), tt.want) {
 				t.Errorf("exit %d: %s", status, out)
 			}
 		})
 	}
 	out := newJournal()
-	if status := run(testContext(t), []string{"version"}, console{strings.NewReader(""), out, out}); status != exitOK || out.String() != "rosterd "+fullVersion() {
+	if status := run(testContext(t), []string{"version"}, console{in: strings.NewReader(""), out: out, err: out}); status != exitOK || out.String() != "rosterd "+fullVersion() {
 		t.Errorf("version: exit %d: %s", status, out)
 	}
 }
@@ -312,7 +312,7 @@ func TestFindConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := newJournal()
-	status := run(testContext(t), []string{"check"}, console{strings.NewReader(""), out, out})
+	status := run(testContext(t), []string{"check"}, console{in: strings.NewReader(""), out: out, err: out})
 	if status != 1 || len(out.find("Loaded prosody.cfg.lua")) != 1 {
 		t.Errorf("exit %d: %s", status, out)
 	}

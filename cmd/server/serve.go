@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -43,7 +42,7 @@ func serve(ctx context.Context, args []string, c console) int {
 		fmt.Fprintln(c.err, "rosterd serve: refused, see above")
 		return exitUsage
 	}
-	if err := serveConfig(ctx, cfg, c); err != nil {
+	if err := serveConfig(ctx, path, cfg, c); err != nil {
 		fmt.Fprintln(c.err, "rosterd serve:", err)
 		return exitFailed
 	}
@@ -51,15 +50,13 @@ func serve(ctx context.Context, args []string, c console) int {
 }
 
 // serveConfig runs a server with its logs and its pidfile.
-func serveConfig(ctx context.Context, cfg *config.Config, c console) (err error) {
-	logs, err := openLogs(c, config.Log.Get(cfg.Global()))
+func serveConfig(ctx context.Context, path string, cfg *config.Config, c console) (err error) {
+	logs, err := openLogs(c, cfg.Global())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, logs.Close()) }()
 	log := logs.Logger()
-	defer reopenOnHangup(logs, log)()
-
 	remove, err := writePidFile(config.PidFile.Get(cfg.Global())) // first: a second server must not open anything
 	if err != nil {
 		log.Error("not started", "error", err)
@@ -71,28 +68,28 @@ func serveConfig(ctx context.Context, cfg *config.Config, c console) (err error)
 		log.Error("not started", "error", err)
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		log.Info("stopping")
-	case err = <-d.failed:
-		log.Error("stopping", "error", err)
+	hangups, ignore := c.hangups()
+	defer ignore()
+	for {
+		select {
+		case <-hangups:
+			d.hangup(ctx, path, logs)
+			continue
+		case <-ctx.Done():
+			log.Info("stopping")
+		case err = <-d.failed:
+			log.Error("stopping", "error", err)
+		}
+		return errors.Join(err, d.stop())
 	}
-	return errors.Join(err, d.stop())
 }
 
-// reopenOnHangup opens log files anew on SIGHUP, until its result is called.
-func reopenOnHangup(l *logs, log *slog.Logger) (stop func()) {
-	hangups, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer close(done)
-		for range hangups {
-			if err := l.Reopen(); err != nil {
-				log.Error("opening log files anew", "error", err)
-				continue
-			}
-			log.Info("log files opened anew; the configuration is read at the next start")
-		}
-	}()
-	return func() { signal.Stop(hangups); close(hangups); <-done }
+// hangups are what asks the server to read its configuration anew: SIGHUP, or what a test sends.
+func (c console) hangups() (hangups <-chan os.Signal, ignore func()) {
+	if c.hangup != nil {
+		return c.hangup, func() {}
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return signals, func() { signal.Stop(signals) }
 }

@@ -364,7 +364,7 @@ func (p *process) signal(t *testing.T, s os.Signal) {
 	}
 }
 
-// TestSignals: the program as a process: SIGTERM and SIGINT stop it with status 0, SIGHUP opens the log anew.
+// TestSignals: the program as a process: SIGTERM and SIGINT stop it with status 0, SIGHUP opens the log anew and reads the configuration.
 func TestSignals(t *testing.T) {
 	for name, stop := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT} {
 		t.Run(name, func(t *testing.T) {
@@ -381,13 +381,13 @@ func TestSignals(t *testing.T) {
 			file := filepath.Join(p.dir, "log", "rosterd.log")
 			rename(t, file, file+".1")
 			proc.signal(t, syscall.SIGHUP)
-			proc.waitFor(t, "log files opened anew")
+			proc.waitFor(t, "configuration reloaded")
 			fresh, err := os.ReadFile(file)
 			old, err1 := os.ReadFile(file + ".1")
 			if err := errors.Join(err, err1); err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(string(old), "msg=listening") || !strings.Contains(string(fresh), "log files opened anew") {
+			if !strings.Contains(string(old), "msg=listening") || !strings.Contains(string(fresh), "configuration reloaded") {
 				t.Errorf("the old log: %s\nthe new log: %s", old, fresh)
 			}
 			john.alive()
@@ -445,7 +445,7 @@ func TestDemo(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	out := newJournal()
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, []string{"demo"}, console{strings.NewReader(""), out, out}) }()
+	go func() { done <- run(ctx, []string{"demo"}, console{in: strings.NewReader(""), out: out, err: out}) }()
 	for _, want := range []string{"alice@localhost and bob@localhost", "has her roster", `sees the change: marie@localhost "Marie Curie" in Friends`} {
 		if _, err := out.wait(ctx, func(line string) bool { return strings.Contains(line, want) }); err != nil {
 			t.Fatalf("%q: %v\n%s", want, err, out)

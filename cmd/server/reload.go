@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"rosterd/config"
+)
+
+// hangup is what SIGHUP asks for: log files are opened anew, in case they were moved away, and the configuration and
+// the certificates are read anew. Whatever is wrong with them, the server goes on with what it has.
+func (d *daemon) hangup(ctx context.Context, path string, l *logs) {
+	if err := l.Reopen(); err != nil {
+		d.log.Error("opening log files anew", "error", err)
+	}
+	if err := d.reload(ctx, path); err != nil {
+		d.log.Error("configuration not reloaded: everything stays as it was", "error", err)
+		return
+	}
+	d.log.Info("configuration reloaded", "files", d.plan.cfg.Files)
+}
+
+// reload serves the configuration as it is now, all of it or nothing.
+func (d *daemon) reload(ctx context.Context, path string) error {
+	cfg, diags, err := examine(ctx, path, false)
+	if err != nil {
+		return err
+	}
+	refused := 0
+	for _, found := range diags {
+		switch found.Severity {
+		case config.Refused:
+			refused++
+			d.log.Error("configuration", "refused", found)
+		case config.Warn:
+			d.log.Warn("configuration", "warning", found)
+		}
+	}
+	if refused > 0 {
+		return fmt.Errorf("%d settings are refused", refused)
+	}
+	if err := restart(d.plan.cfg, cfg); err != nil {
+		return err
+	}
+	p, err := d.prepare(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return d.adopt(p)
+}
+
+// restart refuses changes of what is read at the start only.
+func restart(before, after *config.Config) error {
+	for _, o := range []*config.Option[string]{config.Database, config.PidFile, config.AdminSocket} {
+		was := o.Get(before.Global())
+		if is, pos, _ := o.Lookup(after.Global()); is != was {
+			return fmt.Errorf("%s%s cannot change from %s to %s while the server runs: restart it", at(pos), o.Name, was, is)
+		}
+	}
+	return nil
+}

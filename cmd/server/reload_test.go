@@ -1,0 +1,177 @@
+package main
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"rosterd/engine/enginetest"
+)
+
+// reload has the program read its configuration anew, and waits for what it says of that.
+func (s *program) reload(t testing.TB) (line string) {
+	t.Helper()
+	before := len(s.log.find("msg=\"configuration reloaded\"")) + len(s.log.find("configuration not reloaded"))
+	select {
+	case s.hangup <- syscall.SIGHUP:
+	case <-testContext(t).Done():
+		t.Fatal("the program does not listen")
+	}
+	seen := 0
+	line, err := s.log.wait(testContext(t), func(line string) bool {
+		if strings.Contains(line, "msg=\"configuration reloaded\"") || strings.Contains(line, "configuration not reloaded") {
+			seen++
+		}
+		return seen > before
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
+
+// wantReloaded rewrites the configuration and has it served.
+func (s *program) wantReloaded(t testing.TB, text string) {
+	t.Helper()
+	s.text = text
+	s.write(t)
+	if line := s.reload(t); !strings.Contains(line, "configuration reloaded") {
+		t.Fatal(line)
+	}
+}
+
+// serial is the served certificate's.
+func (s *program) serial(t testing.TB, port int) string {
+	t.Helper()
+	c, err := tls.Dial("tcp", s.address(port), &tls.Config{InsecureSkipVerify: true, ServerName: "example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+}
+
+func TestReload(t *testing.T) {
+	t.Parallel()
+	first := enginetest.Serve(t, map[string]string{"john": rosterOfJohn})
+	second := enginetest.Serve(t, map[string]string{"john": `{"mary@example.com": {"name": "Mary"}}`})
+	p := newPlace(t, open(first.Template()))
+	p.secure = true
+	p.certify(t, "example.com")
+	s := p.serve(t)
+	john := s.login(t, "john@example.com/desk")
+	john.wantRoster("jane@example.com|Jane|both|Friends")
+	asked := len(first.Requests("john"))
+
+	t.Run("nothing new", func(t *testing.T) {
+		s.wantReloaded(t, s.text)
+		john.alive()
+		equal(t, "requests", len(first.Requests("john")), asked)
+	})
+	t.Run("a certificate", func(t *testing.T) {
+		before := s.serial(t, s.https)
+		if err := os.RemoveAll(filepath.Join(s.dir, "certs")); err != nil {
+			t.Fatal(err)
+		}
+		s.certify(t, "example.com")
+		equal(t, "before the reload", s.serial(t, s.https), before)
+		s.wantReloaded(t, s.text)
+		if after := s.serial(t, s.https); after == before {
+			t.Errorf("HTTPS still shows the certificate %s", after)
+		}
+		c := s.connect(t, "example.com")
+		c.must(c.Open(c.ctx))
+		c.must(c.StartTLS(c.ctx))
+		john.alive()
+	})
+	t.Run("a port", func(t *testing.T) {
+		old := s.http
+		s.http = unusedPort(t)
+		s.wantReloaded(t, s.text)
+		if _, err := net.Dial("tcp", s.address(old)); err == nil {
+			t.Error("the old port is still open")
+		}
+		if answer, _ := s.request(t, http.MethodGet, "/health", ""); answer.StatusCode != http.StatusOK {
+			t.Errorf("the new port answers %s", answer.Status)
+		}
+	})
+	t.Run("another backend", func(t *testing.T) {
+		s.wantReloaded(t, open(second.Template()))
+		var got []string
+		for range 2 { // Jane is removed and Mary is added, unasked
+			push, err := john.ExpectPush(john.ctx)
+			john.must(err)
+			got = append(got, shorts(push)...)
+		}
+		equal(t, "pushes", strings.Join(got, " "), "mary@example.com|Mary|both| jane@example.com||remove|")
+	})
+	t.Run("another host", func(t *testing.T) {
+		s.wantReloaded(t, open(second.Template())+openHost("example.org", first.Template()))
+		other := s.login(t, "john@example.org")
+		other.wantRoster("jane@example.com|Jane|both|Friends")
+		s.wantReloaded(t, open(second.Template()))
+		other.wantStreamError("host-gone")
+		john.alive()
+	})
+}
+
+// TestReloadRefused: what cannot be served as a whole changes nothing.
+func TestReloadRefused(t *testing.T) {
+	t.Parallel()
+	backend := enginetest.Serve(t, map[string]string{"john": rosterOfJohn})
+	elsewhere := enginetest.Serve(t, map[string]string{"john": `{}`})
+	p := newPlace(t, open(backend.Template()))
+	p.certify(t, "example.com")
+	s := p.serve(t)
+	s.quiet = true
+	john := s.login(t, "john@example.com/desk")
+	john.wantRoster("jane@example.com|Jane|both|Friends")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	good := open(elsewhere.Template()) // would be another backend
+	cert := filepath.Join(s.dir, "certs", "example.com.crt")
+	port := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
+	for _, c := range []struct {
+		name, text string
+		spoil      func()
+		want       string
+	}{
+		{"no Lua", good + "\nthis is no Lua", nil, "prosody.cfg.lua:"},
+		{"refused by check", good + "\nrosterd_nonsense = 1", nil, "1 settings are refused"},
+		{"a port of somebody else", "c2s_ports = { " + port + " }\n" + good, nil, "address already in use"},
+		{"another database", "rosterd_database = 'other.sqlite'\n" + good, nil, "rosterd_database cannot change"},
+		{"two hosts at one place", good + openHost("example.org", backend.Template(), "http_host = 'example.com'"), nil, "settings are refused"},
+		{"a broken certificate", good, func() {
+			if err := os.WriteFile(cert, []byte("-----BEGIN CERTIFICATE-----\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "settings are refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s.text = c.text
+			s.write(t)
+			if c.spoil != nil {
+				c.spoil()
+			}
+			if line := s.reload(t); !strings.Contains(line, "configuration not reloaded") || !strings.Contains(line, c.want) {
+				t.Fatalf("got %s", line)
+			}
+			john.wantRoster("jane@example.com|Jane|both|Friends")
+			s.refresh(t, "john")
+			equal(t, "requests elsewhere", len(elsewhere.Requests("john")), 0)
+			s.login(t, "john@example.com/other").wantRoster("jane@example.com|Jane|both|Friends")
+		})
+	}
+	s.certify(t, "example.com")
+	s.wantReloaded(t, open(backend.Template()))
+	john.alive()
+}
