@@ -6,10 +6,11 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
 FUZZTIME   ?= 30s
 
-# Debian's packages that the tests talk to: an XMPP client library, and expat through Python.
-PACKAGES    = python3 python3-slixmpp
+# Debian's packages that the tests talk to: XMPP clients, a browser, and expat through Python; Node.js if there is none.
+PACKAGES    = python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp profanity tmux \
+	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
-.PHONY: all build demo test check deps lint bench fuzz clean
+.PHONY: all build demo test test-clients check deps lint bench fuzz clean
 
 all: build
 
@@ -19,9 +20,19 @@ build:
 demo: build
 	./bin/rosterd demo
 
-# The whole of what must hold. Ten minutes at the most on two cores.
+# The whole of what must hold. A quarter of an hour at the most on two cores.
 test: deps lint
 	$(GO) test -race -timeout 10m ./...
+	@$(MAKE) --no-print-directory test-clients
+
+# Clients of other people, a browser among them, against a server that runs. What they show is kept in .cache/clients.
+test-clients: deps clients/node_modules/.package-lock.json
+	$(GO) test -tags clients -count=1 -timeout 5m ./clients
+
+# npm's packages are pinned by package-lock.json. None of them needs to run anything to be installed.
+clients/node_modules/.package-lock.json: clients/package.json clients/package-lock.json
+	cd clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 check: test
 
@@ -36,8 +47,8 @@ deps:
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) vet -tags clients ./...
+	$(GO) run $(STATICCHECK) -tags clients ./...
 	$(GO) mod tidy -diff
 
 # Known vulnerabilities in what we depend on; needs the vulnerability database.

@@ -2,6 +2,8 @@ module rosterd
 
 go 1.26.0
 
+ignore ./clients/node_modules
+
 require (
 	github.com/julienschmidt/httprouter v1.3.0
 	github.com/tidwall/gjson v1.20.1
