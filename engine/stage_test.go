@@ -31,11 +31,13 @@ import (
 //	fail romeo: text         the backend answers with an error; unknown, denied, temporary, panic, goexit are some more
 //	hold romeo               from now on the watcher does not return for romeo; go romeo ends that
 //	wait 5s                  time passes
+//	let romeo                ReleaseHeld with 30 s
 //	close                    the engine is closed, in the background
 //	restart                  the engine is closed and another one made with the same backend and keeper
 //
 // A roster is written as the localparts of its contacts, "nurse:to" for a subscription other than both and
-// "nurse=Angelica" for a name. Before the colon of an answer may stand rev=REVISION and unchanged.
+// "nurse=Angelica" for a name. Before the colon of an answer may stand rev=REVISION, unchanged, dropped=JID, and what
+// Cache-Control says: max-age=60s, stale-if-error=60s, no-store. After temporary and the name may stand after=60s.
 type scenario struct {
 	name   string
 	host   Host // Backend and Keeper are set by the stage
@@ -304,6 +306,8 @@ func (s *stage) do(line string) {
 		s.mu.Unlock()
 	case "wait":
 		<-time.After(s.duration(rest))
+	case "let":
+		go s.let(rest)
 	case "close":
 		go func(e *Engine) { s.say("closed %v", e.Close(context.Background())) }(s.e)
 	case "restart":
@@ -315,6 +319,13 @@ func (s *stage) do(line string) {
 	default:
 		s.answer(verb, strings.Fields(head), text)
 	}
+}
+
+func (s *stage) let(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	r, err := s.e.ReleaseHeld(ctx, jid(name))
+	s.say("lets %s %s(%d) %s %v", name, r.Outcome, r.Changes, r.Error, err)
 }
 
 func (s *stage) answer(verb string, head []string, text string) {
@@ -338,12 +349,17 @@ func (s *stage) answer(verb string, head []string, text string) {
 }
 
 func (s *stage) reaction(verb string, options []string, text string, u addr.Bare) func() (Answer, error) {
+	var after time.Duration
+	if len(options) > 0 && strings.HasPrefix(options[0], "after=") {
+		after = s.duration(options[0][len("after="):])
+	}
 	failures := map[string]error{
-		"fail":      errors.New(text),
-		"unknown":   fmt.Errorf("%w: %s", ErrUnknownUser, text),
-		"denied":    fmt.Errorf("%w: %s", ErrDenied, text),
-		"temporary": &TemporaryError{Err: errors.New(text)},
-		"permanent": &PermanentError{Err: errors.New(text)},
+		"fail":         errors.New(text),
+		"unknown":      fmt.Errorf("%w: %s", ErrUnknownUser, text),
+		"denied":       fmt.Errorf("%w: %s", ErrDenied, text),
+		"temporary":    &TemporaryError{RetryAfter: after, Err: errors.New(text)},
+		"instructions": &FaultError{Kind: "instructions", Err: errors.New(text)},
+		"permanent":    &PermanentError{Err: errors.New(text)},
 	}
 	switch verb {
 	case "panic":
@@ -358,6 +374,12 @@ func (s *stage) reaction(verb string, options []string, text string, u addr.Bare
 				ans.Rev = value
 			case "unchanged":
 				ans.Unchanged = true
+			case "max-age":
+				ans.MaxAge = s.duration(value)
+			case "stale-if-error":
+				ans.StaleIfError, ans.Bounded = s.duration(value), true
+			case "no-store":
+				ans.NoStore = true
 			case "dropped":
 				ans.Dropped = append(ans.Dropped, roster.BadItem{JID: value, Reason: "not a valid JID"})
 			}
@@ -387,7 +409,7 @@ func (s *stage) refresh(d time.Duration, names []string) {
 		switch {
 		case r.Outcome == Updated:
 			fmt.Fprintf(&b, "(%d)", r.Changes)
-		case r.Outcome == Failed:
+		case r.Outcome == Failed || r.Outcome == HeldBack:
 			fmt.Fprintf(&b, "(%s)", r.Error)
 		case (r.Error == "") != (r.Outcome != Invalid && r.Outcome != Pending):
 			s.t.Errorf("%s of %q with the error %q", r.Outcome, r.Name, r.Error)
@@ -499,6 +521,8 @@ func (l *logged) Handle(_ context.Context, r slog.Record) error {
 		switch {
 		case a.Key == "user":
 			user = short(a.Value.Any().(addr.Bare))
+		case a.Key == "until": // left to chance
+			rest += " until=soon"
 		case a.Key == "stack":
 			rest += fmt.Sprintf(" stack=%v", strings.Contains(a.Value.String(), "engine.call("))
 		default:
@@ -510,13 +534,17 @@ func (l *logged) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// memory is a Keeper.
+// memory is a FreshKeeper.
 type memory struct {
 	mu         sync.Mutex
 	docs       map[addr.Bare]string
+	fresh      map[addr.Bare]time.Time
 	load, save error
+	spoil, ask error // of Spoil and Fresh
 	saves      int
 }
+
+var _ FreshKeeper = (*memory)(nil)
 
 func (m *memory) LoadRoster(_ context.Context, u addr.Bare) ([]byte, bool, error) {
 	m.mu.Lock()
@@ -526,6 +554,10 @@ func (m *memory) LoadRoster(_ context.Context, u addr.Bare) ([]byte, bool, error
 }
 
 func (m *memory) SaveRoster(ctx context.Context, u addr.Bare, doc []byte) error {
+	return m.SaveFresh(ctx, u, doc, time.Time{})
+}
+
+func (m *memory) SaveFresh(ctx context.Context, u addr.Bare, doc []byte, until time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.save != nil || ctx.Err() != nil {
@@ -534,7 +566,36 @@ func (m *memory) SaveRoster(ctx context.Context, u addr.Bare, doc []byte) error 
 	if m.docs == nil {
 		m.docs = map[addr.Bare]string{}
 	}
-	m.docs[u] = string(doc)
+	if m.fresh == nil {
+		m.fresh = map[addr.Bare]time.Time{}
+	}
+	m.docs[u], m.fresh[u] = string(doc), until.Round(0)
 	m.saves++
+	return nil
+}
+
+func (m *memory) Fresh(_ context.Context, u addr.Bare) (time.Time, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fresh[u], m.ask
+}
+
+func (m *memory) Spoil(_ context.Context, users []addr.Bare) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range users {
+		if u.IsZero() || u.Domain() != users[0].Domain() {
+			return fmt.Errorf("user %q among those of %s", u, users[0].Domain())
+		}
+		delete(m.fresh, u)
+	}
+	return m.spoil
+}
+
+func (m *memory) DeleteRoster(_ context.Context, u addr.Bare) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.docs, u)
+	delete(m.fresh, u)
 	return nil
 }
