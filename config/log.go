@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -25,6 +26,30 @@ func parseLevel(s string) (Level, bool) {
 		}
 	}
 	return 0, false
+}
+
+// LogParts are the parts of the server whose lines can have a level of their own.
+var LogParts = []string{"admin", "c2s", "engine", "http", "plugins", "server", "store"}
+
+// logLevels reads part → least level.
+func logLevels(r *reading, v Value) (map[string]Level, bool) {
+	t := v.Table()
+	if t == nil || len(t.List) > 0 {
+		r.fail(v, "takes a table such as { engine = \"debug\" }")
+		return nil, false
+	}
+	levels := map[string]Level{}
+	for _, f := range t.Fields {
+		part := keyText(f.Key)
+		if !slices.Contains(LogParts, part) {
+			r.fail(f.Value, "there is no part %q: %s are", part, strings.Join(LogParts, ", "))
+			continue
+		}
+		if l, ok := r.level(f.Value); ok {
+			levels[part] = l
+		}
+	}
+	return levels, true
 }
 
 // A LogSink is a place that log lines go to. A line goes to every sink that wants its level.

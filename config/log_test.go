@@ -80,3 +80,38 @@ func sinkText(s LogSink) string {
 	}
 	return strings.Join(words, " ")
 }
+
+func TestLogLevels(t *testing.T) {
+	for _, c := range []struct{ name, src, want, said string }{
+		{"nothing said", "", "map[]", ""},
+		{"two parts", "rosterd_log_levels = { engine = 'debug', http = 'warn' }", "map[engine:debug http:warn]", ""},
+		{"an unknown part", "rosterd_log_levels = { engines = 'debug', store = 'error' }", "map[store:error]", `refused rosterd_log_levels: there is no part "engines": admin, c2s, engine, http, plugins, server, store are`},
+		{"an unknown level", "rosterd_log_levels = { engine = 'verbose' }", "map[]", `refused rosterd_log_levels: "verbose" is no level`},
+		{"a list", "rosterd_log_levels = { 'engine' }", "map[]", "refused rosterd_log_levels: takes a table"},
+		{"a level", "rosterd_log_levels = 'debug'", "map[]", "refused rosterd_log_levels: takes a table"},
+		{"under a host", "VirtualHost 'a.example'\nrosterd_log_levels = { engine = 'debug' }", "map[]", "warn"},
+		{"an unknown format", "rosterd_log_format = 'xml'", "map[]", "refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := mustLoad(t, c.src)
+			if got := fmt.Sprint(LogLevels.Get(cfg.Global())); got != c.want {
+				t.Errorf("levels are %s, want %s", got, c.want)
+			}
+			if got := LogFormat.Get(cfg.Global()); got != "text" {
+				t.Errorf("the format is %q", got)
+			}
+			var said []string
+			for _, d := range Check(cfg) {
+				if strings.HasPrefix(d.Name, "rosterd_log_") {
+					said = append(said, fmt.Sprint(d.Severity, " ", d.Message))
+				}
+			}
+			if s := strings.Join(said, "; "); c.said == "" && s != "" || !strings.Contains(s, c.said) {
+				t.Errorf("said %q, want %q", s, c.said)
+			}
+		})
+	}
+	if got := LogFormat.Get(mustLoad(t, "rosterd_log_format = 'json'").Global()); got != "json" {
+		t.Errorf("the format is %q", got)
+	}
+}

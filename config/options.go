@@ -92,6 +92,10 @@ var (
 var (
 	Log = declareFor(Spec{Name: "log", Scope: ScopeGlobal,
 		Doc: "where log lines go, by level"}, logSinks, defaultLog)
+	LogLevels = declare(Spec{Name: "rosterd_log_levels", Scope: ScopeGlobal, Risk: Security, // what is not logged cannot be looked into
+		Doc: "least levels of log lines by part of the server: admin, c2s, engine, http, plugins, server, store"}, logLevels, nil)
+	LogFormat = declare(Spec{Name: "rosterd_log_format", Scope: ScopeGlobal, Risk: Security,
+		Doc: "text is key=value, json an object a line"}, oneOf("text", "json"), "text")
 	Debug = declare(Spec{Name: "debug", Scope: ScopeGlobal,
 		Doc: "include debug lines where log does not say"}, boolean, false)
 	PidFile = declare(Spec{Name: "pidfile", Scope: ScopeGlobal,
@@ -188,14 +192,16 @@ var (
 	certificateOption = declare(Spec{Name: "certificate", Risk: Security,
 		Doc: "certificate of the host: a file, or a directory to look in"}, configPath, "")
 	httpsCertificate = declare(Spec{Name: "https_certificate", Scope: ScopeGlobal, Risk: Security,
-		Doc: "certificate for HTTPS: a file, or a directory to look in"}, configPath, "")
+		Doc: "certificate for HTTPS: a file, or a directory to look in, or a table of those by port, and default"}, pathsByPort, portPaths{})
+	directTLSCertificate = declare(Spec{Name: "c2s_direct_tls_certificate", Aliases: []string{"legacy_ssl_certificate"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+		Doc: "certificate for clients that start with TLS, as https_certificate"}, pathsByPort, portPaths{})
 	sslOption = declare(Spec{Name: "ssl", Risk: Security,
 		Doc: "key, certificate and protocol for TLS"}, tlsTable, tlsSettings{})
 	c2sSSL = declare(Spec{Name: "c2s_ssl", Risk: Security,
 		Doc: "key, certificate and protocol for clients"}, tlsTable, tlsSettings{})
-	directTLS = declare(Spec{Name: "c2s_direct_tls_ssl", Aliases: []string{"legacy_ssl_ssl"}, Old: true, Scope: ScopeGlobal, Risk: Security,
+	directTLS = declare(Spec{Name: "c2s_direct_tls_ssl", Aliases: []string{"legacy_ssl_ssl"}, Old: true, Risk: Security,
 		Doc: "key, certificate and protocol for clients that start with TLS"}, tlsTable, tlsSettings{})
-	httpsSSL = declare(Spec{Name: "https_ssl", Scope: ScopeGlobal, Risk: Security,
+	httpsSSL = declare(Spec{Name: "https_ssl", Risk: Security,
 		Doc: "key, certificate and protocol for HTTPS"}, tlsTable, tlsSettings{})
 	tlsProfile = declare(Spec{Name: "tls_profile", Scope: ScopeGlobal, Risk: Security,
 		Doc: "least TLS version: modern is 1.3, everything else 1.2"}, oneOf("modern", "intermediate", "old", "legacy"), "intermediate")

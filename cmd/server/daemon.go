@@ -48,7 +48,7 @@ func start(ctx context.Context, cfg *config.Config, log *slog.Logger) (*daemon, 
 
 // build starts the parts, in the order in which they need each other, and then serves the configuration.
 func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
-	if d.db, err = openStore(cfg, d.log); err != nil {
+	if d.db, err = openStore(cfg, part(d.log, "store")); err != nil {
 		return err
 	}
 	d.onStop(func(context.Context) error { return d.db.Close() })
@@ -59,7 +59,7 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	d.onStop(func(context.Context) error { return d.plan.closeBackends() })
 	p.xmpp.Tap = d.tap
 	d.xmpp = xmppcore.New(p.xmpp)
-	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, d.log)
+	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, part(d.log, "engine"))
 	d.onStop(d.eng.Close)
 	d.xmpp.Start(d.eng)
 	d.onStop(func(ctx context.Context) error {
@@ -68,7 +68,7 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 		}
 		return nil
 	})
-	d.web = &httpd.Server{Log: d.log}
+	d.web = &httpd.Server{Log: part(d.log, "http")}
 	d.onStop(d.web.Shutdown)
 	return d.adopt(p)
 }

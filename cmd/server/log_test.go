@@ -1,12 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
 	"log/syslog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"rosterd/config"
 	"rosterd/engine/enginetest"
 )
 
@@ -93,4 +102,173 @@ func TestNoSyslog(t *testing.T) {
 	}
 	s := p.serve(t)
 	equal(t, "lines that say so", len(s.log.find("level=WARN", "no syslog: its lines go to the console")), want)
+}
+
+// TestLogParts: lines say which part they are of, and a part may have a least level of its own.
+func TestLogParts(t *testing.T) {
+	for _, tt := range []struct {
+		name, options string
+		file          string // levels of lines in it, by part
+		console       string
+	}{
+		{"nothing said", ``, "", "engine:IWE http:IWE"},
+		{"more of one, less of the other", `rosterd_log_levels = { engine = "debug", http = "error" }`, "", "engine:DIWE http:E"},
+		{"what no sink takes goes where the lowest level goes", `log = { info = "rosterd.log", error = "*console" }; rosterd_log_levels = { engine = "debug" }`, "engine:DIWE http:IWE", "engine:E http:E"},
+		{"a sink for that level gets it alone", `log = { debug = "rosterd.log", info = "*console" }; rosterd_log_levels = { engine = "debug" }`, "engine:DIWE http:DIWE", "engine:IWE http:IWE"},
+		{"sinks keep their levels", `log = { warn = "rosterd.log", { to = "console", levels = "info" } }; rosterd_log_levels = { http = "warn" }`, "engine:WE http:WE", "engine:I"},
+		{"no sink at all", `log = "*nowhere"; rosterd_log_levels = { engine = "debug" }`, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlace(t, open("http://127.0.0.1:1/%s"))
+			p.head = tt.options
+			log, out, file := p.openLogs(t)
+			for _, name := range []string{"engine", "http"} {
+				log := part(log, name)
+				for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+					log.Log(t.Context(), l, "a line")
+				}
+			}
+			equal(t, "console", levelsByPart(out.String()), tt.console)
+			if tt.file != "" {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "file", levelsByPart(string(text)), tt.file)
+			}
+		})
+	}
+}
+
+// openLogs opens the logs of a place as the server does. The file is rosterd.log there.
+func (p *place) openLogs(t *testing.T) (log *slog.Logger, out *bytes.Buffer, file string) {
+	t.Helper()
+	out = new(bytes.Buffer)
+	l, err := openLogs(console{err: out}, p.load(t).Global())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return part(l.Logger(), "server"), out, filepath.Join(p.dir, "rosterd.log")
+}
+
+func (p *place) load(t *testing.T) *config.Config {
+	t.Helper()
+	p.write(t)
+	cfg, err := config.Load(p.config(), config.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// levelsByPart is "part:LEVELS part:LEVELS", with the first letters of levels.
+func levelsByPart(text string) string {
+	var parts []string
+	found := map[string]string{}
+	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		if line == "" {
+			break
+		}
+		name := field(line, "part")
+		if found[name] == "" {
+			parts = append(parts, name)
+		}
+		found[name] += field(line, "level")[:1]
+	}
+	for i, name := range parts {
+		parts[i] = name + ":" + found[name]
+	}
+	return strings.Join(parts, " ")
+}
+
+// TestLogJSON: an object a line, with the same keys.
+func TestLogJSON(t *testing.T) {
+	p := newPlace(t, open("http://127.0.0.1:1/%s"))
+	p.head = `log = { info = "rosterd.log"; "*console" }; rosterd_log_format = "json"`
+	log, out, file := p.openLogs(t)
+	log.Warn("a \"line\"", "user", "john@example.com", "changes", 2)
+	equal(t, "console", out.String(), `{"level":"WARN","msg":"a \"line\"","part":"server","user":"john@example.com","changes":2}`+"\n")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var line struct {
+		Time time.Time
+		Msg  string
+	}
+	if err := json.Unmarshal(text, &line); err != nil || line.Msg != `a "line"` || time.Since(line.Time) > time.Hour {
+		t.Errorf("the file has %s: %v", text, err)
+	}
+}
+
+// TestLogChange: other sinks take over while somebody writes, loggers made before keep what they add, and no line is lost.
+// If the other sinks cannot be opened, nothing changes.
+func TestLogChange(t *testing.T) {
+	p := newPlace(t, open("http://127.0.0.1:1/%s"))
+	p.head = `log = { info = "before.log" }`
+	l, err := openLogs(console{err: io.Discard}, p.load(t).Global())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	log := part(l.Logger(), "engine").With("user", "john").WithGroup("more")
+	var wg sync.WaitGroup
+	const lines = 200
+	for i := range lines {
+		wg.Go(func() { log.Info("a line", "number", i) })
+		if i == lines/2 {
+			p.head = `log = { info = "after.log" }; rosterd_log_format = "json"; rosterd_log_levels = { engine = "debug" }`
+			if err := l.Change(p.load(t).Global()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wg.Wait()
+	p.head = `log = { info = "after.log/impossible.log" }`
+	if err := l.Change(p.load(t).Global()); err == nil {
+		t.Error("a log in a folder that is a file was opened")
+	}
+	log.Debug("last")
+	var all string
+	for name, want := range map[string]string{"before.log": `msg="a line" part=engine user=john more.number=`, "after.log": `"part":"engine","user":"john","more":{"number":`} {
+		text, err := os.ReadFile(filepath.Join(p.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s has no %s: %s", name, want, text)
+		}
+		all += string(text)
+	}
+	equal(t, "lines", strings.Count(all, "a line"), lines)
+	equal(t, "lines after a change that failed", strings.Count(all, "last"), 1)
+}
+
+// TestSyslogSeverity: syslog is told how severe a line is (RFC 5424 §6.2.1).
+func TestSyslogSeverity(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "syslog")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	w, err := syslog.Dial("unixgram", path, syslog.LOG_DAEMON|syslog.LOG_INFO, "rosterd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	log := slog.New(toSyslog(w, format{timestamps: true})).With("user", "john").WithGroup("more")
+	for l, priority := range map[slog.Level]string{slog.LevelDebug: "<31>", slog.LevelInfo: "<30>", slog.LevelWarn: "<28>", slog.LevelError: "<27>"} {
+		log.Log(t.Context(), l, "a line", "n", 1)
+		b := make([]byte, 1000)
+		n, err := socket.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("level=%v msg=\"a line\" user=john more.n=1\n", l)
+		if got := string(b[:n]); !strings.HasPrefix(got, priority) || !strings.HasSuffix(got, ": "+want) {
+			t.Errorf("%v arrives as %q", l, got)
+		}
+	}
 }

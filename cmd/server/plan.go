@@ -44,14 +44,14 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if p.https, err = certs.https(cfg); err != nil {
 		return p, err
 	}
-	if err := p.openBackends(ctx, d.plan, d.log); err != nil {
+	if err := p.openBackends(ctx, d.plan, part(d.log, "plugins")); err != nil {
 		return p, err
 	}
-	hosts, err := xmppHosts(ctx, cfg, d.db, certs, d.log)
+	hosts, err := xmppHosts(ctx, cfg, d.db, certs, part(d.log, "c2s"))
 	if err != nil {
 		return p, err
 	}
-	p.xmpp = xmppConfig(cfg, hosts, d.log)
+	p.xmpp = xmppConfig(cfg, hosts, part(d.log, "c2s"))
 	p.engine = engineHosts(cfg, p.backends, d.db)
 	return p, p.openDoors(d.plan, d.log)
 }

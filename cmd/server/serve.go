@@ -56,7 +56,7 @@ func serveConfig(ctx context.Context, path string, cfg *config.Config, c console
 		return err
 	}
 	defer func() { err = errors.Join(err, logs.Close()) }()
-	log := logs.Logger()
+	log := part(logs.Logger(), "server")
 	remove, err := writePidFile(config.PidFile.Get(cfg.Global())) // first: a second server must not open anything
 	if err != nil {
 		log.Error("not started", "error", err)
