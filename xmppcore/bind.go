@@ -89,6 +89,14 @@ func (t *tapped) Write(b []byte) error {
 	return t.Transport.Write(b)
 }
 
+// Undelivered is that of what is tapped.
+func (t *tapped) Undelivered() []byte {
+	if k, ok := t.Transport.(stream.Keeper); ok {
+		return k.Undelivered()
+	}
+	return nil
+}
+
 // choose gives the resource the client wants, or another (RFC 6120 §7.6, §7.7.2.2).
 func (s *Server) choose(a *registry.Account, r stream.BindRequest, conflict Conflict) (addr.JID, *stanza.Error) {
 	resource := r.Resource

@@ -255,8 +255,13 @@ func (s *Session) behind() (drained <-chan struct{}, left time.Duration) {
 }
 
 func (s *Session) finish() {
+	var kept []byte
+	if k, ok := s.tr.(stream.Keeper); ok {
+		kept = k.Undelivered()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.lost = append(kept, s.lost...)
 	s.closed = true
 	if s.over != nil {
 		close(s.over)

@@ -523,6 +523,35 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// keeper is a wire that does not know whether what was written before has arrived.
+type keeper struct {
+	*wire
+	kept string
+}
+
+func (k keeper) Undelivered() []byte { return []byte(k.kept) }
+
+var _ stream.Keeper = keeper{}
+
+// What the Transport has taken and not delivered was written before what is left here.
+func TestLostInTheKeeping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t)
+		w.gate = make(chan struct{})
+		s := session.New(full, keeper{w, "kept"}, session.NewLimits(session.Limits{}))
+		s.Start()
+		s.Send([]byte("a"))
+		synctest.Wait()
+		s.Send([]byte("b"))
+		w.Abort()
+		s.Close(nil)
+		s.Wait()
+		if got := string(s.Lost()); got != "keptab" {
+			t.Errorf("lost %q", got)
+		}
+	})
+}
+
 func TestRunReturnsWhatHandleReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire(t)

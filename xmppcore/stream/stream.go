@@ -57,6 +57,14 @@ type Activity interface {
 	LastRead() time.Time
 }
 
+// Keeper is a Transport whose Write only takes stanzas into its keeping, found by
+// asking.
+type Keeper interface {
+	// Undelivered is what Write has taken and the peer has not received, or perhaps
+	// not: whole stanzas. It is complete once Close or Abort has returned.
+	Undelivered() []byte
+}
+
 // BindRequest is a client's request to bind a resource (RFC 6120 §7).
 type BindRequest struct {
 	User      addr.Bare // authenticated by SASL; nothing else says who the client is
