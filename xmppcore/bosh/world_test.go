@@ -1,0 +1,233 @@
+package bosh_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/store/credential"
+	"rosterd/xmppcore"
+	"rosterd/xmppcore/auth"
+	"rosterd/xmppcore/bosh"
+	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xmpptest"
+)
+
+const (
+	domain   = "example.com"
+	password = "wherefore"
+	nsBody   = "http://jabber.org/protocol/httpbind"
+	first    = 1573741820 // rid of first requests
+)
+
+// world is a server whose clients come by BOSH.
+type world struct {
+	t       testing.TB
+	core    *xmppcore.Server
+	engine  *engine.Engine
+	manager *bosh.Manager
+	handler http.Handler
+}
+
+func newWorld(t testing.TB, settings bosh.Settings) *world { return newLimitedWorld(t, settings, stream.Limits{}) }
+
+func newLimitedWorld(t testing.TB, settings bosh.Settings, limits stream.Limits) *world {
+	log := slog.New(slog.DiscardHandler)
+	w := &world{t: t}
+	host := xmppcore.Host{Domain: domain, Modules: []string{"ping"}, AllowPlainUnencrypted: true, Auth: &auth.Host{
+		Domain: domain, Accounts: anybody{}, StoresPasswords: true,
+	}}
+	w.core = xmppcore.New(xmppcore.Config{Hosts: []xmppcore.Host{host}, Stream: limits, Log: log})
+	w.engine = engine.New(map[string]engine.Host{domain: {Backend: engine.BackendFunc(noContacts), Timeout: time.Minute}}, w.core.RosterChanged, log)
+	w.core.Start(w.engine)
+	w.manager = &bosh.Manager{Serve: w.core.ServeCarrier, Limits: w.core.Limits, Settings: settings}
+	w.handler = w.manager.Handler(domain)
+	t.Cleanup(w.close)
+	return w
+}
+
+func (w *world) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := errors.Join(w.core.Shutdown(ctx), w.manager.Shutdown(ctx), w.engine.Close(ctx)); err != nil {
+		w.t.Error(err)
+	}
+	if n := w.manager.Sessions(); n != 0 {
+		w.t.Errorf("%d sessions are left", n)
+	}
+}
+
+// anybody has an account.
+type anybody struct{}
+
+func (anybody) Credentials(context.Context, addr.Bare) (credential.Credentials, error) {
+	return credential.Credentials{Password: password, HasPassword: true}, nil
+}
+
+func noContacts(_ context.Context, r engine.Request) (engine.Answer, error) {
+	list, _, err := roster.NewBuilder(r.User, roster.Limits{}).Roster()
+	return engine.Answer{Roster: list}, err
+}
+
+// exchange is a request that has been made.
+type exchange struct {
+	t      testing.TB
+	done   chan struct{} // closed when body is there
+	status int
+	body   string
+	cancel context.CancelFunc // the connection breaks
+}
+
+// request makes a request as net/http would hand it over. It returns before there is a response.
+func request(t testing.TB, h http.Handler, change func(*http.Request), body string) *exchange {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, "POST", "/http-bind", strings.NewReader(body))
+	if change != nil {
+		change(r)
+	}
+	e := &exchange{t: t, done: make(chan struct{}), cancel: cancel}
+	go func() {
+		defer close(e.done)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		e.status, e.body = rec.Code, rec.Body.String()
+		if got := rec.Header().Get("Content-Type"); e.body != "" && got != "text/xml; charset=utf-8" {
+			t.Errorf("Content-Type %q", got)
+		}
+	}()
+	return e
+}
+
+// open tells whether there is no response yet, once all that can happen has happened.
+func (e *exchange) open() bool {
+	synctest.Wait()
+	select {
+	case <-e.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// response waits for it.
+func (e *exchange) response() string {
+	e.t.Helper()
+	select {
+	case <-e.done:
+	case <-time.After(time.Hour):
+		e.t.Fatal("no response")
+	}
+	return e.body
+}
+
+// want waits for a response that holds each of the parts.
+func (e *exchange) want(parts ...string) string {
+	e.t.Helper()
+	got := e.response()
+	for _, p := range parts {
+		if !strings.Contains(got, p) {
+			e.t.Fatalf("got  %s\nwant %s", got, p)
+		}
+	}
+	if got != "" {
+		if _, err := xmpptest.Parse(got); err != nil {
+			e.t.Error(err)
+		}
+	}
+	return got
+}
+
+// nothing waits for a response that has nothing to say.
+func (e *exchange) nothing() {
+	e.t.Helper()
+	if got := e.response(); got != "<body xmlns='"+nsBody+"'/>" {
+		e.t.Fatalf("got %s", got)
+	}
+}
+
+// ends waits for the response that ends a session with a condition.
+func (e *exchange) ends(condition string) {
+	e.t.Helper()
+	e.want("type='terminate'", "condition='"+condition+"'")
+}
+
+func (w *world) post(body string) *exchange { return request(w.t, w.handler, nil, body) }
+
+// client is one session, seen from the other side.
+type client struct {
+	*world
+	sid string
+	rid int64 // of the last request
+	jid string
+}
+
+const creation = "<body rid='%d' to='" + domain + "' wait='%d' hold='%d' ver='1.11' xml:lang='en' xmpp:version='1.0' content='text/xml; charset=utf-8'" +
+	" xmlns='" + nsBody + "' xmlns:xmpp='urn:xmpp:xbosh'%s/>"
+
+// begin makes a session.
+func (w *world) begin(wait, hold int, attrs string) *client {
+	w.t.Helper()
+	e := w.post(fmt.Sprintf(creation, first, wait, hold, attrs))
+	got, err := xmpptest.Parse(e.want("<stream:features>"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &client{world: w, sid: got.Attr("sid"), rid: first}
+}
+
+// with is the client's request with some rid.
+func (c *client) with(rid int64, attrs, content string) string {
+	return fmt.Sprintf("<body rid='%d' sid='%s' xmlns='%s' xmlns:xmpp='urn:xmpp:xbosh'%s>%s</body>", rid, c.sid, nsBody, attrs, content)
+}
+
+// send makes the next request.
+func (c *client) send(content string) *exchange { return c.attrs("", content) }
+
+func (c *client) attrs(attrs, content string) *exchange {
+	c.rid++
+	return c.post(c.with(c.rid, attrs, content))
+}
+
+const nsSASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+
+// authenticate goes as far as the request that restarts the stream.
+func (c *client) authenticate(user string) {
+	c.t.Helper()
+	text := base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password))
+	c.send("<auth xmlns='" + nsSASL + "' mechanism='PLAIN'>" + text + "</auth>").want("<success ")
+}
+
+func bind(resource string) string {
+	return "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>" + resource + "</resource></bind></iq>"
+}
+
+// login makes a session with a bound resource.
+func (w *world) login(jid string) *client { return w.loginWith(jid, 60, 1, "") }
+
+func (w *world) loginWith(jid string, wait, hold int, attrs string) *client {
+	w.t.Helper()
+	j := addr.MustParse(jid)
+	c := w.begin(wait, hold, attrs)
+	c.authenticate(j.Local())
+	c.attrs(" xmpp:restart='true' to='"+domain+"'", "").want("<stream:features>", "<bind ")
+	c.send(bind(j.Resource())).want("<jid>" + jid + "</jid>")
+	c.jid = jid
+	return c
+}
+
+func message(to, text string) string {
+	return "<message xmlns='jabber:client' type='chat' to='" + to + "'><body>" + text + "</body></message>"
+}
+
+const ping = "<iq xmlns='jabber:client' type='get' id='p' to='" + domain + "'><ping xmlns='urn:xmpp:ping'/></iq>"
