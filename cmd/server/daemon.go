@@ -18,6 +18,7 @@ import (
 	"rosterd/httpd"
 	"rosterd/store"
 	"rosterd/xmppcore"
+	"rosterd/xmppcore/auth"
 )
 
 // daemon is a running server: what it is made of, and how it is stopped.
@@ -26,12 +27,13 @@ type daemon struct {
 	failed chan error                        // a listener that died
 	tap    func(to addr.JID, stanzas []byte) // for the demo
 
-	db      *store.Store
-	xmpp    *xmppcore.Server
-	eng     *engine.Engine
-	web     *httpd.Server
-	serving sync.WaitGroup
-	stops   []func(context.Context) error // in the order of starting
+	db       *store.Store
+	throttle *auth.Throttle
+	xmpp     *xmppcore.Server
+	eng      *engine.Engine
+	web      *httpd.Server
+	serving  sync.WaitGroup
+	stops    []func(context.Context) error // in the order of starting
 
 	plan  *plan // what is served now
 	https atomic.Pointer[tls.Config]
@@ -52,6 +54,7 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 		return err
 	}
 	d.onStop(func(context.Context) error { return d.db.Close() })
+	d.throttle = auth.NewThrottle(failureLimits(cfg), part(d.log, "c2s"))
 	p, err := d.prepare(ctx, cfg)
 	if err != nil {
 		return err

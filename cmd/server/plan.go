@@ -47,7 +47,7 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if err := p.openBackends(ctx, d.plan, part(d.log, "plugins")); err != nil {
 		return p, err
 	}
-	hosts, err := xmppHosts(ctx, cfg, d.db, certs, part(d.log, "c2s"))
+	hosts, err := xmppHosts(ctx, cfg, d.db, certs, d.throttle, part(d.log, "c2s"))
 	if err != nil {
 		return p, err
 	}
@@ -75,6 +75,7 @@ func (d *daemon) adopt(p *plan) error {
 	before := d.plan
 	d.plan = p
 	d.https.Store(p.https)
+	d.throttle.Limit(failureLimits(p.cfg))
 	if before != nil {
 		d.eng.SetHosts(p.engine)
 		d.xmpp.Reconfigure(p.xmpp)

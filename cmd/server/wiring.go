@@ -21,7 +21,7 @@ import (
 )
 
 // xmppHosts is what XMPP needs of the VirtualHosts.
-func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs certificates, log *slog.Logger) ([]xmppcore.Host, error) {
+func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs certificates, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
 	secret, err := db.Secret(ctx, "scram salts of unknown users")
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs c
 	var list []xmppcore.Host
 	for _, h := range cfg.Hosts() {
 		sasl := saslHost(h, users)
-		sasl.Secret, sasl.Log = secret, log
+		sasl.Secret, sasl.Throttle, sasl.Log = secret, throttle, log
 		host := xmppcore.Host{
 			Domain: h.Name, Auth: sasl, TLS: certs.c2s(h),
 			RequireTLS:            config.C2SRequireEncryption.Get(h),
@@ -66,6 +66,14 @@ func saslHost(h *config.Host, users *store.Accounts) *auth.Host {
 }
 
 func storesPasswords(h *config.Host) bool { return config.Authentication.Get(h) == "internal_plain" }
+
+// failureLimits are those of logins, of the whole server.
+func failureLimits(cfg *config.Config) auth.FailureLimits {
+	g := cfg.Global()
+	return auth.FailureLimits{
+		PerAccount: config.AuthFailuresPerAccount.Get(g), PerAddress: config.AuthFailuresPerAddress.Get(g), Period: config.AuthFailuresPeriod.Get(g),
+	}
+}
 
 // accounts are where the users are: the embedded database and, where storage is Prosody's "internal", its data
 // folder.
@@ -114,7 +122,7 @@ func engineHosts(cfg *config.Config, backends map[string]*plugins.Opened, db *st
 	for _, h := range cfg.Hosts() {
 		e := engine.Host{
 			Backend: backends[h.Name], Timeout: config.BackendTimeout.Get(h), Parallel: config.BackendParallel.Get(h),
-			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h), Steps: config.RosterSteps.Get(h),
+			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h), Steps: config.RosterSteps.Get(h), Breaker: config.BackendBreaker.Get(h), ShrinkGuard: config.ShrinkGuard.Get(h),
 		}
 		if config.KeepRosters.Get(h) {
 			e.Keeper = db
