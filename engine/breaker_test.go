@@ -89,26 +89,30 @@ func TestBreaker(t *testing.T) {
 		`},
 		{name: "a refresh is a sign of life: it probes at once, and its other names wait for that", host: two, script: open + `
 			wait 1s
-			refresh romeo juliet
+			refresh romeo
 				asks romeo refresh
+			refresh juliet
 			wait 1s
 			answer romeo:
 				logs - INFO the backend is asked again: host=example.com
 				tells romeo first {}
+				refreshed 1/0: romeo=unchanged
 				asks juliet refresh
 			answer juliet:
 				tells juliet first {}
-				refreshed 2/0: romeo=unchanged juliet=unchanged
+				refreshed 1/0: juliet=unchanged
 		`},
 		{name: "where the sign deceives, its other names fail with it", host: two, script: open + `
 			wait 1s
-			refresh romeo juliet
+			refresh romeo
 				asks romeo refresh
+			refresh juliet
 			fail romeo: 504
 				logs romeo WARN roster fetch failed: reason=refresh error=504 took=0s served=nothing: there is no last good roster
 				tells romeo first error 504
 				tells juliet first error the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504
-				refreshed 0/2: romeo=failed(504) juliet=failed(the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504)
+				refreshed 0/1: romeo=failed(504)
+				refreshed 0/1: juliet=failed(the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504)
 			refresh juliet
 				tells juliet first error the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504
 				refreshed 0/1: juliet=failed(the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504)

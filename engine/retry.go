@@ -43,7 +43,7 @@ func (e *Engine) again(u *user, err error) {
 
 // retryIn sets the time of the next try. Under the user's lock.
 func (e *Engine) retryIn(u *user, wait time.Duration) {
-	if u.gone() || u.host.removed.Load() {
+	if u.gone() || u.host.removed.Load() || u.host.conf().Retry < 0 {
 		return
 	}
 	u.calm()
