@@ -106,13 +106,13 @@ func TestBreaker(t *testing.T) {
 			wait 1s
 			refresh romeo
 				asks romeo refresh
-			refresh juliet
+			refresh juliet nobody
 			fail romeo: 504
 				logs romeo WARN roster fetch failed: reason=refresh error=504 took=0s served=nothing: there is no last good roster
 				tells romeo first error 504
 				tells juliet first error the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504
 				refreshed 0/1: romeo=failed(504)
-				refreshed 0/1: juliet=failed(the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504)
+				refreshed 1/1: juliet=failed(the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504) nobody=offline
 			refresh juliet
 				tells juliet first error the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504
 				refreshed 0/1: juliet=failed(the backend of example.com is not asked since 2000-01-01T00:00:00Z: last error: 504)
