@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,6 +55,8 @@ var protocols = map[string]uint16{
 	"tlsv1_2+": tls.VersionTLS12, "tlsv1_1+": tls.VersionTLS12, "tlsv1+": tls.VersionTLS12, "sslv23": tls.VersionTLS12, "sslv3+": tls.VersionTLS12,
 }
 
+var portKey = regexp.MustCompile(`^[0-9]+$`)
+
 // tlsTable reads the table of ssl, c2s_ssl and https_ssl.
 func tlsTable(r *reading, v Value) (tlsSettings, bool) {
 	t := v.Table()
@@ -78,16 +83,45 @@ func tlsTable(r *reading, v Value) (tlsSettings, bool) {
 		case "verify", "verifyext", "cafile", "capath", "depth", "mode":
 			r.warn(f.Value, "%s has no effect: clients do not log in with certificates", key)
 		default:
+			if f.Value.Table() != nil && (portKey.MatchString(key) || strings.ContainsAny(key, ".:*")) {
+				r.fail(f.Value, "settings for %s alone are not available", key)
+				continue
+			}
 			r.warn(f.Value, "%s has no effect: the cipher suites and curves are those of Go", key)
 		}
 	}
 	return s, true
 }
 
-// MinTLSVersion is the least TLS version for clients of the host: that of ssl.protocol, else that of
-// tls_profile.
-func (h *Host) MinTLSVersion() uint16 {
-	if v := h.tls(c2sSSL).minVersion; v != 0 {
+// A TLSService is a service that speaks TLS.
+type TLSService struct {
+	title    string
+	ports    *Option[[]int]       // nil: those of clients, whatever the port
+	clients  bool                 // it is for XMPP clients: ssl and c2s_ssl of the host count
+	settings *Option[tlsSettings] // what counts before that; nil: nothing
+	files    *Option[portPaths]   // certificates of its own; nil: it cannot have any
+	file     string               // the name of such a one in the directory
+	names    func(h *Host) string
+}
+
+// The services that speak TLS: STARTTLS, direct TLS for clients (XEP-0368), and HTTPS.
+var (
+	STARTTLS  = TLSService{title: "STARTTLS", clients: true, names: ownName}
+	DirectTLS = TLSService{title: "direct TLS", ports: C2SDirectTLSPorts, clients: true, settings: directTLS, files: directTLSCertificate, file: "c2s_direct_tls", names: ownName}
+	HTTPS     = TLSService{title: "HTTPS", ports: HTTPSPorts, settings: httpsSSL, files: httpsCertificate, file: "https", names: HTTPHost.Get}
+)
+
+func (s TLSService) String() string { return s.title }
+
+// Ports are where the service is, STARTTLS apart.
+func (s TLSService) Ports(c *Config) []int { return s.ports.Get(c.global) }
+
+func ownName(h *Host) string { return h.Name }
+
+// MinTLSVersion is the least TLS version of the service for the host: that of ssl.protocol and its kin, else that
+// of tls_profile.
+func (h *Host) MinTLSVersion(s TLSService) uint16 {
+	if v := h.tls(s).minVersion; v != 0 {
 		return v
 	}
 	if tlsProfile.Get(h) == "modern" {
@@ -96,29 +130,50 @@ func (h *Host) MinTLSVersion() uint16 {
 	return tls.VersionTLS12
 }
 
-// tls lays the layers that concern a service over each other: global ssl, the global option of the
-// service, the host's ssl, or that of the host one label up, and the host's option of the service.
-func (h *Host) tls(service *Option[tlsSettings]) tlsSettings {
-	global := h.cfg.global
-	s := service.own(global).over(sslOption.own(global))
-	if h == global {
-		return s
+// TLSName is the domain that a certificate of the service has to name.
+func (h *Host) TLSName(s TLSService) string { return s.names(h) }
+
+// tls lays the layers that concern a service over each other.
+func (h *Host) tls(s TLSService) tlsSettings {
+	set, _ := sslOption.own(h.cfg.global)
+	if s.clients {
+		set = h.clientTLS(set)
 	}
-	own := sslOption.own(h)
-	if own == (tlsSettings{}) {
-		if parent := h.cfg.parent(h.Name); parent != nil {
-			own = sslOption.own(parent)
-		}
+	if s.settings != nil {
+		set = s.settings.Get(h).over(set)
 	}
-	return service.own(h).over(own.over(s))
+	return set
+}
+
+// clientTLS lays global c2s_ssl, the host's ssl and its c2s_ssl over global ssl, and those of the host one label up
+// where it has none.
+func (h *Host) clientTLS(below tlsSettings) tlsSettings {
+	all, _ := c2sSSL.own(h.cfg.global)
+	host, _ := sslOption.nearest(h)
+	own, _ := c2sSSL.nearest(h)
+	return own.over(host.over(all.over(below)))
+}
+
+// nearest is the host's own value, or that of the host one label up.
+func (o *Option[T]) nearest(h *Host) (value T, set bool) {
+	if value, set = o.own(h); set {
+		return value, true
+	}
+	if parent := h.cfg.parent(h.Name); parent != nil {
+		return o.own(parent)
+	}
+	return value, false
 }
 
 // own is the option's value in the host's section itself.
-func (o *Option[T]) own(h *Host) (value T) {
-	if st := h.section.set[o.Name]; st != nil {
-		value, _ = o.read(&reading{cfg: h.cfg}, st.value)
+func (o *Option[T]) own(h *Host) (value T, set bool) {
+	for _, name := range append([]string{o.Name}, o.Aliases...) {
+		if st := h.section.set[name]; st != nil {
+			value, _ = o.read(&reading{cfg: h.cfg}, st.value)
+			return value, true
+		}
 	}
-	return value
+	return value, false
 }
 
 // parent is the section of the host one label up, served or not.
@@ -132,32 +187,81 @@ func (c *Config) parent(name string) *Host {
 	return nil
 }
 
-// Certificate finds the certificate for the host's clients where Prosody would: in ssl and c2s_ssl,
-// then in the certificates directory, by the names that certificates are made out to, then by the
-// names of files, then the same for the domain without its first label. The error says where was
-// looked.
-func (h *Host) Certificate() (KeyPair, error) {
-	s := h.tls(c2sSSL)
-	if s.certificate != "" {
-		return pair(s)
-	}
-	return h.cfg.findCertificate(h.Name)
+// portPaths are the paths of a service's certificate by port.
+type portPaths struct {
+	ports map[int]string
+	other string // "" is none
 }
 
-// HTTPSCertificate finds the certificate for the host's HTTPS: as for clients, but for http_host,
-// and https_ssl and https_certificate come first.
-func (h *Host) HTTPSCertificate() (KeyPair, error) {
-	s := httpsSSL.own(h.cfg.global).over(sslOption.own(h.cfg.global))
-	if s.certificate != "" {
-		return pair(s)
+func (p portPaths) at(port int) string {
+	if path, ok := p.ports[port]; ok {
+		return path
 	}
-	if at := httpsCertificate.Get(h); at != "" {
-		if p, ok := tryFiles(at, "https"); ok {
+	return p.other
+}
+
+// pathsByPort reads a path, or a table { [port] = path, default = path }.
+func pathsByPort(r *reading, v Value) (portPaths, bool) {
+	t := v.Table()
+	if t == nil || len(t.Fields) == 0 {
+		path, ok := configPath(r, v)
+		return portPaths{other: path}, ok
+	}
+	p := portPaths{ports: map[int]string{}}
+	if len(t.List) > 0 {
+		r.fail(v, "takes a path, or a table such as { [5281] = …, default = … }")
+		return portPaths{}, false
+	}
+	for _, f := range t.Fields {
+		path, ok := configPath(r, f.Value)
+		if !ok {
+			continue
+		}
+		key := keyText(f.Key)
+		if key == "default" {
+			p.other = path
+		} else if port, err := strconv.Atoi(key); err == nil && port > 0 && port < 1<<16 {
+			p.ports[port] = path
+		} else {
+			r.fail(f.Value, "takes ports and \"default\", not %q", key)
+		}
+	}
+	return p, true
+}
+
+// Certificate finds the certificate of a service for the host, on a port. What ssl and the option of the service
+// name comes first, then what the option for the service's certificate names. Else it is searched for where Prosody
+// would: in the certificates directory, by the names that certificates are made out to, then by the names of files, then
+// the same for the domain without its first label; and at last by the name of the service. The error says where
+// was looked.
+func (h *Host) Certificate(s TLSService, port int) (KeyPair, error) {
+	set := h.tls(s)
+	if set.certificate != "" {
+		return pair(set)
+	}
+	p, err := h.search(s, port)
+	if err == nil && set.key != "" {
+		p.Key = set.key
+	}
+	return p, err
+}
+
+func (h *Host) search(s TLSService, port int) (KeyPair, error) {
+	if s.files != nil {
+		if at := s.files.Get(h).at(port); at != "" {
+			if p, ok := tryFiles(at, s.file); ok {
+				return p, nil
+			}
+			return KeyPair{}, fmt.Errorf("no certificate with its key at %s", at)
+		}
+	}
+	p, err := h.cfg.findCertificate(s.names(h))
+	if err != nil && s.file != "" {
+		if p, ok := tryFiles(Certificates.Get(h.cfg.global), s.file); ok {
 			return p, nil
 		}
-		return KeyPair{}, fmt.Errorf("no certificate with its key at %s", at)
 	}
-	return h.cfg.findCertificate(HTTPHost.Get(h))
+	return p, err
 }
 
 func pair(s tlsSettings) (KeyPair, error) {
@@ -286,6 +390,17 @@ func indexCertificates(dir string, now time.Time) map[string]KeyPair {
 		return nil
 	})
 	return index
+}
+
+// Names tells whether a certificate is made out to a domain, as clients look at it: a wildcard stands for one label,
+// and the common name for nothing any more (RFC 9525 §6).
+func Names(cert *x509.Certificate, domain string) bool {
+	if len(cert.DNSNames) == 0 {
+		return false
+	}
+	_, up, _ := strings.Cut(domain, ".")
+	list := names(cert)
+	return slices.Contains(list, domain) || slices.Contains(list, "*."+up)
 }
 
 // names lists the domains that a certificate is made out to, prepared; a wildcard keeps its star.

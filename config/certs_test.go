@@ -85,7 +85,7 @@ func TestCertificate(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := cfg.hosts[len(cfg.hosts)-1]
-			p, err := h.Certificate()
+			p, err := h.Certificate(STARTTLS, 0)
 			got := strings.ReplaceAll(p.Certificate+" "+p.Key, cfg.Dir+"/", "")
 			if err != nil {
 				got = strings.ReplaceAll(err.Error(), cfg.Dir, "DIR")
@@ -106,7 +106,7 @@ func TestHTTPSCertificate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := cfg.Hosts()[0].HTTPSCertificate()
+		p, err := cfg.Hosts()[0].Certificate(HTTPS, 5281)
 		if err != nil || p.Certificate != filepath.Join(dir, want) {
 			t.Errorf("%s: found %v, %v; want %s", file, p, err, want)
 		}
@@ -123,7 +123,7 @@ func TestMinTLSVersion(t *testing.T) {
 		"c2s_ssl = { protocol = 'tlsv1_3' }": tls.VersionTLS13,
 		"ssl = { protocol = 'tlsv1_2+' }\ntls_profile = 'modern'": tls.VersionTLS12,
 	} {
-		if got := mustLoad(t, src+"\nVirtualHost 'h.example'").Hosts()[0].MinTLSVersion(); got != want {
+		if got := mustLoad(t, src+"\nVirtualHost 'h.example'").Hosts()[0].MinTLSVersion(STARTTLS); got != want {
 			t.Errorf("%q: %x, want %x", src, got, want)
 		}
 	}

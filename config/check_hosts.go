@@ -142,7 +142,7 @@ func (ck *checker) login(h *Host) {
 		}
 		return
 	}
-	if _, err := h.Certificate(); err != nil {
+	if _, err := h.Certificate(STARTTLS, 0); err != nil {
 		what := "clients cannot use TLS"
 		if secure {
 			what = "nobody can log in, since encryption is required"
@@ -177,8 +177,10 @@ func (ck *checker) network() {
 			continue
 		}
 		services := []string{"http"}
-		if _, err := h.HTTPSCertificate(); err == nil {
-			services = append(services, "https") // it cannot listen without
+		for _, port := range HTTPSPorts.Get(ck.global) { // it cannot listen without
+			if _, err := h.Certificate(HTTPS, port); err == nil && len(services) == 1 {
+				services = append(services, "https")
+			}
 		}
 		for _, service := range services {
 			for _, l := range ck.Listeners(service) {

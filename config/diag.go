@@ -69,6 +69,7 @@ const (
 	CodeRestriction Code = "SEC002" // a restriction that rosterd does not have
 	CodeLogin       Code = "SEC003" // nobody can log in
 	CodeCertificate Code = "SEC005" // a certificate that cannot be used
+	CodeExpiry      Code = "SEC006" // a certificate that clients do not accept, or will not soon
 	CodeAccounts    Code = "SEC004" // accounts that rosterd cannot read
 	CodeRoster      Code = "ROS001" // a host without rosters, or with two sources of them
 	CodeBackend     Code = "ROS002" // the backend is not named properly

@@ -65,7 +65,7 @@ func readEverything(t *testing.T, c *Config) {
 		h.Providers()
 		h.StorageDriver("accounts")
 		h.HTTPPath("roster_admin", "/roster_admin")
-		h.MinTLSVersion()
+		h.MinTLSVersion(STARTTLS)
 		for name := range h.section.set {
 			h.PluginOption(name)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +35,7 @@ type daemon struct {
 	stops    []func(context.Context) error // in the order of starting
 
 	plan  *plan // what is served now
-	https atomic.Pointer[tls.Config]
+	certs atomic.Pointer[certificates]
 }
 
 // start builds a server from a configuration that was checked. Nothing is left running after an error.

@@ -23,7 +23,7 @@ type plan struct {
 	fresh    []*plugins.Opened          // those of them that were opened for this plan
 	xmpp     xmppcore.Config
 	engine   map[string]engine.Host
-	https    *tls.Config // nil: no certificate
+	certs    *certificates
 	doors    map[doorway]*door
 	opened   []*door // those of them that were opened for this plan
 }
@@ -37,17 +37,13 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 			p = nil
 		}
 	}()
-	certs, err := loadCertificates(cfg, d.log)
-	if err != nil {
-		return p, err
-	}
-	if p.https, err = certs.https(cfg); err != nil {
+	if p.certs, err = loadCertificates(cfg, d.log); err != nil {
 		return p, err
 	}
 	if err := p.openBackends(ctx, d.plan, part(d.log, "plugins")); err != nil {
 		return p, err
 	}
-	hosts, err := xmppHosts(ctx, cfg, d.db, certs, d.throttle, part(d.log, "c2s"))
+	hosts, err := xmppHosts(ctx, cfg, d.db, p.certs, d.throttle, part(d.log, "c2s"))
 	if err != nil {
 		return p, err
 	}
@@ -74,7 +70,7 @@ func (d *daemon) adopt(p *plan) error {
 	}
 	before := d.plan
 	d.plan = p
-	d.https.Store(p.https)
+	d.certs.Store(p.certs)
 	d.throttle.Limit(failureLimits(p.cfg))
 	if before != nil {
 		d.eng.SetHosts(p.engine)
@@ -131,10 +127,14 @@ func (l *door) shut() {
 // openDoors opens the ports that are not open yet, all of them or none.
 func (p *plan) openDoors(before *plan, log *slog.Logger) error {
 	p.doors = make(map[doorway]*door)
-	for _, service := range []string{"c2s", "http", "https"} {
+	for _, service := range []string{"c2s", "c2s_direct_tls", "http", "https"} {
 		list := p.cfg.Listeners(service)
-		if service == "https" && p.https == nil && len(list) > 0 {
+		if service == "https" && p.certs.https == nil && len(list) > 0 {
 			log.Warn("no certificate: no HTTPS", "ports", config.HTTPSPorts.Get(p.cfg.Global()))
+			continue
+		}
+		if service == "c2s_direct_tls" && p.certs.direct == nil && len(list) > 0 {
+			log.Warn("no certificate: no direct TLS", "ports", config.C2SDirectTLSPorts.Get(p.cfg.Global()))
 			continue
 		}
 		for _, l := range list {
@@ -144,7 +144,7 @@ func (p *plan) openDoors(before *plan, log *slog.Logger) error {
 		}
 	}
 	if len(p.doors) == 0 {
-		return errors.New("nothing to listen on: c2s_ports, http_ports and https_ports are empty")
+		return errors.New("nothing to listen on: c2s_ports, c2s_direct_tls_ports, http_ports and https_ports are empty")
 	}
 	return nil
 }
@@ -192,7 +192,9 @@ func (d *daemon) serveDoor(l *door) error {
 	case "c2s":
 		return d.xmpp.Serve(l)
 	case "https":
-		return d.web.ServeTLS(l, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.https.Load(), nil }})
+		return d.web.ServeTLS(l, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().https.choose(hello) }})
+	case "c2s_direct_tls":
+		return d.xmpp.ServeTLS(l, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().direct.choose(hello) }})
 	default:
 		return d.web.Serve(l)
 	}

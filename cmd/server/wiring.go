@@ -21,7 +21,7 @@ import (
 )
 
 // xmppHosts is what XMPP needs of the VirtualHosts.
-func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs certificates, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
+func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs *certificates, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
 	secret, err := db.Secret(ctx, "scram salts of unknown users")
 	if err != nil {
 		return nil, err
