@@ -2,19 +2,25 @@ package xmppcore_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 	"rosterd/xmppcore"
+	"rosterd/xmppcore/websocket"
 	"rosterd/xmppcore/xmpptest"
 )
 
@@ -35,12 +41,74 @@ import (
 //	held: USER                     it does not answer
 //	released: USER                 and now does
 //	restart:                       another server takes the place of this one; what was kept is there
-func TestConversations(t *testing.T) { conversations(t, nil) }
+func TestConversations(t *testing.T) { conversations(t, nil, nil) }
 
 // TestConversationsTLS plays them over STARTTLS.
-func TestConversationsTLS(t *testing.T) { conversations(t, encrypted) }
+func TestConversationsTLS(t *testing.T) { conversations(t, encrypted, nil) }
 
-func conversations(t *testing.T, change func(*xmppcore.Config)) {
+// TestConversationsDirectTLS plays them over TLS from the first byte.
+func TestConversationsDirectTLS(t *testing.T) { conversations(t, nil, overTLS) }
+
+// TestConversationsWebSocket plays them over WebSocket.
+func TestConversationsWebSocket(t *testing.T) { conversations(t, nil, overWebSocket) }
+
+// TestConversationsWebSocketTLS plays them over WebSocket inside TLS.
+func TestConversationsWebSocketTLS(t *testing.T) { conversations(t, nil, overSecureWebSocket) }
+
+// A way is how clients get into a house, other than by its TCP port: it opens a door to the server that there is,
+// until the test ends.
+type way func(h *house) (dial func(context.Context) (net.Conn, error))
+
+// through makes a way of reaching the server of the moment.
+func (w way) through(h *house) func(context.Context) (net.Conn, error) {
+	if w == nil {
+		return h.dial
+	}
+	var srv *xmppcore.Server
+	var dial func(context.Context) (net.Conn, error)
+	return func(ctx context.Context) (net.Conn, error) {
+		if h.srv != srv { // at first, and after a restart
+			srv, dial = h.srv, w(h)
+		}
+		return dial(ctx)
+	}
+}
+
+func overTLS(h *house) func(context.Context) (net.Conn, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	srv := h.srv
+	go func() { served <- srv.ServeTLS(ln, &tls.Config{Certificates: []tls.Certificate{certificate()}}) }()
+	h.t.Cleanup(func() {
+		ln.Close()
+		if err := <-served; !errors.Is(err, net.ErrClosed) && !errors.Is(err, xmppcore.ErrServerClosed) {
+			h.t.Errorf("ServeTLS: %v", err)
+		}
+	})
+	d := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
+	return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", ln.Addr().String()) }
+}
+
+func overWebSocket(h *house) func(context.Context) (net.Conn, error) {
+	web := httptest.NewServer(h.webSocket())
+	h.t.Cleanup(web.Close)
+	return func(ctx context.Context) (net.Conn, error) { return xmpptest.DialWebSocket(ctx, web.URL) }
+}
+
+func overSecureWebSocket(h *house) func(context.Context) (net.Conn, error) {
+	web := httptest.NewTLSServer(h.webSocket())
+	h.t.Cleanup(web.Close)
+	return func(ctx context.Context) (net.Conn, error) { return xmpptest.DialWebSocket(ctx, web.URL) }
+}
+
+func (h *house) webSocket() http.Handler {
+	return &websocket.Handler{Serve: h.srv.ServeCarrier, Limits: h.srv.Limits, Ping: time.Minute}
+}
+
+func conversations(t *testing.T, change func(*xmppcore.Config), way way) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no conversations: %v", err)
@@ -53,7 +121,8 @@ func conversations(t *testing.T, change func(*xmppcore.Config)) {
 		for _, c := range scripts(string(text)) {
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
-				if err := c.play(t.Context(), newHouse(t, change)); err != nil {
+				h := newHouse(t, change)
+				if err := c.play(t.Context(), h, way.through(h)); err != nil {
 					t.Fatalf("%s:%v", file, err)
 				}
 			})
@@ -110,8 +179,8 @@ func expand(line string) []string {
 
 var inLine = regexp.MustCompile(`^line (\d+): `)
 
-func (s script) play(ctx context.Context, h *house) error {
-	stage := &xmpptest.Stage{Dial: h.dial, Actions: h.actions(), Patience: patience}
+func (s script) play(ctx context.Context, h *house, dial func(context.Context) (net.Conn, error)) error {
+	stage := &xmpptest.Stage{Dial: dial, Actions: h.actions(), Patience: patience}
 	err := stage.Run(ctx, strings.Join(s.lines, "\n"))
 	if err == nil {
 		return nil

@@ -30,7 +30,7 @@ var stanzas = sync.Pool{New: func() any { return new(scan.Stanza) }}
 
 // conn is one client's connection: while it is negotiated, and then, as a
 // Transport, until it ends. An idle one is this struct, the socket, TLS state if
-// there is any, and one goroutine inside wire.sense.
+// there is any, and one goroutine inside Sense.
 type conn struct {
 	wire    wire
 	tls     *tls.Conn         // nil before STARTTLS
@@ -102,7 +102,7 @@ func (c *conn) Run(handle func(*scan.Stanza) error) error {
 	}
 	err := c.delegate()
 	for err == nil {
-		if err = c.wire.sense(); err == nil {
+		if err = Sense(c.wire.raw); err == nil {
 			err = c.delegate()
 		}
 	}

@@ -42,13 +42,23 @@ type wire struct {
 
 func (w *wire) init(nc net.Conn, stall time.Duration) {
 	w.Conn, w.stall = nc, stall
-	sc, ok := nc.(*net.TCPConn)
+	if w.raw = Socket(nc); w.raw != nil {
+		w.readable, w.writable = w.onReadable, w.onWritable
+	}
+}
+
+// Socket is what is below a TCP connection, nil if it is none whose readiness can
+// be waited for.
+func Socket(nc net.Conn) syscall.RawConn {
+	tcp, ok := nc.(*net.TCPConn)
 	if !ok || !pollable {
-		return
+		return nil
 	}
-	if raw, err := sc.SyscallConn(); err == nil {
-		w.raw, w.readable, w.writable = raw, w.onReadable, w.onWritable
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
 	}
+	return raw
 }
 
 // errAgain is what a Read that would block returns. crypto/tls takes up a
@@ -59,10 +69,10 @@ func (errAgain) Error() string   { return "nothing to read yet" }
 func (errAgain) Timeout() bool   { return true }
 func (errAgain) Temporary() bool { return true }
 
-// sense blocks until there are bytes, or the end. It reads nothing, allocates
+// Sense blocks until there are bytes, or the end. It reads nothing, allocates
 // nothing and needs few and small frames: a goroutine that does no more than this
-// lives on the smallest stack there is. Only for sockets.
-func (w *wire) sense() error { return w.raw.Read(readyFD) }
+// lives on the smallest stack there is.
+func Sense(socket syscall.RawConn) error { return socket.Read(readyFD) }
 
 // await blocks until there are bytes and reads the first chunk of them. Only
 // for sockets.

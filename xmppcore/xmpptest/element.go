@@ -137,6 +137,28 @@ func parse(d *xml.Decoder, start xml.StartElement) (Element, error) {
 	}
 }
 
+// parseRoot reads a document.
+func parseRoot(text string) (Element, error) {
+	d := xml.NewDecoder(strings.NewReader(text))
+	t, err := d.Token()
+	if err != nil {
+		return Element{}, err
+	}
+	start, ok := t.(xml.StartElement)
+	if !ok {
+		return Element{}, fmt.Errorf("a %T where an element begins", t)
+	}
+	e, err := parse(d, start)
+	if err != nil {
+		return Element{}, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return Element{}, errors.New("more than one element")
+	}
+	e.Raw = text
+	return e, nil
+}
+
 func escape(s string) string {
 	var b strings.Builder
 	xml.EscapeText(&b, []byte(s)) // a Builder takes everything
