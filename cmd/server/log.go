@@ -51,12 +51,11 @@ func openLogs(c console, g *config.Host) (*logs, error) {
 	return &logs{console: c, now: now}, nil
 }
 
-// Change opens the sinks of another configuration and closes those of the last. If that fails, nothing changes.
-func (l *logs) Change(g *config.Host) error {
-	next, err := openOutlets(l.console, g)
-	if err != nil {
-		return err
-	}
+// Open opens the sinks of another configuration, for Use.
+func (l *logs) Open(g *config.Host) (*outlets, error) { return openOutlets(l.console, g) }
+
+// Use writes to other sinks from now on, and closes those of before.
+func (l *logs) Use(next *outlets) error {
 	l.mu.Lock()
 	before := l.now
 	l.now = next
@@ -117,20 +116,26 @@ type format struct {
 
 // lines writes a line each.
 func (f format) lines(w io.Writer) slog.Handler {
-	options := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		switch {
-		case a.Key != slog.TimeKey || len(groups) > 0:
-		case !f.timestamps:
-			return slog.Attr{}
-		case f.strftime != "":
-			return slog.String(a.Key, strings.TrimSpace(strftime(f.strftime, a.Value.Time())))
-		}
-		return a
-	}}
+	options := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: f.attribute}
 	if f.json {
 		return slog.NewJSONHandler(w, options)
 	}
 	return slog.NewTextHandler(w, options)
+}
+
+func (f format) attribute(groups []string, a slog.Attr) slog.Attr {
+	switch isTime := a.Key == slog.TimeKey && len(groups) == 0; {
+	case isTime && !f.timestamps:
+		return slog.Attr{}
+	case isTime && f.strftime != "":
+		return slog.String(a.Key, strings.TrimSpace(strftime(f.strftime, a.Value.Time())))
+	case isTime || !f.json:
+		return a
+	}
+	if s, ok := a.Value.Any().(fmt.Stringer); ok { // or an address would be an object, and a duration a number
+		return slog.String(a.Key, s.String())
+	}
+	return a
 }
 
 // severities is syslog: each level has a severity of its own (RFC 5424 §6.2.1), and so a handler.
@@ -277,7 +282,7 @@ func (t *toLogs) Handle(ctx context.Context, r slog.Record) (err error) {
 	return err
 }
 
-// handlers makes them when they are first needed, and anew after a Change.
+// handlers makes them when they are first needed, and anew after Use.
 func (t *toLogs) handlers(o *outlets) []slog.Handler {
 	if made := t.made.Load(); made != nil && made.of == o {
 		return made.list

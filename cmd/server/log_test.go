@@ -12,10 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"rosterd/config"
+	"rosterd/engine/addr"
 	"rosterd/engine/enginetest"
 )
 
@@ -187,8 +189,8 @@ func TestLogJSON(t *testing.T) {
 	p := newPlace(t, open("http://127.0.0.1:1/%s"))
 	p.head = `log = { info = "rosterd.log"; "*console" }; rosterd_log_format = "json"`
 	log, out, file := p.openLogs(t)
-	log.Warn("a \"line\"", "user", "john@example.com", "changes", 2)
-	equal(t, "console", out.String(), `{"level":"WARN","msg":"a \"line\"","part":"server","user":"john@example.com","changes":2}`+"\n")
+	log.Warn("a \"line\"", "user", addr.MustBare("john@example.com"), "changes", 2, "took", time.Second, "error", io.EOF, "files", []string{"a"})
+	equal(t, "console", out.String(), `{"level":"WARN","msg":"a \"line\"","part":"server","user":"john@example.com","changes":2,"took":"1s","error":"EOF","files":["a"]}`+"\n")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -219,14 +221,18 @@ func TestLogChange(t *testing.T) {
 		wg.Go(func() { log.Info("a line", "number", i) })
 		if i == lines/2 {
 			p.head = `log = { info = "after.log" }; rosterd_log_format = "json"; rosterd_log_levels = { engine = "debug" }`
-			if err := l.Change(p.load(t).Global()); err != nil {
+			next, err := l.Open(p.load(t).Global())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Use(next); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	wg.Wait()
 	p.head = `log = { info = "after.log/impossible.log" }`
-	if err := l.Change(p.load(t).Global()); err == nil {
+	if _, err := l.Open(p.load(t).Global()); err == nil {
 		t.Error("a log in a folder that is a file was opened")
 	}
 	log.Debug("last")
@@ -271,4 +277,45 @@ func TestSyslogSeverity(t *testing.T) {
 			t.Errorf("%v arrives as %q", l, got)
 		}
 	}
+}
+
+// hangUp has the program read its configuration anew, and waits for the line that it says of that.
+func (s *program) hangUp(t *testing.T, says string) (line string) {
+	t.Helper()
+	s.hangup <- syscall.SIGHUP
+	line, err := s.log.wait(testContext(t), func(line string) bool { return strings.Contains(line, says) })
+	if err != nil {
+		t.Fatalf("%v\n%s", err, s.log)
+	}
+	return line
+}
+
+// TestReloadLog: a reload takes other sinks, levels and formats into use, or leaves all as it was.
+func TestReloadLog(t *testing.T) {
+	t.Parallel()
+	backend := enginetest.Serve(t, map[string]string{"john": rosterOfJohn})
+	s := newPlace(t, open(backend.Template())).serve(t)
+	all := filepath.Join(s.dir, "all.log")
+	s.head = `log = { info = "*console", debug = "all.log" }; rosterd_log_format = "json"`
+	s.write(t)
+	s.hangUp(t, `"msg":"configuration reloaded"`)
+	john := s.login(t, "john@example.com/desk")
+	john.wantRoster("jane@example.com|Jane|both|Friends")
+	s.refresh(t, "john") // the answer comes after the line of its fetch
+	text, err := os.ReadFile(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `"level":"DEBUG"`) || !strings.Contains(string(text), `"part":"c2s","user":"john@example.com/desk"`) {
+		t.Errorf("the new file has %s", text)
+	}
+	if len(s.log.find(`"level":"INFO"`, `"msg":"logged in"`)) != 1 {
+		t.Errorf("the console has %s", s.log)
+	}
+	s.head = `log = { info = "all.log/x.log" }`
+	s.write(t)
+	if line := s.hangUp(t, `"msg":"configuration not reloaded`); !strings.Contains(line, "all.log") {
+		t.Error(line)
+	}
+	s.quiet = true // the refusal is an error in the log
 }

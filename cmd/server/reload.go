@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"rosterd/config"
@@ -13,7 +14,7 @@ func (d *daemon) hangup(ctx context.Context, path string, l *logs) {
 	if err := l.Reopen(); err != nil {
 		d.log.Error("opening log files anew", "error", err)
 	}
-	if err := d.reload(ctx, path); err != nil {
+	if err := d.reload(ctx, path, l); err != nil {
 		d.log.Error("configuration not reloaded: everything stays as it was", "error", err)
 		return
 	}
@@ -21,7 +22,7 @@ func (d *daemon) hangup(ctx context.Context, path string, l *logs) {
 }
 
 // reload serves the configuration as it is now, all of it or nothing.
-func (d *daemon) reload(ctx context.Context, path string) error {
+func (d *daemon) reload(ctx context.Context, path string, l *logs) error {
 	cfg, diags, err := examine(ctx, path, false)
 	if err != nil {
 		return err
@@ -42,11 +43,18 @@ func (d *daemon) reload(ctx context.Context, path string) error {
 	if err := restart(d.plan.cfg, cfg); err != nil {
 		return err
 	}
-	p, err := d.prepare(ctx, cfg)
+	outlets, err := l.Open(cfg.Global())
 	if err != nil {
 		return err
 	}
-	return d.adopt(p)
+	p, err := d.prepare(ctx, cfg)
+	if err != nil {
+		return errors.Join(err, outlets.close())
+	}
+	if err := d.adopt(p); err != nil {
+		return errors.Join(err, outlets.close())
+	}
+	return l.Use(outlets)
 }
 
 // restart refuses changes of what is read at the start only.
