@@ -52,7 +52,7 @@ func standing(state string, held *Held) string {
 	case state == "fresh":
 		return "fresh: what the backend said last"
 	case state == "offline":
-		return "the last good one, as it was kept: the user is offline, and the next login asks the backend"
+		return "the last good one, as it was kept: the user is offline"
 	case state == "absent":
 		return "none: the backend has not supplied one yet"
 	case held != nil:
