@@ -9,16 +9,17 @@ import (
 )
 
 // hangup is what SIGHUP asks for: log files are opened anew, in case they were moved away, and the configuration and
-// the certificates are read anew. Whatever is wrong with them, the server goes on with what it has.
-func (d *daemon) hangup(ctx context.Context, path string, l *logs) {
+// the certificates are read anew. Whatever is wrong with them, the server goes on with what it has; ok is false.
+func (d *daemon) hangup(ctx context.Context, path string, l *logs) (ok bool) {
 	if err := l.Reopen(); err != nil {
 		d.log.Error("opening log files anew", "error", err)
 	}
 	if err := d.reload(ctx, path, l); err != nil {
 		d.log.Error("configuration not reloaded: everything stays as it was", "error", err)
-		return
+		return false
 	}
 	d.log.Info("configuration reloaded", "files", d.plan.cfg.Files)
+	return true
 }
 
 // reload serves the configuration as it is now, all of it or nothing.

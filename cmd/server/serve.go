@@ -57,6 +57,11 @@ func serveConfig(ctx context.Context, path string, cfg *config.Config, c console
 	}
 	defer func() { err = errors.Join(err, logs.Close()) }()
 	log := part(logs.Logger(), "server")
+	boss, err := takeSupervisor()
+	if err != nil {
+		log.Error("not started", "error", err)
+		return err
+	}
 	remove, err := writePidFile(config.PidFile.Get(cfg.Global())) // first: a second server must not open anything
 	if err != nil {
 		log.Error("not started", "error", err)
@@ -70,17 +75,32 @@ func serveConfig(ctx context.Context, path string, cfg *config.Config, c console
 	}
 	hangups, ignore := c.hangups()
 	defer ignore()
+	d.tell(boss.ready("serving"))
+	defer boss.watch()()
 	for {
 		select {
 		case <-hangups:
-			d.hangup(ctx, path, logs)
+			d.tell(boss.reloading())
+			status := "serving"
+			if !d.hangup(ctx, path, logs) {
+				status = "serving with the configuration of before: it could not be reloaded, and the log says why"
+			}
+			d.tell(boss.ready(status))
 			continue
 		case <-ctx.Done():
 			log.Info("stopping")
 		case err = <-d.failed:
 			log.Error("stopping", "error", err)
 		}
+		d.tell(boss.stopping())
 		return errors.Join(err, d.stop())
+	}
+}
+
+// tell reports that the supervisor could not be told something. It may stop us for that; we do not.
+func (d *daemon) tell(err error) {
+	if err != nil {
+		d.log.Warn("systemd is not told how the server is", "error", err)
 	}
 }
 

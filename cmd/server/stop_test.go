@@ -331,13 +331,14 @@ func (p *process) end() {
 	}
 }
 
-// spawn runs `rosterd serve` in a process of its own and returns when it listens.
-func (p *place) spawn(t *testing.T) *process {
+// spawn runs `rosterd serve` in a process of its own, with more in its environment, and returns when it listens.
+func (p *place) spawn(t *testing.T, environment ...string) *process {
 	t.Helper()
 	for range 5 {
 		p.c2s, p.http, p.https = unusedPort(t), unusedPort(t), unusedPort(t)
 		p.write(t)
 		proc := p.child()
+		proc.Env = append(proc.Env, environment...)
 		if err := proc.Start(); err != nil {
 			t.Fatal(err)
 		}
