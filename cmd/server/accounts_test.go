@@ -44,11 +44,11 @@ func TestProsodyAccounts(t *testing.T) {
 		jid, password string
 		mechanisms    []string
 	}{
-		{"juliet@example.com", juliet, []string{"SCRAM-SHA-1", "PLAIN"}},
-		{"juliet@sha256.example", juliet, []string{"SCRAM-SHA-256", "PLAIN"}},
-		{"juliet@plain.example", juliet, []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"}},
-		{"juliet@müller.example", juliet, []string{"SCRAM-SHA-1", "PLAIN"}},
-		{"romeo@example.com", "wherefore", []string{"SCRAM-SHA-1", "PLAIN"}},
+		{"juliet@example.com", juliet, []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"}},
+		{"juliet@sha256.example", juliet, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN"}},
+		{"juliet@plain.example", juliet, []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"}},
+		{"juliet@müller.example", juliet, []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"}},
+		{"romeo@example.com", "wherefore", []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"}},
 	} {
 		t.Run(tt.jid, func(t *testing.T) {
 			user, domain, _ := strings.Cut(tt.jid, "@")

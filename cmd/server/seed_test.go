@@ -62,12 +62,14 @@ func TestMechanisms(t *testing.T) {
 		name, head    string
 		before, under []string // TLS
 	}{
-		{"the seed", "", nil, []string{"SCRAM-SHA-1", "PLAIN"}},
-		{"another hash", `password_hash = "SHA-256"`, nil, []string{"SCRAM-SHA-256", "PLAIN"}},
-		{"TLS if they like", "c2s_require_encryption = false", []string{"SCRAM-SHA-1"}, []string{"SCRAM-SHA-1", "PLAIN"}},
-		{"without TLS", "c2s_require_encryption = false\nallow_unencrypted_plain_auth = true", []string{"SCRAM-SHA-1", "PLAIN"}, []string{"SCRAM-SHA-1", "PLAIN"}},
-		{"passwords as they are", "c2s_require_encryption = false", []string{"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"}, []string{"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"}},
-		{"without PLAIN", `disable_sasl_mechanisms = { "PLAIN" }`, nil, []string{"SCRAM-SHA-1"}},
+		{"the seed", "", nil, []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"}},
+		{"another hash", `password_hash = "SHA-256"`, nil, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN"}},
+		{"TLS if they like", "c2s_require_encryption = false", []string{"SCRAM-SHA-1"}, []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"}},
+		{"without TLS", "c2s_require_encryption = false\nallow_unencrypted_plain_auth = true", []string{"SCRAM-SHA-1", "PLAIN"}, []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"}},
+		{"passwords as they are", "c2s_require_encryption = false", []string{"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"}, []string{"SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"}},
+		{"without PLAIN", `disable_sasl_mechanisms = { "PLAIN" }`, nil, []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"}},
+		{"without channel binding", `disable_sasl_mechanisms = { "SCRAM-SHA-1-PLUS" }`, nil, []string{"SCRAM-SHA-1", "PLAIN"}},
+		{"channel binding alone", `disable_sasl_mechanisms = { "PLAIN", "SCRAM-SHA-1" }`, nil, []string{"SCRAM-SHA-1-PLUS"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

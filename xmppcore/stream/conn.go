@@ -73,6 +73,7 @@ func newConn(nc net.Conn, l *Limits) *conn {
 
 func (c *conn) RemoteAddr() net.Addr { return c.wire.RemoteAddr() }
 func (c *conn) Secure() bool         { return c.tls != nil }
+func (c *conn) Name() string         { return "tcp" }
 func (c *conn) LastRead() time.Time  { return time.Unix(0, c.heard.Load()) }
 
 // startTLS makes the connection an encrypted one. What the client has sent in

@@ -77,6 +77,7 @@ func (n *negotiation) exchange(ctx context.Context, st *scan.Stanza) error {
 	}
 	n.user = x.User()
 	n.leave() // before the client knows, and connects again
+	n.server.counts.LoggedIn.Add(1)
 	return n.c.Write(element("success", encode(data)))
 }
 
@@ -138,6 +139,7 @@ func outOfTurn(st *scan.Stanza) *auth.Error {
 // fail tells the client that an exchange has failed: the condition, and nothing
 // of the cause. After too many the stream is closed (RFC 6120 §6.4.5).
 func (n *negotiation) fail(e *auth.Error) error {
+	n.server.counts.Failed.Add(1)
 	b := "<failure xmlns='" + nsSASL + "'><" + string(e.Condition) + "/></failure>"
 	if err := n.c.Write([]byte(b)); err != nil {
 		return err

@@ -26,9 +26,20 @@ type Server struct {
 	Limits  Limits
 	Trusted []netip.Prefix // addresses to which Limits.PerAddress does not apply: proxies
 
-	rules atomic.Pointer[rules] // nil until the first connection
-	door  door
+	rules  atomic.Pointer[rules] // nil until the first connection
+	door   door
+	counts Counts
 }
+
+// Counts are what has happened since the start, for metrics.
+type Counts struct {
+	LoggedIn, Failed atomic.Int64 // SASL exchanges, by their end
+	Refused          atomic.Int64 // clients told that too many are not authenticated yet
+	Cut              atomic.Int64 // and those not even told
+}
+
+// Counts is what the server counts.
+func (s *Server) Counts() *Counts { return &s.counts }
 
 // rules are what holds for a connection from its beginning to its end.
 type rules struct {
@@ -94,11 +105,13 @@ func (s *Server) negotiate(ctx context.Context, n *negotiation, a Acceptor) erro
 	n.server = s
 	se, ok := s.door.enter(n.from, n.limits)
 	if !ok {
+		s.counts.Cut.Add(1)
 		n.c.Abort()
 		return errCrowd
 	}
 	defer n.leave()
 	if se != nil {
+		s.counts.Refused.Add(1)
 		return n.end(se)
 	}
 	return n.end(n.run(ctx, a))

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	offerTLS    = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'></starttls>"
-	requireTLS  = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
-	offerSASL   = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>"
-	offerBound  = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>" +
+	offerTLS   = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'></starttls>"
+	requireTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
+	offerSASL  = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>"
+	offerBound = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>" +
 		"<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding type='tls-exporter'/><channel-binding type='tls-server-end-point'/></sasl-channel-binding>"
 	offerSCRAM  = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1</mechanism></mechanisms>"
 	offerBind   = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
@@ -36,7 +36,9 @@ func TestFeatures(t *testing.T) {
 		{"no channel binding", func(h *stream.Host) { h.Auth = &auth.Host{Domain: domain, Disabled: []string{"SCRAM-SHA-1-PLUS"}} }, offerTLS + offerSASL, offerSASL},
 		{"no TLS", func(h *stream.Host) { h.TLS = nil }, offerSASL, ""},
 		{"no TLS but required", func(h *stream.Host) { h.TLS, h.RequireTLS = nil, true }, "", ""},
-		{"no mechanism", func(h *stream.Host) { h.Auth = &auth.Host{Domain: domain, Disabled: []string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"}} }, offerTLS, ""},
+		{"no mechanism", func(h *stream.Host) {
+			h.Auth = &auth.Host{Domain: domain, Disabled: []string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"}}
+		}, offerTLS, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -57,6 +57,11 @@ type Activity interface {
 	LastRead() time.Time
 }
 
+// Named is a Transport that says what it is, for operators; found by asking.
+type Named interface {
+	Name() string // "tcp", "websocket", "bosh"
+}
+
 // Keeper is a Transport whose Write only takes stanzas into its keeping, found by
 // asking.
 type Keeper interface {

@@ -23,6 +23,7 @@ import (
 type Client struct {
 	Domain string      // that stream headers are addressed to
 	TLS    *tls.Config // for StartTLS; nil: any certificate will do
+	BindTo string      // type of channel binding for SCRAM-…-PLUS; "" is tls-exporter
 
 	Header   scan.Header // the server's, of the stream that is open
 	Features Element     // and what it offers

@@ -120,7 +120,7 @@ func (c *Client) Mechanisms() []string {
 
 // best is the mechanism to use, PLAIN if none of those we know is offered.
 func (c *Client) best() string {
-	for _, m := range []string{"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"} {
+	for _, m := range []string{"SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"} {
 		if slices.Contains(c.Mechanisms(), m) {
 			return m
 		}
@@ -133,16 +133,17 @@ type Failure struct{ Condition string }
 
 func (f *Failure) Error() string { return "authentication failed: " + f.Condition }
 
-// Authenticate runs PLAIN or a SCRAM mechanism. The error is a *Failure if the
+// Authenticate runs PLAIN or a SCRAM mechanism, with channel binding or without. The error is a *Failure if the
 // server says so. Open must follow.
 func (c *Client) Authenticate(ctx context.Context, mechanism, user, password string) error {
 	if mechanism == "PLAIN" {
 		_, err := c.sasl(ctx, "<auth xmlns='"+nsSASL+"' mechanism='PLAIN'>"+encode("\x00"+user+"\x00"+password)+"</auth>")
 		return err
 	}
+	name, bound := strings.CutSuffix(mechanism, "-PLUS")
 	hash, ok := map[string]scram.HashGeneratorFcn{
 		"SCRAM-SHA-1": scram.SHA1, "SCRAM-SHA-256": scram.SHA256, "SCRAM-SHA-512": scram.SHA512,
-	}[mechanism]
+	}[name]
 	if !ok {
 		return fmt.Errorf("mechanism %q is not known here", mechanism)
 	}
@@ -150,7 +151,27 @@ func (c *Client) Authenticate(ctx context.Context, mechanism, user, password str
 	if err != nil {
 		return fmt.Errorf("prepare the password: %w", err)
 	}
-	return c.scram(ctx, mechanism, client.NewConversation())
+	if !bound {
+		return c.scram(ctx, mechanism, client.NewConversation())
+	}
+	binding, err := c.binding()
+	if err != nil {
+		return err
+	}
+	return c.scram(ctx, mechanism, client.NewConversationWithChannelBinding(binding))
+}
+
+// binding is what ties a login to this connection.
+func (c *Client) binding() (scram.ChannelBinding, error) {
+	t, ok := c.conn.(*tls.Conn)
+	if !ok {
+		return scram.ChannelBinding{}, errors.New("channel binding without TLS")
+	}
+	state := t.ConnectionState()
+	if c.BindTo == "tls-server-end-point" {
+		return scram.NewTLSServerEndpointBinding(&state)
+	}
+	return scram.NewTLSExporterBinding(&state)
 }
 
 func (c *Client) scram(ctx context.Context, mechanism string, talk *scram.ClientConversation) error {
