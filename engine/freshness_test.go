@@ -1,6 +1,10 @@
 package engine
 
-import "testing"
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
 
 func TestFreshness(t *testing.T) {
 	const kept = `
@@ -286,5 +290,65 @@ func TestNoStore(t *testing.T) {
 				logs romeo WARN roster fetch failed: reason=login error=503 took=0s served=nothing: there is no last good roster
 				tells romeo first error 503
 		`},
+	})
+}
+
+// TestFreshnessRaces: answers that were asked for before a refresh and come after it has marked the kept roster.
+func TestFreshnessRaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, scenario{keeper: &memory{}})
+		defer s.end()
+		fresh := func() time.Time { return s.sc.keeper.fresh[jid("romeo")] }
+		s.play(`
+			attach romeo
+				asks romeo login
+			refresh romeo
+			answer romeo rev=1 max-age=60s: juliet
+				tells romeo first {juliet}
+				asks romeo refresh rev=1
+		`)
+		if !fresh().IsZero() {
+			t.Error("kept as fresh although a refresh waits")
+		}
+		s.play(`
+			answer romeo rev=1 unchanged max-age=60s:
+				refreshed 1/0: romeo=unchanged
+		`)
+		before := fresh()
+		s.play(`
+			refresh romeo
+				asks romeo refresh rev=1
+		`)
+		s.sc.keeper.fresh[jid("romeo")] = before // by an answer that was older than the refresh, before it was queued
+		s.play(`
+			release romeo
+				refreshed 1/0: romeo=offline
+			attach romeo
+				asks romeo login rev=1
+		`)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, scenario{keeper: &memory{}})
+		defer s.end()
+		s.play(`
+			attach romeo
+				asks romeo login
+			answer romeo rev=1 max-age=60s: juliet
+				tells romeo first {juliet}
+			hold romeo
+			refresh romeo
+				asks romeo refresh rev=1
+			answer romeo rev=2 max-age=60s: nurse
+				tells romeo {juliet} → {nurse} +nurse -juliet
+			release romeo
+			attach romeo
+			refresh romeo
+			go romeo
+				refreshed 1/0: romeo=updated(2)
+				tells romeo first {nurse}
+				asks romeo refresh rev=2
+			answer romeo rev=2 unchanged:
+				refreshed 1/0: romeo=unchanged
+		`)
 	})
 }
