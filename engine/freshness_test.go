@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"rosterd/engine/addr"
 )
 
 func TestFreshness(t *testing.T) {
@@ -148,7 +150,7 @@ func TestFreshness(t *testing.T) {
 				logs romeo WARN roster fetch failed: reason=login error=503 took=0s served=the last good roster, of 2000-01-01T00:00:00Z
 				tells romeo first stale {juliet}
 		`},
-		{name: "a clock that was put back proves nothing", keeper: &memory{docs: docs("romeo", `{"rev":"1","fetched":"2001-01-01T00:00:00Z","fresh_until":"2001-01-02T00:00:00Z","items":{}}`)}, script: `
+		{name: "a clock that was put back proves nothing", keeper: &memory{docs: docs("romeo", `{"rev":"1","fetched":"2001-01-01T00:00:00Z","fresh_until":"2001-01-02T00:00:00Z","items":{}}`), fresh: map[addr.Bare]time.Time{jid("romeo"): time.Date(2001, 1, 2, 0, 0, 0, 0, time.UTC)}}, script: `
 			attach romeo
 				asks romeo login rev=1
 			answer romeo rev=1 unchanged:
