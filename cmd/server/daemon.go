@@ -18,6 +18,7 @@ import (
 	"rosterd/store"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/auth"
+	"rosterd/xmppcore/bosh"
 )
 
 // daemon is a running server: what it is made of, and how it is stopped.
@@ -31,6 +32,7 @@ type daemon struct {
 	xmpp     *xmppcore.Server
 	eng      *engine.Engine
 	web      *httpd.Server
+	bosh     *bosh.Manager
 	serving  sync.WaitGroup
 	stops    []func(context.Context) error // in the order of starting
 
@@ -64,15 +66,20 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, part(d.log, "engine"))
 	d.onStop(d.eng.Close)
 	d.xmpp.Start(d.eng)
-	d.onStop(func(ctx context.Context) error {
-		if err := d.xmpp.Shutdown(ctx); err != nil { // clients that do not take what they are sent: no failure of ours
-			d.log.Warn("stopped without the good-bye of all clients", "error", err)
-		}
-		return nil
-	})
 	d.web = &httpd.Server{Log: part(d.log, "http")}
 	d.onStop(d.web.Shutdown)
+	d.bosh = &bosh.Manager{Serve: d.xmpp.ServeCarrier, Limits: d.xmpp.Limits}
+	d.onStop(d.dismiss) // before HTTP ends, which carries some of the good-byes
 	return d.adopt(p)
+}
+
+// dismiss says good-bye to all clients.
+func (d *daemon) dismiss(ctx context.Context) error {
+	d.web.Drain()
+	if err := errors.Join(d.xmpp.Shutdown(ctx), d.bosh.Shutdown(ctx)); err != nil { // clients that do not take what they are sent: no failure of ours
+		d.log.Warn("stopped without the good-bye of all clients", "error", err)
+	}
+	return nil
 }
 
 func (d *daemon) onStop(f func(context.Context) error) { d.stops = append(d.stops, f) }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,8 +25,11 @@ type plan struct {
 	xmpp     xmppcore.Config
 	engine   map[string]engine.Host
 	certs    *certificates
-	doors    map[doorway]*door
-	opened   []*door // those of them that were opened for this plan
+
+	clientCAs map[string]*x509.CertPool // by host, of those that want client certificates for refreshes
+
+	doors  map[doorway]*door
+	opened []*door // those of them that were opened for this plan
 }
 
 // prepare makes a plan. What the plan that is served now has as well is taken over from it.
@@ -41,6 +45,9 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 		return p, err
 	}
 	if err := p.openBackends(ctx, d.plan, part(d.log, "plugins")); err != nil {
+		return p, err
+	}
+	if err := p.openFiles(); err != nil {
 		return p, err
 	}
 	hosts, err := xmppHosts(ctx, cfg, d.db, p.certs, d.throttle, part(d.log, "c2s"))
@@ -65,13 +72,19 @@ func (p *plan) discard() (err error) {
 
 // adopt serves a plan. An error means that nothing has changed.
 func (d *daemon) adopt(p *plan) error {
-	if err := d.web.SetHosts(httpHosts(p.cfg, d.eng), config.HTTPDefaultHost.Get(p.cfg.Global())); err != nil {
+	hosts, err := d.webHosts(p)
+	if err == nil {
+		err = d.web.SetHosts(hosts, config.HTTPDefaultHost.Get(p.cfg.Global()))
+	}
+	if err != nil {
 		return errors.Join(err, p.discard())
 	}
 	before := d.plan
 	d.plan = p
 	d.certs.Store(p.certs)
 	d.throttle.Limit(failureLimits(p.cfg))
+	d.web.SetPeers(config.TrustedProxies.Get(p.cfg.Global()), metricsFrom(p.cfg))
+	d.bosh.Reconfigure(boshSettings(p.cfg))
 	if before != nil {
 		d.eng.SetHosts(p.engine)
 		d.xmpp.Reconfigure(p.xmpp)

@@ -9,7 +9,6 @@ import (
 
 	"rosterd/config"
 	"rosterd/engine"
-	"rosterd/httpd"
 	"rosterd/plugins"
 	"rosterd/store"
 	"rosterd/store/credential"
@@ -128,21 +127,6 @@ func engineHosts(cfg *config.Config, backends map[string]*plugins.Opened, db *st
 			e.Keeper = db
 		}
 		list[h.Name] = e
-	}
-	return list
-}
-
-func httpHosts(cfg *config.Config, eng *engine.Engine) []httpd.Host {
-	g := cfg.Global()
-	var list []httpd.Host
-	for _, h := range cfg.Hosts() {
-		list = append(list, httpd.Host{
-			Name: h.Name, HTTPHost: config.HTTPHost.Get(h),
-			Refresh: &httpd.Refresh{
-				Refresher: eng, Path: h.HTTPPath("roster_admin", "/roster_admin"), Token: config.RefreshToken.Get(h),
-				Timeout: config.RefreshTimeout.Get(h), MaxBytes: int64(config.RefreshBody.Get(g)), MaxNames: config.RefreshNames.Get(g),
-			},
-		})
 	}
 	return list
 }

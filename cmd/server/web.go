@@ -1,0 +1,168 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+
+	"rosterd/config"
+	"rosterd/httpd"
+	"rosterd/xmppcore/bosh"
+	"rosterd/xmppcore/websocket"
+)
+
+// webHosts is what the VirtualHosts of a plan serve over HTTP.
+func (d *daemon) webHosts(p *plan) ([]httpd.Host, error) {
+	var list []httpd.Host
+	shared := mounted{}
+	for _, h := range p.cfg.Hosts() {
+		host := httpd.Host{Name: h.Name, HTTPHost: config.HTTPHost.Get(h), Refresh: d.refreshAPI(p, h)}
+		var err error
+		if h.Has("websocket") {
+			path := h.HTTPPath("websocket", "/xmpp-websocket")
+			if shared.first(host.HTTPHost, path) {
+				host.Mounts = append(host.Mounts, mount(h, "websocket", path, d.webSocket(p, h)))
+			}
+			if host.AltConnect.WebSocket, err = p.externalURL(h, path, true); err != nil {
+				return nil, err
+			}
+		}
+		if h.Has("bosh") {
+			path := h.HTTPPath("bosh", "/http-bind")
+			if shared.first(host.HTTPHost, path) {
+				host.Mounts = append(host.Mounts, mount(h, "bosh", path, d.bosh.Handler(h.Name)))
+			}
+			if host.AltConnect.BOSH, err = p.externalURL(h, path, false); err != nil {
+				return nil, err
+			}
+		}
+		if dir := config.HTTPFilesDir.Get(h); dir != "" && h.Has("http_files") {
+			files := httpd.Files{Dir: dir, Index: config.HTTPIndexFiles.Get(h), Listing: config.HTTPDirListing.Get(h)}
+			host.Mounts = append(host.Mounts, mount(h, "files", h.HTTPPath("files", "/files"), files))
+		}
+		list = append(list, host)
+	}
+	return list, nil
+}
+
+// mounted are the places of handlers that serve all VirtualHosts: a client says in its stream which one it means
+// (RFC 7395 §3.4, XEP-0206). Hosts that share an http_host share them.
+type mounted map[[2]string]bool
+
+func (m mounted) first(httpHost, path string) bool {
+	place := [2]string{httpHost, path}
+	taken := m[place]
+	m[place] = true
+	return !taken
+}
+
+func mount(h *config.Host, module, path string, handler http.Handler) httpd.Mount {
+	return httpd.Mount{Name: module, Path: path, Handler: handler, CORS: httpd.CORS(h.CORS(module))}
+}
+
+// webSocket serves the streams of web clients that can open one.
+func (d *daemon) webSocket(p *plan, h *config.Host) *websocket.Handler {
+	g := p.cfg.Global()
+	return &websocket.Handler{
+		Serve: d.xmpp.ServeCarrier, Limits: d.xmpp.Limits, Host: h.Name, Ping: config.WebSocketPing.Get(g),
+		Secure: config.ConsiderWebSocketSecure.Get(g), Origin: httpd.CORS(h.CORS("websocket")).Allows,
+	}
+}
+
+func boshSettings(cfg *config.Config) bosh.Settings {
+	g := cfg.Global()
+	s := bosh.Settings{
+		Inactivity: config.BOSHMaxInactivity.Get(g), Polling: config.BOSHMaxPolling.Get(g), Wait: config.BOSHMaxWait.Get(g),
+		Secure: config.ConsiderBOSHSecure.Get(g),
+	}
+	if s.Polling == 0 {
+		s.Polling = -1 // as often as they like
+	}
+	return s
+}
+
+func (d *daemon) refreshAPI(p *plan, h *config.Host) *httpd.Refresh {
+	g := p.cfg.Global()
+	return &httpd.Refresh{
+		Refresher: d.eng, Path: h.HTTPPath("roster_admin", "/roster_admin"), Timeout: config.RefreshTimeout.Get(h),
+		MaxBytes: int64(config.RefreshBody.Get(g)), MaxNames: config.RefreshNames.Get(g),
+		Token: config.RefreshToken.Get(h), Secret: config.RefreshHMACSecret.Get(h), ClientCAs: p.clientCAs[h.Name],
+	}
+}
+
+// externalURL is where clients outside reach a path.
+func (p *plan) externalURL(h *config.Host, path string, socket bool) (string, error) {
+	https, plain := 0, 0
+	if ports := config.HTTPSPorts.Get(p.cfg.Global()); len(ports) > 0 && p.certs.https != nil {
+		https = ports[0]
+	}
+	if ports := config.HTTPPorts.Get(p.cfg.Global()); len(ports) > 0 {
+		plain = ports[0]
+	}
+	return httpd.ExternalURL(config.HTTPExternalURL.Get(h), config.HTTPHost.Get(h), https, plain, path, h.Name, socket)
+}
+
+// openFiles reads the authorities of client certificates, and sees whether what is to be served is there.
+func (p *plan) openFiles() (err error) {
+	p.clientCAs = make(map[string]*x509.CertPool)
+	for _, h := range p.cfg.Hosts() {
+		if p.clientCAs[h.Name], err = clientCAs(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func clientCAs(h *config.Host) (*x509.CertPool, error) {
+	file, pos, set := config.RefreshClientCA.Lookup(h)
+	if !set {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%vrosterd_refresh_client_ca: %w", at(pos), err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%vrosterd_refresh_client_ca: %s holds no certificate in PEM form", at(pos), file)
+	}
+	return pool, nil
+}
+
+// tryFiles looks for what the web server needs. Without the authorities nobody could be told from anybody: that is
+// refused. A directory may come later.
+func tryFiles(cfg *config.Config) (found []config.Diag) {
+	for _, h := range cfg.Hosts() {
+		if _, err := clientCAs(h); err != nil {
+			_, pos, _ := config.RefreshClientCA.Lookup(h)
+			found = append(found, config.Diag{
+				Severity: config.Refused, Code: config.CodeValue, Pos: pos, Host: h.Name, Name: "rosterd_refresh_client_ca",
+				Message: fmt.Sprintf("VirtualHost %q: %v", h.Name, errors.Unwrap(err)),
+			})
+		}
+		dir, pos, set := config.HTTPFilesDir.Lookup(h)
+		if !set || !h.Has("http_files") {
+			continue
+		}
+		if err := (httpd.Files{Dir: dir}).Check(); err != nil {
+			found = append(found, config.Diag{
+				Severity: config.Warn, Code: config.CodeValueOdd, Pos: pos, Host: h.Name, Name: "http_files_dir",
+				Message: fmt.Sprintf("http_files_dir: %v", err),
+			})
+		}
+	}
+	return found
+}
+
+// metricsFrom are the networks that may read /metrics.
+func metricsFrom(cfg *config.Config) []netip.Prefix {
+	list := slices.Clone(config.MetricsAllowIPs.Get(cfg.Global()))
+	if p := config.MetricsAllowCIDR.Get(cfg.Global()); p.IsValid() {
+		list = append(list, p)
+	}
+	return list
+}
