@@ -128,6 +128,9 @@ func (in *input) peek() {
 	in.scanner, in.at = scanner, at
 }
 
+// last tells whether the client means to make no other request soon.
+func (in *input) last() bool { return in.terminate || in.pause >= 0 }
+
 // release gives the buffer back. The input is not used any more.
 func (in *input) release() {
 	recycle(in.raw)

@@ -97,9 +97,7 @@ func (s *session) element(st *scan.Stanza) error {
 		s.current.release()
 		s.current = nil
 		if parted {
-			s.mu.Lock()
-			s.parted = true
-			s.mu.Unlock()
+			s.depart()
 			return scan.ErrEnd
 		}
 	}

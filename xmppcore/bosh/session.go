@@ -190,10 +190,10 @@ func (s *session) receive(in *input) (r *request, answer chan []byte, now []byte
 	switch {
 	case !s.window.admits(in):
 		s.kill(itemNotFound, fmt.Sprintf("rid %d after %d", in.rid, s.window.last))
-	case s.waiters >= s.requests && !in.terminate && in.pause < 0:
+	case !in.last() && s.window.waiting() >= s.requests:
 		s.kill(policyViolation, fmt.Sprintf("more than %d requests at once", s.requests))
 	default:
-		r = &request{rid: in.rid, in: in}
+		r = &request{rid: in.rid, in: in, last: in.last()}
 		s.window.add(r)
 		answer = s.attach(r)
 		for next := s.window.advance(); next != nil && !s.over; next = s.window.advance() {
@@ -268,7 +268,7 @@ func (s *session) accept(r *request) {
 			s.answer(r, nil)
 		}
 	}
-	if s.stopped || in.empty && !in.restart && !in.terminate && s.openings > 0 {
+	if s.stopped || in.empty && !in.restart && !in.terminate && s.handle != nil { // negotiation counts every byte
 		in.release()
 		return
 	}
@@ -294,7 +294,7 @@ func (s *session) acknowledge(in *input) {
 func (s *session) tooOften(in *input) bool {
 	now := time.Now()
 	early := now.Sub(s.arrived) < s.settings.Polling
-	empty := in.empty && !in.restart && !in.terminate && in.pause < 0 && s.openings > 0
+	empty := in.empty && !in.restart && !in.last() && s.openings > 0
 	before := s.blank
 	s.arrived, s.blank = now, empty
 	if !empty || !early || s.hold > 0 && s.waiters < s.requests || s.hold == 0 && !before {
@@ -336,7 +336,11 @@ func (s *session) due(r *request) bool {
 	newest := s.window.newest()
 	ripe := newest == nil || newest.ripe || newest.waiter == nil
 	switch {
-	case s.closing || r.expired:
+	case s.closing:
+		return true
+	case s.parted:
+		return false // the end leaves with it, and is on its way
+	case r.expired:
 		return true
 	case len(s.pending)+len(s.attrs) > 0:
 		return ripe || !s.attending || len(s.pending) >= enough
@@ -512,13 +516,27 @@ func (s *session) serve() {
 		parted := s.current.terminate && err == nil
 		s.current.release()
 		s.current = nil
-		if err != nil || parted {
-			s.mu.Lock()
-			s.parted = parted
-			s.stop(err)
-			s.mu.Unlock()
+		if parted {
+			s.depart()
+		} else if err != nil {
+			s.fail(err)
 		}
 	}
+}
+
+// depart notes that the client has ended the session.
+func (s *session) depart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parted = true
+	s.change.Broadcast()
+	s.stop(nil)
+}
+
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop(err)
 }
 
 // more takes the next request from the queue. If there is none, nobody attends any more.
@@ -600,7 +618,7 @@ func (s *session) pass(st *scan.Stanza) error {
 func (s *session) Write(b []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.pending) >= enough && !s.closing && !s.over {
+	for len(s.pending) >= enough && !s.parted && !s.closing && !s.over {
 		s.change.Wait()
 	}
 	if s.closing || s.over {

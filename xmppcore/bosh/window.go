@@ -9,6 +9,7 @@ import (
 // request is what one rid stands for: a body that came, and the response to it.
 type request struct {
 	rid    int64
+	last   bool        // one of which one more may be open
 	in     *input      // until its turn comes
 	waiter chan []byte // takes the response to the connection that waits for it; nil if none does
 
@@ -43,7 +44,7 @@ func (w *window) find(rid int64) *request {
 // asks for a pause (§11).
 func (w *window) admits(in *input) bool {
 	most := w.last + int64(w.size)
-	if in.terminate || in.pause >= 0 {
+	if in.last() {
 		most++
 	}
 	return in.rid > w.last && in.rid <= most
@@ -76,6 +77,16 @@ func (w *window) open(yield func(*request) bool) {
 			return
 		}
 	}
+}
+
+// waiting is how many requests count as open.
+func (w *window) waiting() (n int) {
+	for _, r := range w.list {
+		if r.waiter != nil && !r.last {
+			n++
+		}
+	}
+	return n
 }
 
 // first is the first of these.

@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +24,7 @@ import (
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/bosh"
+	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stream"
 	"rosterd/xmppcore/xmpptest"
 )
@@ -40,7 +45,9 @@ type world struct {
 	handler http.Handler
 }
 
-func newWorld(t testing.TB, settings bosh.Settings) *world { return newLimitedWorld(t, settings, stream.Limits{}) }
+func newWorld(t testing.TB, settings bosh.Settings) *world {
+	return newLimitedWorld(t, settings, stream.Limits{})
+}
 
 func newLimitedWorld(t testing.TB, settings bosh.Settings, limits stream.Limits) *world {
 	log := slog.New(slog.DiscardHandler)
@@ -204,8 +211,12 @@ const nsSASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 // authenticate goes as far as the request that restarts the stream.
 func (c *client) authenticate(user string) {
 	c.t.Helper()
+	c.send(plain(user)).want("<success ")
+}
+
+func plain(user string) string {
 	text := base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password))
-	c.send("<auth xmlns='" + nsSASL + "' mechanism='PLAIN'>" + text + "</auth>").want("<success ")
+	return "<auth xmlns='" + nsSASL + "' mechanism='PLAIN'>" + text + "</auth>"
 }
 
 func bind(resource string) string {
@@ -227,7 +238,74 @@ func (w *world) loginWith(jid string, wait, hold int, attrs string) *client {
 }
 
 func message(to, text string) string {
-	return "<message xmlns='jabber:client' type='chat' to='" + to + "'><body>" + text + "</body></message>"
+	return "<message xmlns='jabber:client' type='chat' id='" + text[:min(len(text), 20)] + "' to='" + to + "'><body>" + text + "</body></message>"
 }
 
 const ping = "<iq xmlns='jabber:client' type='get' id='p' to='" + domain + "'><ping xmlns='urn:xmpp:ping'/></iq>"
+
+// call makes a request without a body.
+func (w *world) call(method string) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, httptest.NewRequest(method, "/http-bind", nil))
+	return rec
+}
+
+// until makes requests, e being the first, until a response holds something, which is to be all the parts.
+func (c *client) until(e *exchange, parts ...string) string {
+	c.t.Helper()
+	for {
+		got := e.response()
+		if got != "<body xmlns='"+nsBody+"'/>" {
+			return e.want(parts...)
+		}
+		e = c.send("")
+	}
+}
+
+// gather makes requests, e being the first, until all the parts have come.
+func (c *client) gather(e *exchange, parts ...string) (got string) {
+	for {
+		if got += e.response(); strings.Contains(got, "type='terminate'") {
+			c.t.Fatalf("got  %s\nwant %s", got, parts)
+		}
+		if !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(got, p) }) {
+			return got
+		}
+		e = c.send("")
+	}
+}
+
+// newEcho is a client of a server that answers whatever it handles, on the spot, and does hook with its number first.
+func newEcho(t testing.TB, hook func(n int)) *client {
+	w := &world{t: t}
+	var run sync.WaitGroup
+	w.manager = &bosh.Manager{Serve: func(c stream.Carrier, _ netip.Addr) {
+		c.Allow(4096)
+		var h scan.Header
+		if err := c.ReadOpen(&h); err != nil {
+			t.Error(err)
+		}
+		if err := c.WriteOpen(stream.Opening{From: domain, ID: "i", Features: []byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>")}); err != nil {
+			t.Error(err)
+		}
+		run.Go(func() {
+			n := 0
+			err := c.Run(func(*scan.Stanza) error {
+				if hook != nil {
+					hook(n)
+				}
+				n++
+				return c.Write([]byte("<iq type='result' id='echo'/>"))
+			})
+			if !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Run: %v", err)
+			}
+		})
+	}}
+	w.handler = w.manager.Handler(domain)
+	t.Cleanup(func() {
+		w.manager.Shutdown(context.Background())
+		run.Wait()
+	})
+	return w.begin(60, 1, "")
+}
