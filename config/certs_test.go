@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
+	"maps"
 	"math/big"
 	"path/filepath"
 	"strings"
@@ -70,11 +72,18 @@ func TestCertificate(t *testing.T) {
 		{"c2s_ssl over ssl", "ssl = { certificate = 's/c.pem', key = 's/k.pem' }\nc2s_ssl = { certificate = 'c/c.pem', key = 'c/k.pem' }", files{"c/c.pem": "x", "c/k.pem": "x"}, "c/c.pem c/k.pem"},
 		{"ssl of the host over global c2s_ssl", "c2s_ssl = { certificate = 'c/c.pem', key = 'c/k.pem' }\nVirtualHost 'chat.example.com'\nssl = { certificate = 'h/c.pem', key = 'h/k.pem' }", files{"h/c.pem": "x", "h/k.pem": "x"}, "h/c.pem h/k.pem"},
 		{"ssl with a file that is not there", "ssl = { certificate = 's/c.pem', key = 's/k.pem' }", files{"s/c.pem": "x"}, "no file DIR/s/k.pem, which ssl names"},
+		{"c2s_ssl of the host above", "VirtualHost 'example.com'\nc2s_ssl = { certificate = 'h/c.pem', key = 'h/k.pem' }\nVirtualHost 'chat.example.com'", files{"h/c.pem": "x", "h/k.pem": "x"}, "h/c.pem h/k.pem"},
+		{"ssl of the host hides that of the host above", "VirtualHost 'example.com'\nssl = { certificate = 'h/c.pem', key = 'h/k.pem' }\nVirtualHost 'chat.example.com'\nssl = { protocol = 'tlsv1_3' }", files{"h/c.pem": "x", "h/k.pem": "x"}, "no certificate"},
+		{"another key for what is found", "ssl = { key = 's/k.pem' }", files{"s/k.pem": "x", "certs/chat.example.com.pem": "x"}, "certs/chat.example.com.pem s/k.pem"},
+		{"a key by the certificate's name", "ssl = { certificate = 's/fullchain.pem' }", files{"s/fullchain.pem": "x", "s/privkey.pem": "x"}, "s/fullchain.pem s/privkey.pem"},
+		{"a wildcard is one label", "VirtualHost 'a.chat.example.com'", files{"certs/w.crt": wild, "certs/w.key": "x"}, "certs/w.crt certs/w.key"}, // as that of chat.example.com
+		{"a wildcard is not the domain itself", "VirtualHost 'example.com'", files{"certs/w.crt": wild, "certs/w.key": "x"}, "no certificate"},
+		{"of nobody above", "VirtualHost 'chat.example.org'", files{"certs/a.crt": long, "certs/a.key": "x"}, "no certificate"},
 		{"an internationalised domain", "VirtualHost 'bücher.example'", files{"certs/a.crt": idn, "certs/a.key": "x"}, "certs/a.crt certs/a.key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fs := files{"prosody.cfg.lua": c.src}
-			if !strings.Contains(c.src, "VirtualHost 'chat") && !strings.Contains(c.src, "bücher") {
+			if !strings.Contains(c.src, "VirtualHost") {
 				fs["prosody.cfg.lua"] += "\nVirtualHost 'chat.example.com'"
 			}
 			for name, text := range c.files {
@@ -97,24 +106,121 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
-func TestHTTPSCertificate(t *testing.T) {
-	fs := files{"certs/web.example.com.crt": "x", "certs/web.example.com.key": "x", "w/a.crt": "x", "w/a.key": "x",
-		"prosody.cfg.lua": "VirtualHost 'example.com'\nhttp_host = 'web.example.com'", "own.cfg.lua": "https_certificate = 'w/a.crt'\nVirtualHost 'example.com'", "ssl.cfg.lua": "https_ssl = { certificate = 'w/a.crt', key = 'w/a.key' }\nVirtualHost 'example.com'"}
-	dir := fs.write(t)
-	for file, want := range map[string]string{"prosody.cfg.lua": "certs/web.example.com.crt", "own.cfg.lua": "w/a.crt", "ssl.cfg.lua": "w/a.crt"} {
-		cfg, err := Load(filepath.Join(dir, file), LoadOptions{})
-		if err != nil {
-			t.Fatal(err)
+// Services have certificates of their own, for all hosts or for one, and by port; else that of the host's name there.
+func TestServiceCertificate(t *testing.T) {
+	const host = "\nVirtualHost 'example.com'\n"
+	found := files{"certs/example.com.crt": "x", "certs/example.com.key": "x"}
+	own := files{"certs/example.com.crt": "x", "certs/example.com.key": "x", "w/a.crt": "x", "w/a.key": "x", "w/b.crt": "x", "w/b.key": "x"}
+	for _, c := range []struct {
+		name    string
+		src     string
+		files   files
+		service TLSService
+		port    int
+		want    string // below the directory, or part of the error
+	}{
+		{"the host's", host, found, HTTPS, 5281, "certs/example.com.crt"},
+		{"that of http_host", host + "http_host = 'web.example.net'", files{"certs/web.example.net.crt": "x", "certs/web.example.net.key": "x"}, HTTPS, 5281, "certs/web.example.net.crt"},
+		{"https_certificate", "https_certificate = 'w/a.crt'" + host, own, HTTPS, 5281, "w/a.crt"},
+		{"https_certificate, a directory", "https_certificate = 'w'" + host, files{"w/https.pem": "x"}, HTTPS, 5281, "w/https.pem"},
+		{"https_certificate that is not there", "https_certificate = 'w/c.crt'" + host, own, HTTPS, 5281, "no certificate with its key at DIR/w/c.crt"},
+		{"https_certificate by port", "https_certificate = { [443] = 'w/a.crt', [5281] = 'w/b.crt' }" + host, own, HTTPS, 443, "w/a.crt"},
+		{"https_certificate by port, as text", "https_certificate = { ['443'] = 'w/a.crt' }" + host, own, HTTPS, 443, "w/a.crt"},
+		{"https_certificate by default", "https_certificate = { [443] = 'w/a.crt', default = 'w/b.crt' }" + host, own, HTTPS, 5281, "w/b.crt"},
+		{"https_certificate for other ports", "https_certificate = { [443] = 'w/a.crt' }" + host, own, HTTPS, 5281, "certs/example.com.crt"},
+		{"https_ssl", "https_ssl = { certificate = 'w/a.crt', key = 'w/a.key' }\nhttps_certificate = 'w/b.crt'" + host, own, HTTPS, 5281, "w/a.crt"},
+		{"https_ssl of the host", "https_ssl = { certificate = 'w/a.crt', key = 'w/a.key' }" + host + "https_ssl = { certificate = 'w/b.crt', key = 'w/b.key' }", own, HTTPS, 5281, "w/b.crt"},
+		{"global ssl", "ssl = { certificate = 'w/a.crt', key = 'w/a.key' }" + host, own, HTTPS, 5281, "w/a.crt"},
+		{"the host's ssl is for clients", host + "ssl = { certificate = 'w/a.crt', key = 'w/a.key' }", own, HTTPS, 5281, "certs/example.com.crt"},
+		{"the service's name", host, files{"certs/https/fullchain.pem": "x", "certs/https/privkey.pem": "x"}, HTTPS, 5281, "certs/https/fullchain.pem"},
+		{"nothing", host, nil, HTTPS, 5281, "no certificate with its key for example.com"},
+
+		{"the host's", host, found, DirectTLS, 5223, "certs/example.com.crt"},
+		{"the host's ssl", host + "ssl = { certificate = 'w/a.crt', key = 'w/a.key' }", own, DirectTLS, 5223, "w/a.crt"},
+		{"the host's ssl before a global one", "ssl = { certificate = 'w/b.crt', key = 'w/b.key' }" + host + "ssl = { certificate = 'w/a.crt', key = 'w/a.key' }", own, DirectTLS, 5223, "w/a.crt"},
+		{"c2s_direct_tls_ssl", "c2s_direct_tls_ssl = { certificate = 'w/b.crt', key = 'w/b.key' }" + host + "ssl = { certificate = 'w/a.crt', key = 'w/a.key' }", own, DirectTLS, 5223, "w/b.crt"},
+		{"c2s_direct_tls_ssl under its old name", "legacy_ssl_ssl = { certificate = 'w/b.crt', key = 'w/b.key' }" + host, own, DirectTLS, 5223, "w/b.crt"},
+		{"c2s_direct_tls_certificate", "c2s_direct_tls_certificate = 'w/a.crt'" + host, own, DirectTLS, 5223, "w/a.crt"},
+		{"c2s_direct_tls_certificate by port, under its old name", "legacy_ssl_certificate = { [5223] = 'w/a.crt' }" + host, own, DirectTLS, 5223, "w/a.crt"},
+		{"what is for others", "https_certificate = 'w/a.crt'\nhttps_ssl = { certificate = 'w/a.crt', key = 'w/a.key' }" + host, own, DirectTLS, 5223, "certs/example.com.crt"},
+	} {
+		t.Run(fmt.Sprint(c.service, ": ", c.name), func(t *testing.T) {
+			fs := files{"prosody.cfg.lua": c.src}
+			maps.Copy(fs, c.files)
+			cfg, err := Load(filepath.Join(fs.write(t), "prosody.cfg.lua"), LoadOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := cfg.Hosts()[0].Certificate(c.service, c.port)
+			got := strings.TrimPrefix(p.Certificate, cfg.Dir+"/")
+			if err != nil {
+				got = strings.ReplaceAll(err.Error(), cfg.Dir, "DIR")
+			}
+			if got != c.want && (err == nil || !strings.Contains(got, c.want)) {
+				t.Errorf("found %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTLSOptionsRefused(t *testing.T) {
+	for src, want := range map[string]string{
+		"ssl = { [5222] = { certificate = 'a', key = 'b' } }":         "settings for 5222 alone are not available",
+		"https_ssl = { ['127.0.0.1'] = { certificate = 'a' } }":       "settings for 127.0.0.1 alone are not available",
+		"https_certificate = { [0] = 'a' }":                           `takes ports and "default", not "0"`,
+		"https_certificate = { [65536] = 'a' }":                       `takes ports and "default", not "65536"`,
+		"https_certificate = { host = 'a' }":                          `takes ports and "default", not "host"`,
+		"https_certificate = { 'a', default = 'b' }":                  "takes a path, or a table",
+		"c2s_direct_tls_certificate = { [5223] = {} }":                "takes a single value",
+		"c2s_ssl = { certificate = 'a', password = 'b' }":             "keys with a password are not available",
+		"c2s_direct_tls_ssl = { protocol = 'sslv3' }":                 "protocol",
+		"VirtualHost 'a.example'\nhttps_ssl = { protocol = 'tlsv1' }": "protocol",
+	} {
+		var refused []string
+		for _, d := range Check(mustLoad(t, src)) {
+			if d.Severity == Refused {
+				refused = append(refused, d.Message)
+			}
 		}
-		p, err := cfg.Hosts()[0].Certificate(HTTPS, 5281)
-		if err != nil || p.Certificate != filepath.Join(dir, want) {
-			t.Errorf("%s: found %v, %v; want %s", file, p, err, want)
+		if !strings.Contains(strings.Join(refused, "\n"), want) {
+			t.Errorf("%s: refused for %q, want %q", src, refused, want)
 		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct {
+		name, domain string
+		names        []string
+		want         bool
+	}{
+		{"itself", "chat.example.com", []string{"example.com", "chat.example.com"}, true},
+		{"another", "chat.example.com", []string{"example.com"}, false},
+		{"a wildcard", "chat.example.com", []string{"*.example.com"}, true},
+		{"a wildcard for the domain itself", "example.com", []string{"*.example.com"}, false},
+		{"a wildcard two labels up", "a.chat.example.com", []string{"*.example.com"}, false},
+		{"upper case", "chat.example.com", []string{"Chat.Example.COM"}, true},
+		{"the common name alone", "chat.example.com", []string{"CN=chat.example.com"}, false},
+		{"an internationalised domain", "bücher.example", []string{"xn--bcher-kva.example"}, true},
+		{"localhost", "localhost", []string{"localhost"}, true},
+		{"a name that is none", "example.com", []string{"..", "example.com"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			block, _ := pem.Decode([]byte(certificate(t, 10, c.names...)))
+			cert, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Names(cert, c.domain); got != c.want {
+				t.Errorf("%v for %s: %v", c.names, c.domain, got)
+			}
+		})
 	}
 }
 
 func TestMinTLSVersion(t *testing.T) {
 	for src, want := range map[string]uint16{
+		"tls_profile = 'modern'\nssl = { certificate = 'a' }": tls.VersionTLS13,
 		"":                                   tls.VersionTLS12,
 		"tls_profile = 'modern'":             tls.VersionTLS13,
 		"tls_profile = 'old'":                tls.VersionTLS12,
@@ -125,6 +231,18 @@ func TestMinTLSVersion(t *testing.T) {
 	} {
 		if got := mustLoad(t, src+"\nVirtualHost 'h.example'").Hosts()[0].MinTLSVersion(STARTTLS); got != want {
 			t.Errorf("%q: %x, want %x", src, got, want)
+		}
+	}
+}
+
+func TestMinTLSVersionOfServices(t *testing.T) {
+	h := mustLoad(t, "ssl = { protocol = 'tlsv1_2+' }\ntls_profile = 'modern'\nc2s_direct_tls_ssl = { protocol = 'tlsv1_3' }\nVirtualHost 'h.example'\nhttps_ssl = { protocol = 'tlsv1_3' }").Hosts()[0]
+	for _, c := range []struct {
+		service TLSService
+		want    uint16
+	}{{STARTTLS, tls.VersionTLS12}, {DirectTLS, tls.VersionTLS13}, {HTTPS, tls.VersionTLS13}} {
+		if got := h.MinTLSVersion(c.service); got != c.want {
+			t.Errorf("%s: %x, want %x", c.service, got, c.want)
 		}
 	}
 }

@@ -65,7 +65,10 @@ func readEverything(t *testing.T, c *Config) {
 		h.Providers()
 		h.StorageDriver("accounts")
 		h.HTTPPath("roster_admin", "/roster_admin")
-		h.MinTLSVersion(STARTTLS)
+		for _, s := range []TLSService{STARTTLS, DirectTLS, HTTPS} {
+			h.MinTLSVersion(s)
+			h.TLSName(s)
+		}
 		for name := range h.section.set {
 			h.PluginOption(name)
 		}
