@@ -33,6 +33,7 @@ type daemon struct {
 	eng      *engine.Engine
 	web      *httpd.Server
 	bosh     *bosh.Manager
+	operator operator
 	serving  sync.WaitGroup
 	stops    []func(context.Context) error // in the order of starting
 
@@ -70,7 +71,10 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	d.onStop(d.web.Shutdown)
 	d.bosh = &bosh.Manager{Serve: d.xmpp.ServeCarrier, Limits: d.xmpp.Limits}
 	d.onStop(d.dismiss) // before HTTP ends, which carries some of the good-byes
-	return d.adopt(p)
+	if err := d.adopt(p); err != nil {
+		return err
+	}
+	return d.openAdmin(cfg)
 }
 
 // dismiss says good-bye to all clients.

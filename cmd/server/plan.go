@@ -81,6 +81,7 @@ func (d *daemon) adopt(p *plan) error {
 	}
 	before := d.plan
 	d.plan = p
+	d.operator.configure(p.cfg)
 	d.certs.Store(p.certs)
 	d.throttle.Limit(failureLimits(p.cfg))
 	d.web.SetPeers(config.TrustedProxies.Get(p.cfg.Global()), metricsFrom(p.cfg))
