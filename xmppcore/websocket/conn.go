@@ -54,7 +54,7 @@ type conn struct {
 
 	mu      sync.Mutex  // guards what tells who closes: who is last, Run or Close
 	timer   *time.Timer // of the pings
-	asked   bool        // a ping was sent, and nothing has come since
+	asked   int64       // wire.heard when a ping was sent; 0: none since
 	running bool
 	over    bool // Run is
 	written bool // Close has written what there is to say
@@ -68,6 +68,7 @@ var (
 
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
 func (c *conn) Secure() bool         { return c.secure }
+func (c *conn) Name() string         { return "websocket" }
 func (c *conn) LastRead() time.Time  { return time.Unix(0, c.wire.heard.Load()) }
 
 // TLS implements stream.Carrier.
@@ -317,13 +318,13 @@ func (c *conn) ping() {
 	if c.over || c.closing.Load() {
 		return
 	}
-	silent := time.Since(c.LastRead())
+	heard := c.wire.heard.Load()
+	silent := time.Since(time.Unix(0, heard))
 	switch {
 	case silent < c.every:
-		c.asked = false
 		c.timer.Reset(c.every - silent)
 		return
-	case c.asked:
+	case c.asked == heard:
 		c.dead.Store(true)
 		c.Abort()
 		return
@@ -333,7 +334,9 @@ func (c *conn) ping() {
 		c.Abort()
 		return
 	}
-	c.asked = asked
+	if asked {
+		c.asked = heard
+	}
 	c.timer.Reset(c.every)
 }
 
@@ -441,10 +444,12 @@ func (c *conn) readAll(r io.Reader) error {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		c.message = b
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF) && c.wire.over:
+			return io.ErrUnexpectedEOF // which the library does not tell from the end of a message
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 	}

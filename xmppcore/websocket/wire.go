@@ -52,6 +52,7 @@ type wire struct {
 	expires int64  // Unix nanoseconds; 0 if reads have no deadline of ours
 	patient bool   // a Read may end for want of bytes
 	pause   bool   // the next Read that would need the connection ends at once
+	over    bool   // a read has failed
 	owed    []byte // what the answer to the last ping is to hold; nil: none is owed
 
 	sending sync.Mutex // guards the field below; held while frames are written
@@ -117,6 +118,7 @@ func (w *wire) fill() error {
 	n, err := w.receive(w.early[:])
 	if err != nil {
 		w.release()
+		w.over = err != errIdle
 		return err
 	}
 	w.w = n
