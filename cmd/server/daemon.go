@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"rosterd/config"
 	"rosterd/engine"
@@ -88,10 +89,12 @@ func (d *daemon) dismiss(ctx context.Context) error {
 
 func (d *daemon) onStop(f func(context.Context) error) { d.stops = append(d.stops, f) }
 
-// stop stops everything in the opposite order, and gives each part its time.
+// stop stops everything in the opposite order, within patience as a whole: a part that takes its time leaves the others
+// a moment each.
 func (d *daemon) stop() (err error) {
+	end := time.Now().Add(patience)
 	for i := len(d.stops) - 1; i >= 0; i-- {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithDeadline(context.Background(), end.Add(-time.Duration(i)*moment))
 		err = errors.Join(err, d.stops[i](ctx))
 		cancel()
 	}

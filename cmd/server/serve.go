@@ -12,8 +12,11 @@ import (
 	"rosterd/config"
 )
 
-// patience bounds how long a stop may take, part by part.
-const patience = 10 * time.Second
+// patience bounds how long a stop may take; moment is what each part may count on, however long others take.
+const (
+	patience = 10 * time.Second
+	moment   = patience / 20
+)
 
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, args []string, c console) int {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rosterd/engine/enginetest"
@@ -464,5 +465,41 @@ func TestDemo(t *testing.T) {
 	left, err := os.ReadDir(os.TempDir())
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestStopIsBounded: parts that do not end in time take no more than patience together, and leave a moment to those
+// that stop after them.
+func TestStopIsBounded(t *testing.T) {
+	deaf := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	quick := func(context.Context) error { return nil }
+	for _, tt := range []struct {
+		name  string
+		stops []func(context.Context) error // the last is stopped first
+		took  time.Duration
+	}{
+		{"nobody", nil, 0},
+		{"all are quick", []func(context.Context) error{quick, quick, quick}, 0},
+		{"one is not", []func(context.Context) error{quick, quick, deaf}, patience - 2*moment},
+		{"none is", []func(context.Context) error{deaf, deaf, deaf, deaf, deaf}, patience},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, begin := &daemon{}, time.Now()
+				late := 0
+				for _, stop := range tt.stops {
+					d.onStop(func(ctx context.Context) error {
+						if end, _ := ctx.Deadline(); time.Until(end) < moment {
+							late++
+						}
+						return stop(ctx)
+					})
+				}
+				err := d.stop()
+				equal(t, "time", time.Since(begin), tt.took)
+				equal(t, "parts without a moment", late, 0)
+				equal(t, "an error", errors.Is(err, context.DeadlineExceeded), tt.took > 0)
+			})
+		})
 	}
 }
