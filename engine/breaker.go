@@ -37,7 +37,7 @@ const (
 	firstPause = 5 * time.Second
 	lastPause  = 5 * time.Minute
 	// signPause is between two probes of refreshes.
-	signPause = time.Second
+	signPause = 250 * time.Millisecond
 	// returnGap is between two users who come back once the breaker may close: a hundred a second.
 	returnGap = 10 * time.Millisecond
 	// lastReturn is how long after that they are spread at most.
