@@ -58,7 +58,13 @@ type peerContact struct {
 
 // TestPeers has clients of others use the server as their users do.
 func TestPeers(t *testing.T) {
-	for name, dial := range map[string]dialer{"slixmpp": dialSlixmpp, "mellium": dialMellium} {
+	for name, tt := range map[string]struct {
+		dial            dialer
+		head, mechanism string
+	}{
+		"slixmpp": {dialSlixmpp, withoutBinding, "SCRAM-SHA-1"},
+		"mellium": {dialMellium, "", "SCRAM-SHA-1-PLUS"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			backend := enginetest.Serve(t, map[string]string{
@@ -66,6 +72,7 @@ func TestPeers(t *testing.T) {
 				"jane": `{"john@example.com": {"name": "John", "groups": []}}`,
 			})
 			p := newPlace(t, seedFor(backend.Template()))
+			p.head = tt.head
 			p.certify(t, "example.com")
 			s := p.serve(t)
 			for _, user := range []string{"john@example.com", "jane@example.com"} {
@@ -73,8 +80,8 @@ func TestPeers(t *testing.T) {
 					t.Fatal(stderr)
 				}
 			}
-			t.Run("a wrong password", func(t *testing.T) { peerRefused(t, s, dial) })
-			t.Run("a conversation", func(t *testing.T) { peersTalk(t, s, backend, dial) })
+			t.Run("a wrong password", func(t *testing.T) { peerRefused(t, s, tt.dial) })
+			t.Run("a conversation", func(t *testing.T) { peersTalk(t, s, backend, tt.dial, tt.mechanism) })
 		})
 	}
 }
@@ -84,12 +91,32 @@ func peerRefused(t *testing.T, s *program, dial dialer) {
 	equal(t, "condition", expect(t, john, "refused", nil).Condition, "not-authorized")
 }
 
-func peersTalk(t *testing.T, s *program, backend *enginetest.Server, dial dialer) {
+// withoutBinding lets slixmpp in by SCRAM. Debian's knows no other channel binding than tls-unique, and says that it has
+// not seen any offered where it cannot use what is.
+const withoutBinding = `disable_sasl_mechanisms = { "SCRAM-SHA-1-PLUS" }`
+
+// TestSlixmppChannelBinding: where channel binding is offered, that slixmpp gets in by PLAIN at the third attempt.
+func TestSlixmppChannelBinding(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, seedFor(enginetest.Serve(t, nil).Template()))
+	p.certify(t, "example.com")
+	s := p.serve(t)
+	if status, _, stderr := p.command(t, password+"\n", "user", "add", "john@example.com"); status != exitOK {
+		t.Fatal(stderr)
+	}
+	john := dialSlixmppBy(t, s, "john@example.com/tea", password, "")
+	login := expect(t, john, "login", nil)
+	equal(t, "mechanism", login.Mechanism, "PLAIN")
+	equal(t, "TLS", login.TLS, true)
+	john.leave(t)
+}
+
+func peersTalk(t *testing.T, s *program, backend *enginetest.Server, dial dialer, mechanism string) {
 	john := dial(t, s, "john@example.com/tea", password)
 	login := expect(t, john, "login", nil)
 	bare, _, full := strings.Cut(login.JID, "/") // mellium takes whatever resource it is given
 	equal(t, "who logged in", bare, "john@example.com")
-	equal(t, "by SCRAM, under TLS and with a resource", login.Mechanism == "SCRAM-SHA-1" && login.TLS && full, true)
+	equal(t, "by SCRAM, under TLS and with a resource", login.Mechanism == mechanism && login.TLS && full, true)
 	equal(t, "john's roster", expect(t, john, "roster", nil).Contacts, map[string]peerContact{
 		"jane@example.com": {"Jané <&>", "both", []string{"Friends", "Work & play"}},
 		"old@example.com":  {"Old", "both", []string{"Past"}},
@@ -179,10 +206,16 @@ type slixmpp struct {
 
 func dialSlixmpp(t testing.TB, s *program, jid, password string) peer {
 	t.Helper()
+	return dialSlixmppBy(t, s, jid, password, "SCRAM-SHA-1")
+}
+
+// dialSlixmppBy is dialSlixmpp with another mechanism, or with slixmpp's own choice.
+func dialSlixmppBy(t testing.TB, s *program, jid, password, mechanism string) peer {
+	t.Helper()
 	host, port, _ := net.SplitHostPort(s.address(s.c2s))
 	// Debian's own Python, which python3-slixmpp is installed for.
 	cmd := exec.Command("/usr/bin/python3", filepath.Join("testdata", "slixmpp_client.py"),
-		jid, password, host, port, s.certificate("example.com"), "SCRAM-SHA-1")
+		jid, password, host, port, s.certificate("example.com"), mechanism)
 	peer := &slixmpp{log: newJournal()}
 	stdout, err := cmd.StdoutPipe()
 	if err == nil {
@@ -269,7 +302,7 @@ func dialMellium(t testing.TB, s *program, address, password string) peer {
 	used := &sasl.Mechanism{}
 	m.session, err = xmpp.NewClientSession(ctx, jid.MustParse(address), conn,
 		xmpp.StartTLS(s.trust(t, "example.com")),
-		xmpp.SASL("", password, watched(used, sasl.ScramSha1)),
+		xmpp.SASL("", password, watched(used, sasl.ScramSha1Plus)),
 		xmpp.BindResource())
 	if err != nil {
 		condition := err.Error()

@@ -21,6 +21,7 @@ func TestVersions(t *testing.T) {
 	}
 	backend := enginetest.Serve(t, map[string]string{"john": named(names)})
 	p := newPlace(t, seedFor(backend.Template()))
+	p.head = withoutBinding
 	p.certify(t, "example.com")
 	s := p.serve(t)
 	if status, _, stderr := p.command(t, password+"\n", "user", "add", "john@example.com"); status != exitOK {

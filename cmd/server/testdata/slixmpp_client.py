@@ -1,6 +1,6 @@
 """An XMPP client for tests. It prints what happens as JSON, a line each, and does what lines on standard input say.
 
-Usage: slixmpp_client.py JID PASSWORD HOST PORT CA_FILE MECHANISM
+Usage: slixmpp_client.py JID PASSWORD HOST PORT CA_FILE MECHANISM, which may be empty
 """
 
 import asyncio
@@ -16,7 +16,7 @@ def say(event, **fields):
 
 class Client(slixmpp.ClientXMPP):
     def __init__(self, jid, password, ca_file, mechanism):
-        super().__init__(jid, password, plugin_config={"feature_mechanisms": {"use_mech": mechanism}})
+        super().__init__(jid, password, plugin_config={"feature_mechanisms": {"use_mech": mechanism or None}})
         self.ca_certs = ca_file
         self.comes_back = False  # with the roster, and its version, that it holds
         self.add_event_handler("session_start", self.start)
