@@ -142,6 +142,7 @@ func (s *Server) run(res *registry.Resource) {
 	if ours := res.Reason(); ours != nil {
 		err = ours
 	}
+	s.counts.end(reason(err))
 	res.Account.Turn.Do(func() { s.leave(res) })
 	res.Close(reason(err))
 	s.registry.Leave(res.Account)
@@ -158,6 +159,7 @@ func (s *Server) handle(res *registry.Resource, st *scan.Stanza) (err error) {
 			err = &stanza.StreamError{Condition: stanza.StreamInternalServerError}
 		}
 	}()
+	s.counts.stanza(st)
 	err = s.router.Route(res, st)
 	if p := res.Pressing; p != nil {
 		res.Pressing = nil

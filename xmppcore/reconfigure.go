@@ -26,6 +26,7 @@ type host struct {
 var nobody = new(host)
 
 func (s *Server) newServing(c Config) *serving {
+	c.Outbox.Counts = &s.counts.outboxes
 	v := &serving{hosts: make(map[string]*host, len(c.Hosts)), outbox: session.NewLimits(c.Outbox)}
 	for i := range c.Hosts {
 		h := &c.Hosts[i]

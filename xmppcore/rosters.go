@@ -35,6 +35,7 @@ func (s *Server) RosterChanged(ev engine.Event) {
 		s.presence.Changed(a, ev.From, ev.To, ev.Changes, func(c []roster.Change) {
 			a.SetHistory(ev.History)
 			rosterproto.Push(a, c)
+			s.counts.push(a, len(c))
 			rosterproto.Answer(a)
 		})
 	})

@@ -53,6 +53,7 @@ type Server struct {
 	presence presence.Presence
 	router   router.Router
 	engine   *engine.Engine // set by Start
+	counts   counts
 
 	// changing lets one roster change at a time. Where both sides of a pair change, each is told of the other once and
 	// in order; if both turns ran at once, each might find the other half done. It is taken before a turn, never in one.

@@ -19,10 +19,20 @@ type Limits struct {
 	Soft int // above it, nothing more is read from the client; 256 KiB
 	Hard int // above it, the stream is closed; 1 MiB of what others have sent
 	Own  int // the same for what the server itself owes the client, such as a large roster; 64 MiB
+
+	Counts *Counts // of all sessions with these limits; nil: nobody counts
+}
+
+// Counts are how often outboxes have reached a limit, for metrics.
+type Counts struct {
+	Soft, Hard atomic.Int64 // Hard is also that of what the server owes
 }
 
 func (l Limits) withDefaults() Limits {
-	return Limits{Soft: cmp.Or(l.Soft, 256<<10), Hard: cmp.Or(l.Hard, 1<<20), Own: cmp.Or(l.Own, 64<<20)}
+	if l.Counts == nil {
+		l.Counts = new(Counts)
+	}
+	return Limits{Soft: cmp.Or(l.Soft, 256<<10), Hard: cmp.Or(l.Hard, 1<<20), Own: cmp.Or(l.Own, 64<<20), Counts: l.Counts}
 }
 
 // Session is the stream of one bound resource. A goroutine writes its outbox while there is anything in it;
@@ -78,8 +88,8 @@ func (s *Session) Append(f func(dst []byte) []byte) bool {
 		s.giveUp()
 	}
 	ok := s.append(f)
-	if len(s.out)-s.own > s.lim.Soft {
-		s.pressed.Store(true)
+	if len(s.out)-s.own > s.lim.Soft && !s.pressed.Swap(true) {
+		s.lim.Counts.Soft.Add(1)
 	}
 	return ok
 }
@@ -114,6 +124,7 @@ func (s *Session) giveUp() {
 	if s.ending {
 		return
 	}
+	s.lim.Counts.Hard.Add(1)
 	s.end(&stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "too slow: the outbox is full"})
 	s.tr.Abort() // the writer's Write returns, and so will the one for what still waits; closes a socket, calls nobody
 }
@@ -213,6 +224,13 @@ func (s *Session) Lost() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lost
+}
+
+// Queued is how many bytes wait for the client.
+func (s *Session) Queued() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.out)
 }
 
 // Pressed tells whether more is queued for the client than it should be. Who has just added to it does well to
