@@ -395,6 +395,22 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// The example in the documentation is what is written.
+func TestDocumented(t *testing.T) {
+	want, err := os.ReadFile(filepath.Join("testdata", "explain_half-open.golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "OPERATING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(moments.ReplaceAllString(string(doc), "TIME"), "\n    ", "\n")
+	if !strings.Contains(text, "\n"+string(want)) {
+		t.Errorf("docs/OPERATING.md does not show\n%s", want)
+	}
+}
+
 func TestOverview(t *testing.T) {
 	h := newHouse(t)
 	h.set("romeo@example.com", verona)
