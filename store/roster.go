@@ -90,7 +90,8 @@ type rosterWriter struct {
 	spoiled map[addr.Bare]bool         // of those in the commit, who was made stale since it began
 	backlog int                        // bytes in both
 	failed  error                      // of the last commit
-	settled chan struct{}              // closed when a commit has ended, then made anew
+	stats   Stats
+	settled chan struct{} // closed when a commit has ended, then made anew
 	closed  bool
 }
 
@@ -219,6 +220,7 @@ func (w *rosterWriter) settle(err error) {
 			w.queued[user] = c
 		}
 	}
+	w.stats.count(len(w.writing), err)
 	clear(w.spoiled)
 	w.writing, w.failed = nil, err
 	close(w.settled)
