@@ -157,7 +157,12 @@ func (p *place) openLogs(t *testing.T) (log *slog.Logger, out *bytes.Buffer, fil
 func (p *place) load(t *testing.T) *config.Config {
 	t.Helper()
 	p.write(t)
-	cfg, err := config.Load(p.config(), config.LoadOptions{})
+	return loadText(t, p.config())
+}
+
+func loadText(t *testing.T, path string) *config.Config {
+	t.Helper()
+	cfg, err := config.Load(path, config.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

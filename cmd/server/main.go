@@ -42,6 +42,7 @@ func commands() []command {
 		{"check", "check [--config FILE] [--json] [--strict]", "say what of the configuration works here, and what does not; exit 0, 1 warnings, 2 refused", check},
 		{"user", "user add|passwd|delete USER@HOST, list [HOST]  [--config FILE]", "manage accounts", user},
 		{"roster", "roster get USER@HOST, refresh USER@HOST…, release USER@HOST…, explain USER@HOST [CONTACT]  [--config FILE] [--json]", "ask the running server where a roster comes from and who sees whom; exit 0, 1 what was asked for is unknown or not well", rosterCommand},
+		{"health", "health [--config FILE]", "ask the running server how it is; exit 0 or 1", health},
 		{"backup", "backup FILE [--config FILE] [--force]", "copy the database, whether or not the server runs", backup},
 		{"demo", "demo", "a server, a sample backend and two users, to see it work", demo},
 		{"version", "version", "print the version", printVersion},
