@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -111,24 +110,25 @@ func (p *plan) openFiles() (err error) {
 	p.clientCAs = make(map[string]*x509.CertPool)
 	for _, h := range p.cfg.Hosts() {
 		if p.clientCAs[h.Name], err = clientCAs(h); err != nil {
-			return err
+			_, pos, _ := config.RefreshClientCA.Lookup(h)
+			return fmt.Errorf("%vrosterd_refresh_client_ca: %w", at(pos), err)
 		}
 	}
 	return nil
 }
 
 func clientCAs(h *config.Host) (*x509.CertPool, error) {
-	file, pos, set := config.RefreshClientCA.Lookup(h)
+	file, _, set := config.RefreshClientCA.Lookup(h)
 	if !set {
 		return nil, nil
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("%vrosterd_refresh_client_ca: %w", at(pos), err)
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%vrosterd_refresh_client_ca: %s holds no certificate in PEM form", at(pos), file)
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
 	}
 	return pool, nil
 }
@@ -141,7 +141,7 @@ func tryFiles(cfg *config.Config) (found []config.Diag) {
 			_, pos, _ := config.RefreshClientCA.Lookup(h)
 			found = append(found, config.Diag{
 				Severity: config.Refused, Code: config.CodeValue, Pos: pos, Host: h.Name, Name: "rosterd_refresh_client_ca",
-				Message: fmt.Sprintf("VirtualHost %q: %v", h.Name, errors.Unwrap(err)),
+				Message: fmt.Sprintf("rosterd_refresh_client_ca: %v", err),
 			})
 		}
 		dir, pos, set := config.HTTPFilesDir.Lookup(h)
