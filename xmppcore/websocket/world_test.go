@@ -205,6 +205,7 @@ func (w *world) bound() (*client, *session) {
 	return c, <-w.sessions
 }
 
+// final is the bit of a frame that ends a message.
 const final = 0x80
 
 const (
@@ -214,6 +215,8 @@ const (
 	opClose = iota + 5
 	opPing
 	opPong
+
+	lastFragment = final // of opContinuation, which is 0
 )
 
 // framed is a masked frame. The first byte is final|op, or something wrong.

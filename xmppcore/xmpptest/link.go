@@ -31,7 +31,8 @@ type Link interface {
 	// elements, StreamEnd. It returns io.EOF behind that, or when the link is cut.
 	Receive(ctx context.Context) (string, error)
 
-	// Close cuts the link. It may be called at any time.
+	// Close cuts the link. It may be called at any time. A Link that can be bound to
+	// (RFC 5056) also has a method TLS() *tls.ConnectionState.
 	Close() error
 }
 

@@ -163,15 +163,28 @@ func (c *Client) Authenticate(ctx context.Context, mechanism, user, password str
 
 // binding is what ties a login to this connection.
 func (c *Client) binding() (scram.ChannelBinding, error) {
-	t, ok := c.conn.(*tls.Conn)
-	if !ok {
+	state := c.state()
+	if state == nil {
 		return scram.ChannelBinding{}, errors.New("channel binding without TLS")
 	}
-	state := t.ConnectionState()
 	if c.BindTo == "tls-server-end-point" {
-		return scram.NewTLSServerEndpointBinding(&state)
+		return scram.NewTLSServerEndpointBinding(state)
 	}
-	return scram.NewTLSExporterBinding(&state)
+	return scram.NewTLSExporterBinding(state)
+}
+
+// state is that of the TLS of this connection, nil if there is none.
+func (c *Client) state() *tls.ConnectionState {
+	switch nc := c.conn.(type) {
+	case *tls.Conn:
+		state := nc.ConnectionState()
+		return &state
+	case *linked:
+		if l, ok := nc.link.(interface{ TLS() *tls.ConnectionState }); ok {
+			return l.TLS()
+		}
+	}
+	return nil
 }
 
 func (c *Client) scram(ctx context.Context, mechanism string, talk *scram.ClientConversation) error {
