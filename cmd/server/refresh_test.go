@@ -127,7 +127,7 @@ func TestRefreshWhileBackendFails(t *testing.T) {
 		faults  []namedFault
 	}{{"60", append([]namedFault{{"404", enginetest.Status(404)}}, badAnswers...)}, {"3", hangs}} {
 		backend := enginetest.Serve(t, nil)
-		s := newPlace(t, open(backend.Template(), "rosterd_backend_timeout = "+tt.timeout)).serve(t)
+		s := newPlace(t, open(backend.Template(), "rosterd_backend_timeout = "+tt.timeout, "rosterd_backend_breaker = 0")).serve(t)
 		for i, f := range tt.faults {
 			t.Run(f.name, func(t *testing.T) {
 				t.Parallel()

@@ -301,7 +301,7 @@ func TestBackendFails(t *testing.T) {
 		{"at the deadline", "1", "wait/remote-server-timeout", hangs},
 	} {
 		backend := enginetest.Serve(t, nil)
-		s := newPlace(t, open(backend.Template(), "rosterd_backend_timeout = "+tt.timeout)).serve(t)
+		s := newPlace(t, open(backend.Template(), "rosterd_backend_timeout = "+tt.timeout, "rosterd_backend_breaker = 0")).serve(t)
 		for i, f := range tt.faults {
 			t.Run(f.name, func(t *testing.T) {
 				t.Parallel()
