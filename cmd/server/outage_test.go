@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"rosterd/engine/enginetest"
+)
+
+// TestOutage: a backend that fails in one way after the other, for everybody. Nobody is disconnected, nobody's list
+// changes, who logs in has the last good one, and the backend is left alone. When it is back, one refresh is enough.
+// TestOutage of engine plays an hour of this with 2,000 users.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	const users = 40
+	backend := enginetest.Serve(t, nil)
+	s := newPlace(t, open(backend.Template(), "rosterd_backend_timeout = 2", "rosterd_backend_parallel = 4")).serve(t)
+	before := []string{"a@example.com|A|both|", "b@example.com|B|both|", "c@example.com|C|both|"}
+	var names []string
+	var all []*client
+	for i := range users {
+		name := fmt.Sprint("user", i)
+		backend.Set(name, `{"a@example.com": {"name": "A"}, "b@example.com": {"name": "B"}, "c@example.com": {"name": "C"}}`)
+		c := s.login(t, name+"@example.com/one")
+		c.wantRoster(before...)
+		names, all = append(names, name), append(all, c)
+	}
+	asked := func() (n int) {
+		for _, name := range names {
+			n += len(backend.Requests(name))
+		}
+		return n
+	}
+	everybody, err := json.Marshal(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := asked()
+	illnesses := []namedFault{
+		{"500", enginetest.Status(500)},
+		{"never answers", enginetest.Hang},
+		{"an HTML page", enginetest.Body("text/html", "<!DOCTYPE html><title>It works!</title>")},
+		{"half an answer", enginetest.CloseInBody},
+		{"reset", enginetest.Reset},
+		{"503", enginetest.Status(503)},
+	}
+	for i, ill := range illnesses {
+		for _, name := range names {
+			backend.SetFault(name, ill.fault)
+		}
+		r := s.post(t, string(everybody))
+		equal(t, ill.name+": status, updated, errors", fmt.Sprint(r.Status, " ", r.Updated, " ", r.Errors), fmt.Sprint("error 0 ", users))
+		all[i].leave()
+		all[i] = s.login(t, names[i]+"@example.com/one")
+		all[i].wantRoster(before...)
+		for _, c := range all {
+			c.wantNothing()
+		}
+	}
+	if n := asked() - at; n > users {
+		t.Errorf("the backend was asked %d times while it failed", n)
+	}
+	equal(t, "lines that say that the backend is left alone", len(s.log.find("the backend is not asked for a while")), 1)
+
+	for _, name := range names {
+		backend.Set(name, `{"a@example.com": {"name": "A"}, "b@example.com": {"name": "Beatrice"}, "d@example.com": {"name": "D"}}`)
+		backend.SetFault(name, nil)
+	}
+	for ctx := testContext(t); s.post(t, string(everybody)).Errors > 0; { // the last probe may have been a moment ago
+		if ctx.Err() != nil {
+			t.Fatal("refreshes fail although the backend works")
+		}
+	}
+	for _, c := range all {
+		c.wantPushes("b@example.com|Beatrice|both|", "c@example.com||remove|", "d@example.com|D|both|")
+		c.wantNothing()
+	}
+	equal(t, "lines that say that it is back", len(s.log.find("the backend is asked again")), 1)
+}
