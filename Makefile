@@ -7,7 +7,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
 FUZZTIME   ?= 30s
 
 # Debian's packages that the tests talk to: XMPP clients, a browser, and expat through Python; Node.js if there is none.
-PACKAGES    = python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp profanity tmux \
+PACKAGES    = curl openssl python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp profanity tmux \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
 .PHONY: all build demo test test-clients check deps lint bench fuzz clean
