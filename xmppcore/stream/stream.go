@@ -1,6 +1,7 @@
-// Package stream takes an accepted TCP connection to a bound resource (RFC 6120
-// §4–§7, RFC 7590) and carries the stanzas of that resource afterwards. It knows
-// streams, TLS, SASL and binding; what a stanza means is its callers' business.
+// Package stream takes a client's stream to a bound resource (RFC 6120 §4–§7, RFC
+// 7590), over TCP or whatever else is a Carrier, and carries the stanzas of that
+// resource over TCP afterwards. It knows streams, TLS, SASL and binding; what a
+// stanza means is its callers' business.
 package stream
 
 import (
