@@ -98,7 +98,7 @@ func TestNegotiate(t *testing.T) {
 	}
 }
 
-// Whatever comes, it is refused with one of the errors there are, or it is as encoding/xml says too.
+// Whatever comes, it is read or refused with one of the errors there are, in whatever pieces it comes.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		"<body xmlns='" + nsBody + "' rid='1' sid='s'/>", "<body xmlns='" + nsBody + "' rid='1' sid='s'><iq/><message xmlns='a'>b</message></body>",

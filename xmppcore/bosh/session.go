@@ -368,18 +368,10 @@ func (s *session) answer(r *request, content []byte) {
 
 // take takes what fits into one response.
 func (s *session) take() []byte {
-	b := s.pending
-	if len(b) <= most {
+	n := fitting(s.pending)
+	b := s.pending[:n:n]
+	if s.pending = s.pending[n:]; len(s.pending) == 0 {
 		s.pending = nil
-	} else {
-		n := 0
-		for e := range stanza.Elements(b) {
-			if n > 0 && n+len(e) > most {
-				break
-			}
-			n += len(e)
-		}
-		b, s.pending = b[:n], b[n:]
 	}
 	if len(s.pending) < enough {
 		s.change.Broadcast()
