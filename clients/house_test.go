@@ -132,7 +132,7 @@ func (h *house) try(t *testing.T) bool {
 		ended <- h.process.Wait()
 		log.close()
 	}()
-	for _, service := range []string{"c2s", "http", "https"} {
+	for _, service := range []string{"c2s", "c2s_direct_tls", "http", "https"} {
 		if !h.listens(t, service) {
 			<-ended
 			return false

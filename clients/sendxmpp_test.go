@@ -20,6 +20,7 @@ func TestSendXMPP(t *testing.T) {
 		args []string
 	}{
 		{"STARTTLS", func(h *house) int { return h.c2s }, nil},
+		{"direct TLS", func(h *house) int { return h.direct }, []string{"-t"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -35,6 +35,13 @@ func TestStory(t *testing.T) {
 	}{
 		{"profanity", profanity},
 		{"xmppjs-tcp", library("xmppjs.js", func(h *house) string { return "xmpp://" + h.address(h.c2s) })},
+		{"xmppjs-tls", library("xmppjs.js", func(h *house) string { return "xmpps://" + h.address(h.direct) })},
+		{"xmppjs-websocket", library("xmppjs.js", webSocket)},
+		{"strophe-websocket", library("strophe.js", webSocket)},
+		{"strophe-bosh", library("strophe.js", bosh)},
+		{"converse-websocket", converse("websocket_url", webSocket)},
+		{"converse-bosh", converse("bosh_service_url", bosh)},
+		{"converse-wss", converse("websocket_url", func(h *house) string { return "wss://" + h.address(h.tls) + "/xmpp-websocket" })},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,6 +49,9 @@ func TestStory(t *testing.T) {
 		})
 	}
 }
+
+func webSocket(h *house) string { return "ws://" + h.address(h.http) + "/xmpp-websocket" }
+func bosh(h *house) string      { return "http://" + h.address(h.http) + "/http-bind" }
 
 const (
 	romeo    = "romeo@" + domain
@@ -89,6 +99,7 @@ func (s story) play(t *testing.T, name string, start start) {
 	j.message(s.who, "But soft, what light?")
 	j.send("<message to='%s' type='chat' id='m1'><body>Ay me!</body></message>", s.who)
 	r.hears("Juliet", "Ay me!")
+	r.sees("Capulets / Juliet: dnd", "Montagues / Benvolio: offline", "Montagues / Mercutio: offline")
 	r.must(r.client.picture(ctx, name+"-before"))
 
 	// The backend changes one contact after the other.

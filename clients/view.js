@@ -6,6 +6,9 @@ import { webcrypto } from "node:crypto";
 
 globalThis.crypto ??= webcrypto; // Node.js 18 has it under this name only
 
+// Standard output is for what the user sees: what libraries have to say goes to standard error.
+console.debug = console.info = console.log = console.error;
+
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 // settings are the first line: who logs in, and where.

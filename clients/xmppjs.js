@@ -1,7 +1,10 @@
 // @xmpp/client over TCP with STARTTLS, over direct TLS, or over WebSocket: the address says which.
 
 import { client, xml } from "@xmpp/client";
+import WebSocket from "ws";
 import { Screen, fail, obey, settings } from "./view.js";
+
+globalThis.WebSocket ??= WebSocket; // Node.js has one of its own since version 22
 
 const { service, domain, username, password } = settings;
 const screen = new Screen();

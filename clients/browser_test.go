@@ -1,0 +1,61 @@
+//go:build clients
+
+package clients
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// browser is Converse.js in Chromium, with a user who types and clicks.
+type browser struct{ *script }
+
+// converse logs in as romeo in a page that says how to connect. The page is from another origin than the server.
+func converse(option string, address func(*house) string) start {
+	return func(t *testing.T, h *house) client {
+		t.Helper()
+		site := httptest.NewServer(site())
+		t.Cleanup(site.Close)
+		return browser{h.node(t, "browser.js", map[string]any{
+			"page": site.URL + "/converse.html", "connection": map[string]string{option: address(h)}, "trust": h.fingerprint(t),
+			"username": "romeo", "domain": domain, "password": password,
+		})}
+	}
+}
+
+// site serves the page, and Converse.js as npm has it.
+func site() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /converse.html", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "converse.html") })
+	mux.Handle("GET /dist/", http.FileServer(http.Dir(filepath.Join("node_modules", "converse.js"))))
+	return mux
+}
+
+// fingerprint is of the key in our certificate, for Chromium: nobody else has signed it.
+func (h *house) fingerprint(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(h.certificate())
+	must(t, err)
+	block, _ := pem.Decode(text)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	must(t, err)
+	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// picture is a screenshot.
+func (b browser) picture(ctx context.Context, name string) error {
+	path, err := filepath.Abs(filepath.Join(pictures, name+".png"))
+	if err != nil {
+		return err
+	}
+	return b.do(ctx, "picture", map[string]any{"path": path})
+}
