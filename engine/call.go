@@ -21,7 +21,8 @@ type result struct {
 
 // fetch makes one call, when it is its turn among the host's parallel calls and unless the breaker is open. Who
 // leaves or is late is not waited for; the call itself then goes on, unheard, until it ends or its time is up.
-func (e *Engine) fetch(u *user, why Reason) (Answer, error) {
+func (e *Engine) fetch(u *user, f *flight) (Answer, error) {
+	why := f.reason
 	u.mu.Lock()
 	req := Request{User: u.addr, Reason: why, Rev: u.rev}
 	awaited := why == ReasonLogin || u.state == absent
@@ -32,6 +33,7 @@ func (e *Engine) fetch(u *user, why Reason) (Answer, error) {
 	}
 	e.stats.Fetches.Add(1)
 	h := u.host.conf()
+	f.generation = h.Generation
 	ctx, cancel := context.WithTimeout(e.ctx, h.Timeout)
 	got := make(chan result, 1)
 	e.work.Add(1) // never the first: the user's goroutine counts

@@ -69,6 +69,7 @@ type Engine struct {
 
 	otherSides int // how many users one refresh may bring along
 	shards     [64]shard
+	refreshes  tallies
 	stats      Stats
 	observe    Observer // nil: nobody
 }

@@ -2,8 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"hash/maphash"
+	"sync/atomic"
 	"time"
 
+	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 )
 
@@ -16,17 +19,40 @@ type terms struct {
 
 func (t terms) plain() bool { return t == terms{} }
 
-// termsOf is what the user's last answer was given on. A refresh that waits has heard that there is something
-// newer. Under the user's lock.
-func (u *user) termsOf(ans Answer) terms {
+// termsOf is on what terms an answer was given.
+func termsOf(ans Answer, now time.Time) terms {
 	t := terms{NoStore: ans.NoStore}
-	if ans.MaxAge > 0 && (u.queued == nil || u.queued.reason.patient()) {
-		t.FreshUntil = u.fetched.Add(ans.MaxAge)
+	if ans.MaxAge > 0 {
+		t.FreshUntil = now.Add(ans.MaxAge)
 	}
 	if ans.Bounded {
-		t.ServeUntil = u.fetched.Add(ans.MaxAge).Add(ans.StaleIfError)
+		t.ServeUntil = now.Add(ans.MaxAge).Add(ans.StaleIfError)
 	}
 	return t
+}
+
+// tallies count the refreshes that named a user. What was fetched while a tally changed may be older than what the
+// refresh spoke of. Users share tallies, which costs one of them a fetch now and then.
+type tallies [4096]atomic.Uint32
+
+func (t *tallies) of(u addr.Bare) *atomic.Uint32 {
+	return &t[maphash.String(seed, u.String())%uint64(len(t))]
+}
+
+// keepAnswer keeps what flight f has brought. If a refresh has named the user since it was asked for, it is not
+// kept as fresh, also if that comes while it is being kept: then either this sees the tally, or the refresh finds
+// what is to be spoilt.
+func (e *Engine) keepAnswer(u *user, f *flight) {
+	tally := e.refreshes.of(u.addr)
+	if tally.Load() == f.refreshes {
+		if e.keep(u); tally.Load() == f.refreshes {
+			return
+		}
+	}
+	u.mu.Lock()
+	u.terms.FreshUntil = time.Time{}
+	u.mu.Unlock()
+	e.keep(u)
 }
 
 // tooOld tells whether the last good roster may no longer stand in for this error. The limit is one for errors: an

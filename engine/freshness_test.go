@@ -2,7 +2,6 @@ package engine
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"rosterd/engine/addr"
@@ -297,10 +296,7 @@ func TestNoStore(t *testing.T) {
 
 // TestFreshnessRaces: answers that were asked for before a refresh and come after it has marked the kept roster.
 func TestFreshnessRaces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, scenario{keeper: &memory{}})
-		defer s.end()
-		fresh := func() time.Time { return s.sc.keeper.fresh[jid("romeo")] }
+	onStage(t, "the refresh comes before the answer", Host{}, func(t *testing.T, s *stage) {
 		s.play(`
 			attach romeo
 				asks romeo login
@@ -308,30 +304,45 @@ func TestFreshnessRaces(t *testing.T) {
 			answer romeo rev=1 max-age=60s: juliet
 				tells romeo first {juliet}
 				asks romeo refresh rev=1
-		`)
-		if !fresh().IsZero() {
-			t.Error("kept as fresh although a refresh waits")
-		}
-		s.play(`
-			answer romeo rev=1 unchanged max-age=60s:
-				refreshed 1/0: romeo=unchanged
-		`)
-		before := fresh()
-		s.play(`
-			refresh romeo
-				asks romeo refresh rev=1
-		`)
-		s.sc.keeper.fresh[jid("romeo")] = before // by an answer that was older than the refresh, before it was queued
-		s.play(`
 			release romeo
 				refreshed 1/0: romeo=offline
+			answer romeo rev=2 max-age=60s: nurse
 			attach romeo
 				asks romeo login rev=1
 		`)
 	})
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t, scenario{keeper: &memory{}})
-		defer s.end()
+	onStage(t, "the refresh comes while the answer is told, when the user has left", Host{}, func(t *testing.T, s *stage) {
+		s.play(`
+			attach romeo
+				asks romeo login
+			hold romeo
+			answer romeo rev=1 max-age=60s: juliet
+				tells romeo first {juliet}
+			release romeo
+			refresh romeo
+				refreshed 1/0: romeo=offline
+			go romeo
+			attach romeo
+				asks romeo login rev=1
+		`)
+	})
+	onStage(t, "the refresh comes while the answer is kept", Host{}, func(t *testing.T, s *stage) {
+		s.sc.keeper.saving = func() {
+			s.sc.keeper.saving = nil
+			s.e.Refresh(t.Context(), "example.com", []string{"tybalt", "nobody"}) // another user's is none of our business
+			s.e.refreshes.of(jid("romeo")).Add(1)                                 // and then it marks what it does not find
+		}
+		s.play(`
+			attach romeo
+				asks romeo login
+			answer romeo rev=1 max-age=60s: juliet
+				tells romeo first {juliet}
+			release romeo
+			attach romeo
+				asks romeo login rev=1
+		`)
+	})
+	onStage(t, "who comes back finds what the refresh of his former life has brought", Host{}, func(t *testing.T, s *stage) {
 		s.play(`
 			attach romeo
 				asks romeo login
@@ -347,10 +358,7 @@ func TestFreshnessRaces(t *testing.T) {
 			refresh romeo
 			go romeo
 				refreshed 1/0: romeo=updated(2)
-				tells romeo first {nurse}
-				asks romeo refresh rev=2
-			answer romeo rev=2 unchanged:
-				refreshed 1/0: romeo=unchanged
+				asks romeo login rev=2
 		`)
 	})
 }

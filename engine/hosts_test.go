@@ -29,7 +29,7 @@ func (s *stage) play(script string) {
 func onStage(t *testing.T, name string, h Host, f func(t *testing.T, s *stage)) {
 	t.Run(name, func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := newStage(t, scenario{host: h})
+			s := newStage(t, scenario{host: h, keeper: &memory{}})
 			defer s.end()
 			f(t, s)
 		})

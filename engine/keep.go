@@ -58,7 +58,7 @@ func (e *Engine) remember(u *user) {
 		return // something newer came meanwhile
 	}
 	u.roster, u.rev, u.fetched, u.history = r, k.Rev, k.Fetched, k.History
-	u.terms, u.held, u.kept = k.terms, k.Held, true
+	u.terms, u.generation, u.held, u.kept = k.terms, k.Generation, k.Held, true
 }
 
 func decodeKept(owner addr.Bare, doc []byte) (k kept, r roster.Roster, err error) {
@@ -76,7 +76,7 @@ func (e *Engine) keep(u *user) {
 		return
 	}
 	u.mu.Lock()
-	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history, terms: u.terms, Generation: h.Generation, Held: u.held}, u.roster
+	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history, terms: u.terms, Generation: u.generation, Held: u.held}, u.roster
 	was := u.kept
 	u.kept = !k.NoStore
 	u.mu.Unlock()

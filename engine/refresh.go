@@ -155,13 +155,8 @@ func (r *refresh) work() {
 		r.asked[next.user] = f
 		r.mu.Unlock()
 		<-f.done
-		cameBack := f.gone && next.why == ReasonRefresh && r.leftMeanwhile(next.user)
 		r.mu.Lock()
-		switch h := r.e.host(next.user.Domain()); {
-		case cameBack:
-			r.asked[next.user] = nil
-			r.waiting = append(r.waiting, next)
-		case next.why == ReasonRefresh && h != nil && !h.conf().OneSided:
+		if h := r.e.host(next.user.Domain()); next.why == ReasonRefresh && h != nil && !h.conf().OneSided {
 			r.follow(f.others)
 		}
 	}
@@ -174,10 +169,14 @@ func (r *refresh) work() {
 	close(r.done)
 }
 
-// spoil marks the kept rosters of users, whether they are online or not: who is may leave before the fetch.
+// spoil marks the kept rosters of users, whether they are online or not: who is may leave before the fetch. What was
+// asked for before this, and is answered after it, is not kept as fresh.
 func (r *refresh) spoil(h *host, users []addr.Bare) {
-	keeper, ok := h.conf().Keeper.(FreshKeeper)
 	users = slices.DeleteFunc(slices.Clone(users), addr.Bare.IsZero)
+	for _, u := range users {
+		r.e.refreshes.of(u).Add(1)
+	}
+	keeper, ok := h.conf().Keeper.(FreshKeeper)
 	if !ok || len(users) == 0 {
 		return
 	}
@@ -185,26 +184,6 @@ func (r *refresh) spoil(h *host, users []addr.Bare) {
 		r.unspoilt = fmt.Errorf("marking kept rosters as stale: %w", err)
 		r.e.log.Error("kept rosters cannot be marked as stale: users who are offline may be served old ones until those are no longer fresh", "users", len(users), "error", err)
 	}
-}
-
-// leftMeanwhile marks the kept roster of a user who left before he was fetched: a fetch that began before the
-// refresh may have been kept as fresh after it. If he is back, he may hold that one.
-func (r *refresh) leftMeanwhile(u addr.Bare) (back bool) {
-	h := r.e.host(u.Domain())
-	if h == nil {
-		return false
-	}
-	keeper, ok := h.conf().Keeper.(FreshKeeper)
-	if !ok {
-		return false
-	}
-	if err := keeper.Spoil(r.e.ctx, []addr.Bare{u}); err != nil {
-		if r.e.ctx.Err() == nil {
-			r.e.log.Error("kept rosters cannot be marked as stale: users who are offline may be served old ones until those are no longer fresh", "users", 1, "error", err)
-		}
-		return false
-	}
-	return r.e.Online(u)
 }
 
 // request asks for a user who may have left meanwhile.

@@ -542,6 +542,7 @@ type memory struct {
 	load, save error
 	spoil, ask error // of Spoil and Fresh
 	saves      int
+	saving     func() // happens while a document is saved
 }
 
 var _ FreshKeeper = (*memory)(nil)
@@ -558,6 +559,9 @@ func (m *memory) SaveRoster(ctx context.Context, u addr.Bare, doc []byte) error 
 }
 
 func (m *memory) SaveFresh(ctx context.Context, u addr.Bare, doc []byte, until time.Time) error {
+	if m.saving != nil {
+		m.saving()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.save != nil || ctx.Err() != nil {

@@ -30,10 +30,12 @@ type user struct {
 	fetched time.Time // when the backend last said what roster holds
 	history roster.History
 	terms   terms
-	kept    bool  // a keeper has it
-	held    *Held // an answer that the shrink guard holds back; nil: none
-	release bool  // it may come through
-	notes   *notes
+	kept    bool // a keeper has it
+
+	generation string // of the backend that roster is of
+	held       *Held  // an answer that the shrink guard holds back; nil: none
+	release    bool   // it may come through
+	notes      *notes
 
 	retries int         // failures in a row that are this user's
 	retry   *time.Timer // of the next try; nil: none is due
@@ -77,6 +79,9 @@ type flight struct {
 	others []addr.Bare // of a refresh: contacts to be refreshed as well
 	err    error
 	gone   bool // the user went offline meanwhile
+
+	refreshes  uint32 // the user's tally when the fetch began
+	generation string // of the backend that was asked
 
 	failed bool // guarded by the user's lock: who asks from now on has missed what is told of it
 }
@@ -164,7 +169,8 @@ func (e *Engine) fly(u *user, f *flight) {
 		return
 	}
 	start := time.Now()
-	ans, err := e.fetch(u, f.reason)
+	f.refreshes = e.refreshes.of(u.addr).Load()
+	ans, err := e.fetch(u, f)
 	if e.over(u, f) {
 		return
 	}
@@ -220,8 +226,8 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 	u.mu.Lock()
 	u.history = u.history.After(from, steps, u.host.conf().Steps)
 	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
-	now := u.termsOf(ans)
-	u.terms, u.held = now, nil
+	now := termsOf(ans, u.fetched)
+	u.terms, u.generation, u.held = now, f.generation, nil
 	u.calm()
 	u.retries = 0
 	u.note(func(n *notes) { n.dropped(ans) })
@@ -243,7 +249,7 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 		e.tell(u, Event{From: from, To: to, Changes: changes, First: first})
 	}
 	if worthKeeping {
-		e.keep(u)
+		e.keepAnswer(u, f)
 	}
 	return changes
 }
