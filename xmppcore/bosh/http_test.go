@@ -73,7 +73,7 @@ type connection struct {
 	r *bufio.Reader
 }
 
-func raw(t *testing.T, web *httptest.Server) *connection {
+func raw(t testing.TB, web *httptest.Server) *connection {
 	nc, err := net.Dial("tcp", web.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func (c *connection) post(body string) string {
 	return c.receive()
 }
 
-func attribute(t *testing.T, body, name string) string {
+func attribute(t testing.TB, body, name string) string {
 	t.Helper()
 	e, err := xmpptest.Parse(body)
 	if err != nil || e.Attr(name) == "" {
