@@ -32,6 +32,7 @@ func Check(c *Config, found ...Diag) []Diag {
 	ck.hosts()
 	ck.web()
 	ck.network()
+	ck.socket()
 	ck.automatic()
 	ck.summary()
 	for _, d := range found {

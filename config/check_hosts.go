@@ -170,6 +170,22 @@ func (ck *checker) web() {
 	}
 }
 
+// longestSocket is how long the path of a unix socket can be (sun_path is 108 bytes on Linux, 104 elsewhere).
+const longestSocket = 103
+
+// socket: a path that the system does not take would refuse the start.
+func (ck *checker) socket() {
+	path, pos, set := AdminSocket.Lookup(ck.global)
+	if len(path) <= longestSocket {
+		return
+	}
+	if !set {
+		pos = Pos{File: ck.File}
+	}
+	ck.add(Refused, CodeValue, nil, AdminSocket.Name, pos, fmt.Sprintf("rosterd_admin_socket: %s is longer than the %d bytes that the path of a socket can have", path, longestSocket),
+		"set it to a shorter path, such as one in /run")
+}
+
 // network: refreshes that anybody may send.
 func (ck *checker) network() {
 	for _, h := range ck.Config.hosts {

@@ -71,3 +71,29 @@ func TestExternalURL(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestSocketPath(t *testing.T) {
+	long := "/run/" + strings.Repeat("x", longestSocket)
+	for _, c := range []struct {
+		name, head string
+		line       int // 0: nothing is said
+		refused    bool
+	}{
+		{"named", "rosterd_admin_socket = '" + long + "'", 1, true},
+		{"below data_path", "data_path = '" + long + "'", 0, true},
+		{"short enough", "rosterd_admin_socket = '/run/rosterd.sock'", 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := mustLoad(t, c.head+"\nVirtualHost 'h.example'")
+			refused := false
+			for _, d := range Check(cfg) {
+				if d.Name == AdminSocket.Name {
+					refused = d.Severity == Refused && d.Pos.Line == c.line
+				}
+			}
+			if refused != c.refused {
+				t.Errorf("refused: %v, in %v", refused, Check(cfg))
+			}
+		})
+	}
+}
