@@ -282,6 +282,34 @@ func TestClientCertificates(t *testing.T) {
 	})
 }
 
+// A client that was there before a certificate was wanted has a session without one, and is not let down by it.
+func TestCertificateIsAskedForAfterAReload(t *testing.T) {
+	ca := newAuthority(t, "ours", nil)
+	server := certificate(t, "example.com")
+	s := &Server{}
+	if err := s.SetHosts(oneHost(Refresh{}), ""); err != nil {
+		t.Fatal(err)
+	}
+	addr := listen(t, s, func(l net.Listener) error {
+		return s.ServeTLS(l, &tls.Config{Certificates: []tls.Certificate{*server}})
+	})
+	client := webClient(t, server, "example.com", ca.client(x509.Certificate{ExtKeyUsage: clientAuth}))
+	for _, step := range []string{"before", "after"} {
+		r, err := http.NewRequest("GET", "https://"+addr+"/roster_admin/refresh/updated", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "example.com"
+		if got := do(t, client, r); got.status != 200 {
+			t.Errorf("%s: answered %d %s", step, got.status, got.body)
+		}
+		client.CloseIdleConnections()
+		if err := s.SetHosts(oneHost(Refresh{ClientCAs: ca.pool()}), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func do(t *testing.T, client *http.Client, r *http.Request) reply {
 	t.Helper()
 	resp, err := client.Do(r)
