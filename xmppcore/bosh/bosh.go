@@ -66,7 +66,7 @@ type Manager struct {
 	sessions map[string]*session
 	closed   bool
 	work     sync.WaitGroup // goroutines of sessions, but for those of net/http; Add under mu while not closed, or from one of them
-	none     chan struct{}  // closed when the last session ends, if Shutdown waits for that
+	none     chan struct{}  // closed when the last session ends; nil if none is left, or nobody waits for that
 }
 
 // Reconfigure replaces the settings. It may be called at any time.
@@ -220,11 +220,10 @@ func (m *Manager) Sessions() int {
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
-	var none chan struct{}
-	if len(m.sessions) > 0 {
-		none = make(chan struct{})
-		m.none = none
+	if len(m.sessions) > 0 && m.none == nil {
+		m.none = make(chan struct{})
 	}
+	none := m.none
 	m.mu.Unlock()
 
 	for _, s := range m.all() {

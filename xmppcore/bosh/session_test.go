@@ -767,3 +767,28 @@ func TestMuchWaits(t *testing.T) {
 		}
 	})
 }
+
+// Who sends too fast is read more slowly, and hears from others meanwhile.
+func TestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLimitedWorld(t, bosh.Settings{}, stream.Limits{Rate: 1000, Burst: time.Second})
+		r, j := w.login(romeo), w.login(juliet)
+		time.Sleep(time.Second)
+		poll := j.send("")
+		began := time.Now()
+		slow := r.send(message(juliet, strings.Repeat("a", 10000)))
+		poll.want("aaa")
+		if took := time.Since(began); took < 9*time.Second || took > 10*time.Second {
+			t.Errorf("took %v", took)
+		}
+		slow.nothing()
+		slow = r.send(message(juliet, strings.Repeat("b", 30000)))
+		slow.open()
+		began = time.Now()
+		j.send(message(romeo, "hello"))
+		slow.want("hello")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}

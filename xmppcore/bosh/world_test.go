@@ -144,7 +144,7 @@ func (e *exchange) want(parts ...string) string {
 	got := e.response()
 	for _, p := range parts {
 		if !strings.Contains(got, p) {
-			e.t.Fatalf("got  %s\nwant %s", got, p)
+			e.t.Fatalf("got  %.1000s\nwant %s", got, p)
 		}
 	}
 	if got != "" {
@@ -159,7 +159,7 @@ func (e *exchange) want(parts ...string) string {
 func (e *exchange) nothing() {
 	e.t.Helper()
 	if got := e.response(); got != "<body xmlns='"+nsBody+"'/>" {
-		e.t.Fatalf("got %s", got)
+		e.t.Fatalf("got %.1000s", got)
 	}
 }
 
