@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -20,7 +21,7 @@ type FailureLimits struct {
 }
 
 // Throttle slows down those who guess passwords, and nobody else if it can be helped: only wrong passwords count, and
-// nobody can lock somebody else out.
+// nobody can lock somebody out of where he has logged in before.
 //
 //   - An address (IPv6: a /64) that was wrong too often is refused at once, before its password is looked at.
 //   - An account whose password was guessed at too often, by whomever, lets no more than its share of further
@@ -49,8 +50,14 @@ type ThrottleStats struct {
 
 // A place is where failures are counted: an address, an account, or an account at an address.
 type place struct {
-	user addr.Bare
+	user uint64 // a hash, because names may be long; 0 is any
 	from netip.Addr
+}
+
+var seed = maphash.MakeSeed()
+
+func placeOf(user addr.Bare, from netip.Addr) place {
+	return place{maphash.String(seed, user.String()) | 1, network(from)}
 }
 
 // A bucket is full of failures that may still happen. It fills with time.
@@ -63,7 +70,7 @@ type bucket struct {
 const (
 	// patience is how long an attempt may have to wait for its turn. It is less than clients have for logging in.
 	patience = 8 * time.Second
-	// remembered places, times two: 8 MB or so at the most for each kind.
+	// remembered places, times two: 16 MB or so at the most.
 	remembered = 1 << 15
 )
 
@@ -107,11 +114,11 @@ func (t *Throttle) barred(user addr.Bare, from netip.Addr) error {
 	if t == nil {
 		return nil
 	}
-	at := place{user, network(from)}
+	at := placeOf(user, from)
 	t.mu.Lock()
 	v := t.atDoor(at, time.Now())
 	t.mu.Unlock()
-	return t.report(at, v)
+	return t.report(user, v)
 }
 
 // admit lets a password be checked, after a while if need be. The attempt must be ended. The error is an *Error.
@@ -119,9 +126,9 @@ func (t *Throttle) admit(ctx context.Context, user addr.Bare, from netip.Addr) (
 	if t == nil {
 		return nil, nil
 	}
-	at := place{user, network(from)}
+	at := placeOf(user, from)
 	v := t.judge(ctx, at)
-	if err := t.report(at, v); err != nil {
+	if err := t.report(user, v); err != nil {
 		return nil, err
 	}
 	a := &attempt{throttle: t, at: at, own: v.own, charged: v.charged}
@@ -230,21 +237,21 @@ func (t *Throttle) bucket(p place, now time.Time) *bucket {
 }
 
 // report logs a limit that was reached, once, and makes the error.
-func (t *Throttle) report(at place, v verdict) error {
+func (t *Throttle) report(user addr.Bare, v verdict) error {
 	if v.first {
 		var where []any
 		if v.limit.from.IsValid() {
 			where = append(where, "address", spelled(v.limit.from))
 		}
-		if !v.limit.user.IsZero() {
-			where = append(where, "user", v.limit.user.String())
+		if v.limit.user != 0 {
+			where = append(where, "user", user.String())
 		}
 		t.log.Warn("too many failed logins", where...)
 	}
 	if v.refused == nil {
 		return nil
 	}
-	return &Error{Condition: TemporaryAuthFailure, User: at.user, Err: v.refused}
+	return &Error{Condition: TemporaryAuthFailure, User: user, Err: v.refused}
 }
 
 // attempt is a password that is being checked.

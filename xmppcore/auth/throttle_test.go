@@ -303,7 +303,7 @@ func TestThrottleForgets(t *testing.T) {
 			t.Errorf("%d %s", n, name)
 		}
 	}
-	if at := (place{addr.MustBare("romeo@example.net"), netip.MustParseAddr("192.0.3.231")}); !th.isGood(at) {
+	if at := placeOf(addr.MustBare("romeo@example.net"), netip.MustParseAddr("192.0.3.231")); !th.isGood(at) {
 		t.Error("the last good place is forgotten")
 	}
 }

@@ -121,7 +121,7 @@ func (c *Client) Mechanisms() []string {
 // best is the mechanism to use, PLAIN if none of those we know is offered.
 func (c *Client) best() string {
 	for _, m := range []string{"SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"} {
-		if slices.Contains(c.Mechanisms(), m) {
+		if _, bindable := c.conn.(*tls.Conn); slices.Contains(c.Mechanisms(), m) && (bindable || !strings.HasSuffix(m, "-PLUS")) {
 			return m
 		}
 	}
