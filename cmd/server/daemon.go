@@ -16,6 +16,7 @@ import (
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/httpd"
+	"rosterd/metrics"
 	"rosterd/store"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/auth"
@@ -34,6 +35,7 @@ type daemon struct {
 	eng      *engine.Engine
 	web      *httpd.Server
 	bosh     *bosh.Manager
+	metrics  *metrics.Metrics
 	operator operator
 	serving  sync.WaitGroup
 	stops    []func(context.Context) error // in the order of starting
@@ -68,7 +70,8 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, part(d.log, "engine"))
 	d.onStop(d.eng.Close)
 	d.xmpp.Start(d.eng)
-	d.web = &httpd.Server{Log: part(d.log, "http")}
+	d.metrics = d.figures()
+	d.web = &httpd.Server{Log: part(d.log, "http"), Metrics: d.metrics.Handler(part(d.log, "http")), Ready: d.ready, Observe: d.metrics.Requested}
 	d.onStop(d.web.Shutdown)
 	d.bosh = &bosh.Manager{Serve: d.xmpp.ServeCarrier, Limits: d.xmpp.Limits}
 	d.onStop(d.dismiss) // before HTTP ends, which carries some of the good-byes

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"rosterd/config"
 	"rosterd/httpd"
@@ -89,7 +90,8 @@ func (d *daemon) refreshAPI(p *plan, h *config.Host) *httpd.Refresh {
 	return &httpd.Refresh{
 		Refresher: d.eng, Path: h.HTTPPath("roster_admin", "/roster_admin"), Timeout: config.RefreshTimeout.Get(h),
 		MaxBytes: int64(config.RefreshBody.Get(g)), MaxNames: config.RefreshNames.Get(g),
-		Token: config.RefreshToken.Get(h), Secret: config.RefreshHMACSecret.Get(h), ClientCAs: p.clientCAs[h.Name],
+		Observe: func(names, errors int, took time.Duration) { d.metrics.Refreshed(h.Name, names, errors, took) },
+		Token:   config.RefreshToken.Get(h), Secret: config.RefreshHMACSecret.Get(h), ClientCAs: p.clientCAs[h.Name],
 	}
 }
 
@@ -126,9 +128,9 @@ func clientCAs(h *config.Host) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+	pool, err := httpd.ParseClientCAs(pem)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return pool, nil
 }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"rosterd/httpd"
+	"rosterd/metrics"
+)
+
+// figures brings what is counted together. The engine is told of its observer before the first login.
+func (d *daemon) figures() *metrics.Metrics {
+	m := metrics.New(fullVersion())
+	d.eng.Observe(m.Fetched)
+	m.Engine(d.eng)
+	m.Read(d.readStore, "rosterd_store_commits_total", "rosterd_store_rosters_written_total", "rosterd_store_backlog_bytes")
+	m.Read(d.readThrottle, "rosterd_logins_throttled_total")
+	m.Read(d.readStreams, "rosterd_sessions", "rosterd_logins_total", "rosterd_streams_refused_total", "rosterd_streams_ended_total",
+		"rosterd_stanzas_total", "rosterd_roster_pushes_total", "rosterd_outbox_bytes", "rosterd_outbox_limit_total")
+	return m
+}
+
+func (d *daemon) readStore(emit metrics.Emit) {
+	s := d.db.Stats()
+	emit("rosterd_store_commits_total", float64(s.Commits), "ok")
+	emit("rosterd_store_commits_total", float64(s.Failures), "error")
+	emit("rosterd_store_rosters_written_total", float64(s.Written))
+	emit("rosterd_store_backlog_bytes", float64(s.Backlog))
+}
+
+func (d *daemon) readThrottle(emit metrics.Emit) {
+	s := d.throttle.Stats()
+	emit("rosterd_logins_throttled_total", float64(s.RefusedAddress), "address")
+	emit("rosterd_logins_throttled_total", float64(s.RefusedAccount), "account")
+	emit("rosterd_logins_throttled_total", float64(s.Delayed), "delayed")
+}
+
+func (d *daemon) readStreams(emit metrics.Emit) {
+	s := d.xmpp.Stats()
+	for kind, n := range s.Sessions {
+		emit("rosterd_sessions", float64(n), kind.Host, kind.Transport)
+	}
+	emit("rosterd_logins_total", float64(s.LoggedIn), "ok")
+	emit("rosterd_logins_total", float64(s.Failed), "failed")
+	emit("rosterd_streams_refused_total", float64(s.Refused), "limit")
+	emit("rosterd_streams_refused_total", float64(s.Cut), "crowd")
+	for condition, n := range s.Ended {
+		emit("rosterd_streams_ended_total", float64(n), condition)
+	}
+	for kind, n := range s.Stanzas {
+		emit("rosterd_stanzas_total", float64(n), kind)
+	}
+	emit("rosterd_roster_pushes_total", float64(s.Pushes))
+	emit("rosterd_outbox_bytes", float64(s.Outboxes))
+	emit("rosterd_outbox_limit_total", float64(s.SoftLimit), "soft")
+	emit("rosterd_outbox_limit_total", float64(s.HardLimit), "hard")
+}
+
+// ready is what /readyz reports. All doors were open before anybody could ask; one that dies stops the server.
+func (d *daemon) ready(ctx context.Context) []httpd.Part {
+	parts := []httpd.Part{{Name: "store", Err: d.db.Writable(ctx)}}
+	hosts := d.eng.Hosts()
+	for _, name := range slices.Sorted(maps.Keys(hosts)) {
+		part := httpd.Part{Name: "backend of " + name, Minor: true}
+		if b := hosts[name].Breaker; b.Open {
+			part.Err = fmt.Errorf("not asked until %v: %w", b.Until, b.LastError)
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}

@@ -1,0 +1,114 @@
+package metrics
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// description is what a metric is.
+type description struct {
+	name   string
+	kind   string // of Prometheus's
+	how    how    // its values come here
+	labels []string
+	help   string
+}
+
+// how the values of a metric come here.
+type how int
+
+const (
+	told how = iota // by a method of Metrics
+	read            // from a Source
+)
+
+const (
+	isCounter   = "counter"
+	isGauge     = "gauge"
+	isHistogram = "histogram"
+)
+
+// table are all metrics of our own. docs/OPERATING.md has it, too.
+var table = []description{
+	{"rosterd_build_info", isGauge, read, []string{"version"}, "1, with the version that runs"},
+
+	{"rosterd_backend_request_duration_seconds", isHistogram, told, []string{"host", "outcome"}, "time that a fetch of a roster took, with the wait for a place; outcome is ok, unchanged, unknown-user or error"},
+	{"rosterd_backend_failures_total", isCounter, told, []string{"host", "kind"}, "fetches that failed; kind is temporary, permanent, denied, fault, timeout, breaker (the backend was not asked) or held (the shrink guard holds the answer)"},
+	{"rosterd_backend_breaker_open", isGauge, read, []string{"host"}, "1 while the circuit breaker keeps the backend from being asked"},
+	{"rosterd_backend_requests_in_flight", isGauge, read, []string{"host"}, "calls to the backend that are under way"},
+	{"rosterd_backend_requests_waiting", isGauge, read, []string{"host"}, "calls that wait for a place (rosterd_backend_parallel)"},
+	{"rosterd_contacts_dropped_total", isCounter, told, []string{"host"}, "contacts of answers that could not be used"},
+	{"rosterd_fetches_spared_total", isCounter, read, nil, "logins that needed no fetch, since the roster was fresh"},
+
+	{"rosterd_rosters", isGauge, read, []string{"host", "state"}, "users who are online, by the state of their rosters: fresh, stale (the last good one is served, since something failed), absent (there is none)"},
+	{"rosterd_rosters_held", isGauge, read, []string{"host"}, "users of whom the shrink guard holds an answer"},
+	{"rosterd_roster_changes_total", isCounter, told, []string{"host"}, "contacts of users who are online that were added, changed or removed"},
+	{"rosterd_roster_pushes_total", isCounter, read, nil, "roster pushes to clients"},
+	{"rosterd_store_commits_total", isCounter, read, []string{"outcome"}, "attempts to write kept rosters to the database, many rosters each; outcome is ok or error"},
+	{"rosterd_store_rosters_written_total", isCounter, read, nil, "kept rosters that were written to the database"},
+	{"rosterd_store_backlog_bytes", isGauge, read, nil, "kept rosters that wait to be written"},
+
+	{"rosterd_refresh_duration_seconds", isHistogram, told, []string{"host"}, "time that a refresh took; its count is how many there were"},
+	{"rosterd_refresh_names_total", isCounter, told, []string{"host"}, "names in refreshes"},
+	{"rosterd_refresh_errors_total", isCounter, told, []string{"host"}, "those among them that counted as errors in the answer"},
+
+	{"rosterd_http_requests_total", isCounter, told, []string{"route", "status"}, "answers of the HTTP server; route is roster_admin, websocket, bosh, files, host-meta, health, readyz, metrics, or empty where nothing is served"},
+
+	{"rosterd_sessions", isGauge, read, []string{"host", "transport"}, "bound resources; transport is tcp, websocket or bosh"},
+	{"rosterd_logins_total", isCounter, read, []string{"outcome"}, "SASL exchanges; outcome is ok or failed"},
+	{"rosterd_logins_throttled_total", isCounter, read, []string{"how"}, "attempts that were slowed down because of wrong passwords; how is address or account (refused because of it) or delayed"},
+	{"rosterd_streams_refused_total", isCounter, read, []string{"reason"}, "connections refused because too many are not authenticated; reason is limit (the client was told why) or crowd (just closed)"},
+	{"rosterd_streams_ended_total", isCounter, read, []string{"condition"}, "sessions that ended, by the condition of the stream error: policy-violation where a limit was reached; empty where the client left or the connection broke"},
+	{"rosterd_stanzas_total", isCounter, read, []string{"kind"}, "stanzas of clients; kind is message, presence or iq"},
+	{"rosterd_outbox_bytes", isGauge, read, nil, "bytes that wait for clients to take them"},
+	{"rosterd_outbox_limit_total", isCounter, read, []string{"limit"}, "how often an outbox reached a limit: soft (nothing more was read from that client) or hard (its stream was closed)"},
+}
+
+// Names are the names of all metrics of our own.
+func Names() (names []string) {
+	for _, d := range table {
+		names = append(names, d.name)
+	}
+	return names
+}
+
+// Markdown is the table as the documentation has it.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n")
+	for _, d := range table {
+		labels := ""
+		if len(d.labels) > 0 {
+			labels = "`" + strings.Join(d.labels, "`, `") + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.name, d.kind, labels, d.help)
+	}
+	return b.String()
+}
+
+func (d description) desc() *prometheus.Desc {
+	return prometheus.NewDesc(d.name, d.help, d.labels, nil)
+}
+
+func (d description) valueType() prometheus.ValueType {
+	if d.kind == isCounter {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
+}
+
+func counter(r prometheus.Registerer, name string) *prometheus.CounterVec {
+	d := find(name)
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: d.name, Help: d.help}, d.labels)
+	r.MustRegister(v)
+	return v
+}
+
+func histogram(r prometheus.Registerer, name string, buckets []float64) *prometheus.HistogramVec {
+	d := find(name)
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: d.name, Help: d.help, Buckets: buckets}, d.labels)
+	r.MustRegister(v)
+	return v
+}
