@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // view is what a client shows, as view.js prints it.
@@ -63,7 +64,9 @@ func (h *house) node(t *testing.T, name string, settings map[string]any) *script
 	t.Helper()
 	s := &script{process: exec.Command("node", name), ended: make(chan struct{}), news: make(chan struct{})}
 	stderr := newJournal()
-	s.process.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+h.certificate())
+	if h.tls > 0 {
+		s.process.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+h.certificate())
+	}
 	s.process.Stderr = stderr
 	stdin, err := s.process.StdinPipe()
 	must(t, err)
@@ -76,8 +79,12 @@ func (h *house) node(t *testing.T, name string, settings map[string]any) *script
 		s.status = errors.Join(s.read(stdout), s.process.Wait())
 	}()
 	t.Cleanup(func() {
-		_ = s.process.Process.Kill() // if it has not left
-		<-s.ended
+		s.stdin.Close() // it ends, and its browser with it, if it has not left
+		select {
+		case <-s.ended:
+		case <-time.After(atMost):
+			t.Errorf("%s does not end: %v", name, s.process.Process.Kill())
+		}
 		if text := stderr.String(); t.Failed() && text != "" {
 			t.Logf("%s:\n%s", name, text)
 		}

@@ -9,7 +9,9 @@ globalThis.crypto ??= webcrypto; // Node.js 18 has it under this name only
 // Standard output is for what the user sees: what libraries have to say goes to standard error.
 console.debug = console.info = console.log = console.error;
 
-const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const input = readline.createInterface({ input: process.stdin });
+input.on("close", () => process.exit()); // also in the middle of something: whoever watches has gone
+const lines = input[Symbol.asyncIterator]();
 
 // settings are the first line: who logs in, and where.
 export const settings = JSON.parse((await lines.next()).value);
@@ -32,7 +34,6 @@ export async function obey(actions) {
     await actions[action](args);
     show({ done: action });
   }
-  process.exit(0);
 }
 
 // Screen keeps the contacts and messages of a library that has no eyes of its own.

@@ -30,13 +30,14 @@ var demoWelcome string
 
 // demoPlace is where the parts of a demo are.
 type demoPlace struct {
-	Dir                string // removed at the end
-	C2S, HTTP, Backend int    // ports on loopback
-	Password           string // of alice and of bob
+	Dir          string // removed at the end
+	C2S, Backend int    // ports on loopback
+	Alice, Bob   int    // HTTP for each of them, so that their pages do not share what browsers keep by origin
+	Password     string // of both
 }
 
-// demo runs everything on loopback: a server, a sample backend and a terminal client, and shows what happens
-// until ctx ends. It leaves nothing behind.
+// demo runs everything on loopback: a server, a sample backend and clients in the terminal and the browser, and shows
+// what happens until ctx ends. It leaves nothing behind but what npm fetched, in the user's cache.
 func demo(ctx context.Context, args []string, c console) int {
 	f := flags("demo", c)
 	if rest, err := interleaved(f, args); err != nil || len(rest) > 0 {
@@ -82,6 +83,9 @@ func runDemo(ctx context.Context, out io.Writer) (err error) {
 	if err := backend.rename(ctx, "alice", "marie@localhost", "Marie Curie"); err != nil && ctx.Err() == nil {
 		return err
 	}
+	if err := openBrowser(ctx, p, backend); err != nil {
+		return err
+	}
 	select {
 	case <-ctx.Done():
 		view.say("demo", "stopping")
@@ -104,10 +108,13 @@ func prepareDemo() (p demoPlace, err error) {
 			err = errors.Join(err, os.RemoveAll(p.Dir))
 		}
 	}()
-	for port, usual := range map[*int]int{&p.C2S: 5222, &p.HTTP: 5280, &p.Backend: 8080} {
+	for port, usual := range map[*int]int{&p.C2S: 5222, &p.Alice: 5280, &p.Bob: 5290, &p.Backend: 8080} {
 		if *port, err = freePort(usual); err != nil {
 			return p, err
 		}
+	}
+	if err = os.Mkdir(p.www(), 0o755); err != nil {
+		return p, err
 	}
 	var text strings.Builder
 	if err = template.Must(template.New("config").Parse(demoConfig)).Execute(&text, p); err != nil {

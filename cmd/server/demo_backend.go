@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type sampleBackend struct {
 	view    *demoView
 	refresh string // URL of the XMPP server's refresh API
 	server  *http.Server
+	page    atomic.Pointer[string] // the one page it has, as soon as there is something to show
 
 	mu    sync.Mutex // guards the field below
 	lists map[string]contacts
@@ -43,8 +45,11 @@ func sampleLists() map[string]contacts {
 }
 
 func startSampleBackend(p demoPlace, view *demoView) (*sampleBackend, error) {
-	b := &sampleBackend{view: view, lists: sampleLists(), refresh: fmt.Sprintf("http://127.0.0.1:%d/roster_admin/refresh", p.HTTP)}
+	b := &sampleBackend{view: view, lists: sampleLists(), refresh: fmt.Sprintf("http://127.0.0.1:%d/roster_admin/refresh", p.Alice)}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", b.index)
+	mux.HandleFunc("GET /contacts", b.all)
+	mux.HandleFunc("GET /events", b.events)
 	mux.HandleFunc("GET /contacts/{user}", b.get)
 	mux.HandleFunc("PUT /contacts/{user}/{contact}", b.put)
 	mux.HandleFunc("DELETE /contacts/{user}/{contact}", b.remove)

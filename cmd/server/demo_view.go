@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,19 +16,39 @@ import (
 	"rosterd/engine/addr"
 )
 
-// demoView prints what happens, a line each. It is the log of the demo's server, and its tap.
+// demoView prints what happens, a line each, and keeps the last lines for the browser. It is the log of the demo's
+// server, and its tap.
 type demoView struct {
-	mu  sync.Mutex // guards the field below
-	out io.Writer
+	mu    sync.Mutex // guards the fields below
+	out   io.Writer
+	lines []string      // the last ones
+	count int           // of all
+	news  chan struct{} // closed and replaced when there is one more
 }
 
-func newDemoView(out io.Writer) *demoView { return &demoView{out: out} }
+// demoLines is how many lines are kept.
+const demoLines = 200
+
+func newDemoView(out io.Writer) *demoView { return &demoView{out: out, news: make(chan struct{})} }
 
 // say prints what somebody did.
 func (v *demoView) say(who, format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	fmt.Fprintf(v.out, "%s  %-9s %s\n", time.Now().Format("15:04:05"), who, fmt.Sprintf(format, args...))
+	line := fmt.Sprintf("%s  %-9s %s", time.Now().Format("15:04:05"), who, fmt.Sprintf(format, args...))
+	fmt.Fprintln(v.out, line)
+	v.lines = append(v.lines[max(0, len(v.lines)+1-demoLines):], line)
+	v.count++
+	close(v.news)
+	v.news = make(chan struct{})
+}
+
+// since returns those lines behind the first n that are kept, how many there are in all, and what is closed when there
+// is another.
+func (v *demoView) since(n int) (lines []string, count int, news <-chan struct{}) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.lines[max(0, len(v.lines)-(v.count-n)):]), v.count, v.news
 }
 
 // Enabled shows everything.
@@ -39,15 +60,19 @@ func (v *demoView) WithAttrs([]slog.Attr) slog.Handler { return v }
 // WithGroup is not needed here.
 func (v *demoView) WithGroup(string) slog.Handler { return v }
 
-// Handle shows a line of the server's log.
+// Handle shows a line of the server's log, but for requests of browsers that load a page.
 func (v *demoView) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
 	b.WriteString(r.Message)
+	quiet := r.Message == "HTTP request"
 	r.Attrs(func(a slog.Attr) bool {
 		fmt.Fprintf(&b, "  %s=%v", a.Key, a.Value)
+		quiet = quiet && (a.Key != "route" || a.Value.String() != "roster_admin")
 		return true
 	})
-	v.say("server", "%s", b.String())
+	if !quiet {
+		v.say("server", "%s", b.String())
+	}
 	return nil
 }
 

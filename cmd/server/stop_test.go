@@ -440,18 +440,26 @@ func TestKilled(t *testing.T) {
 	p.serve(t).secureLogin(t, "mary@example.com", password) // in spite of the pidfile of a process that is no more
 }
 
-// TestDemo: everything embedded works, and leaves nothing behind.
+// TestDemo: everything embedded works, and leaves nothing behind. Without npm there is a page without Converse.js.
 func TestDemo(t *testing.T) {
 	ctx, stop := context.WithCancel(testContext(t))
 	defer stop()
 	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("PATH", "")
 	out := newJournal()
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, []string{"demo"}, console{in: strings.NewReader(""), out: out, err: out}) }()
-	for _, want := range []string{"alice@localhost and bob@localhost", "has her roster", `sees the change: marie@localhost "Marie Curie" in Friends`} {
+	for _, want := range []string{"alice@localhost and bob@localhost", "has her roster", `sees the change: marie@localhost "Marie Curie" in Friends`, "the rest goes on: npm is not installed"} {
 		if _, err := out.wait(ctx, func(line string) bool { return strings.Contains(line, want) }); err != nil {
 			t.Fatalf("%q: %v\n%s", want, err, out)
 		}
+	}
+	line, err := out.wait(ctx, func(line string) bool { return strings.Contains(line, "a form that changes the contacts: ") })
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if page := wantPage(t, line[strings.LastIndex(line, "http"):]); !strings.Contains(page, "Converse.js is not here") || strings.Contains(page, "<iframe") {
+		t.Errorf("the page is\n%s", page)
 	}
 	stop()
 	select {
