@@ -25,6 +25,8 @@ const (
 	// spare is how many requests that come too often are forgiven; with each period of Settings.Polling one more. A page
 	// that is loaded anew behind a proxy makes one.
 	spare = 5
+	// crowd is how many requests of full length may wait to be handled, each with a buffer twice as long.
+	crowd = 8
 )
 
 // session is one client's stream, and a stream.Carrier. No goroutine belongs to it while it is idle but the one in Run
@@ -52,6 +54,7 @@ type session struct {
 	waiters int       // connections that wait for a response
 	heard   time.Time // when the last request came
 	queue   []*input  // in order, to be handled
+	queued  int       // bytes that these hold
 	left    int       // bytes that may still be taken from it, before a resource is bound
 	lang    string    // of the stanzas, if they name none
 	rate    *stream.Rate
@@ -114,11 +117,19 @@ func (s *session) maxPause() time.Duration { return max(maxPause, s.settings.Ina
 func (s *session) most() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.longest()
+}
+
+func (s *session) longest() int {
 	if s.openings < 2 {
 		return s.limits.Negotiation + envelope
 	}
 	return s.limits.Stanza + envelope
 }
+
+// crowded tells whether more is here than is handled soon. Then responses wait, and with them a client that has no more
+// requests open than it may. One that breaks its connections instead comes to crowd times as much, and is sent away.
+func (s *session) crowded() bool { return s.queued > s.longest() }
 
 func (s *session) RemoteAddr() net.Addr      { return s.addr }
 func (s *session) Secure() bool              { return s.secure }
@@ -192,6 +203,8 @@ func (s *session) receive(in *input) (r *request, answer chan []byte, now []byte
 		s.kill(itemNotFound, fmt.Sprintf("rid %d after %d", in.rid, s.window.last))
 	case !in.last() && s.window.waiting() >= s.requests:
 		s.kill(policyViolation, fmt.Sprintf("more than %d requests at once", s.requests))
+	case s.queued > crowd*s.longest():
+		s.kill(policyViolation, "more requests than are handled")
 	default:
 		r = &request{rid: in.rid, in: in, last: in.last()}
 		s.window.add(r)
@@ -199,6 +212,7 @@ func (s *session) receive(in *input) (r *request, answer chan []byte, now []byte
 		for next := s.window.advance(); next != nil && !s.over; next = s.window.advance() {
 			s.accept(next)
 		}
+		s.giveUp()
 		s.settle()
 		return r, answer, nil
 	}
@@ -273,6 +287,7 @@ func (s *session) accept(r *request) {
 		return
 	}
 	s.queue = append(s.queue, in)
+	s.queued += cap(in.raw)
 	if s.handle != nil {
 		s.attend()
 	}
@@ -342,6 +357,8 @@ func (s *session) due(r *request) bool {
 		return false // the end leaves with it, and is on its way
 	case r.expired:
 		return true
+	case s.crowded() && len(s.pending) < enough:
+		return false
 	case len(s.pending)+len(s.attrs) > 0:
 		return ripe || !s.attending || len(s.pending) >= enough
 	case s.attending && s.handle == nil:
@@ -364,6 +381,17 @@ func (s *session) answer(r *request, content []byte) {
 	}
 	s.window.trim()
 	s.respond(r, r.answer)
+}
+
+// giveUp answers requests that were made so many others ago that a client which keeps to the window has no use for
+// them: one that breaks its connections would have all of them remembered.
+func (s *session) giveUp() {
+	old := s.window.last - 2*int64(s.window.size)
+	for r := s.window.first(); r != nil && r.rid <= old; r = s.window.first() {
+		r.answer = nothing
+		s.respond(r, nothing)
+	}
+	s.window.trim()
 }
 
 // take takes what fits into one response.
@@ -460,7 +488,7 @@ func (s *session) stop(err error) {
 	for _, in := range s.queue {
 		in.release()
 	}
-	s.queue = nil
+	s.queue, s.queued = nil, 0
 	s.rate.Lift()
 	s.read.Signal()
 	if !s.attending || s.handle == nil {
@@ -558,6 +586,7 @@ func (s *session) more() bool {
 // next makes the first in the queue the current one.
 func (s *session) next() {
 	s.current = s.queue[0]
+	s.queued -= cap(s.current.raw)
 	if s.queue = s.queue[1:]; len(s.queue) == 0 {
 		s.queue = nil
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rosterd/xmppcore/bosh"
+	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stream"
 )
 
@@ -790,5 +792,89 @@ func TestRate(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("took %v", took)
 		}
+	})
+}
+
+// Who breaks each connection has no more requests open than others, and may still send more than is handled.
+func TestFlood(t *testing.T) {
+	flood := func(t *testing.T, c *client, content string, n int) (bytes, requests int) {
+		t.Helper()
+		for range n {
+			e := c.send(content)
+			e.open()
+			e.cancel()
+			e.response()
+			b, r := bosh.Kept(c.manager, c.sid)
+			bytes, requests = max(bytes, b), max(requests, r)
+		}
+		return bytes, requests
+	}
+	// stuck is a client whose stanzas, or whose password, somebody looks at until gate is closed.
+	stuck := func(t *testing.T, gate chan struct{}, bound bool) *client {
+		w := &world{t: t}
+		w.manager = &bosh.Manager{Serve: func(c stream.Carrier, _ netip.Addr) {
+			c.Allow(4096)
+			var h scan.Header
+			c.ReadOpen(&h)
+			c.WriteOpen(stream.Opening{From: domain, ID: "i", Features: []byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>")})
+			if bound {
+				c.Run(func(*scan.Stanza) error { <-gate; return nil })
+			} else {
+				c.Next(new(scan.Stanza))
+				<-gate
+			}
+			c.Abort()
+		}}
+		w.handler = w.manager.Handler(domain)
+		return w.begin(60, 1, "")
+	}
+	for name, bound := range map[string]bool{"that is not handled": true, "before the client is anybody": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				gate := make(chan struct{})
+				c := stuck(t, gate, bound)
+				defer c.manager.Shutdown(context.Background())
+				defer close(gate)
+				if bytes, _ := flood(t, c, message(juliet, strings.Repeat("a", 10000)), 100); bytes > 256<<10 {
+					t.Errorf("%d bytes are kept", bytes)
+				}
+				c.send("").ends("item-not-found")
+			})
+		})
+	}
+	t.Run("of requests that hold nothing", func(t *testing.T) {
+		bubble(t, bosh.Settings{}, func(t *testing.T, w *world) {
+			c := w.login(romeo)
+			if _, requests := flood(t, c, "", 300); requests > 10 {
+				t.Errorf("%d requests are remembered", requests)
+			}
+			held := c.send("")
+			if _, requests := flood(t, c, "", 300); requests > 10 {
+				t.Errorf("%d requests are remembered while one is held", requests)
+			}
+			held.nothing()
+			c.send(ping).want("id='p'")
+		})
+	})
+	t.Run("of a client that waits for its turn", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newLimitedWorld(t, bosh.Settings{}, stream.Limits{Rate: 20_000, Burst: time.Second})
+			r, j := w.login(romeo), w.login(juliet)
+			text := strings.Repeat("a", 100_000)
+			go func() {
+				e := r.send(message(juliet, text))
+				for range 20 {
+					next := r.send(message(juliet, text))
+					e.response()
+					e = next
+				}
+			}()
+			for n := 0; n < 20; {
+				n += strings.Count(j.send("").response(), text)
+				if bytes, _ := bosh.Kept(w.manager, r.sid); bytes > 1<<20 {
+					t.Fatalf("%d bytes are kept", bytes)
+				}
+			}
+		})
 	})
 }
