@@ -10,7 +10,7 @@ FUZZTIME   ?= 30s
 PACKAGES    = curl openssl python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp profanity tmux \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
-.PHONY: all build demo test test-clients check deps lint bench fuzz clean
+.PHONY: all build demo test test-clients check deps lint bench fuzz deb deb-test crash clean
 
 all: build
 
@@ -63,6 +63,21 @@ bench:
 fuzz:
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+# The Debian package, the same byte for byte from the same commit; GOARCH=arm64 for another machine.
+deb:
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/deb/rosterd ./cmd/server
+	GO=$(GO) packaging/deb.sh bin/deb/rosterd $(VERSION) bin/rosterd.deb
+
+# Runs the package under systemd, in a copy of this machine that is thrown away. As root.
+deb-test: deb
+	packaging/test.sh bin/rosterd.deb
+
+# How often the server is killed, and what the crash test does: make crash ROUNDS=200 SEED=7
+ROUNDS ?= 100
+SEED   ?= 0
+crash:
+	$(GO) test -race -timeout 60m -v -run '^TestCrash$$' ./cmd/server -crash.rounds $(ROUNDS) -crash.seed $(SEED)
 
 clean:
 	rm -rf bin
