@@ -100,8 +100,8 @@ LOG
 step "fresh: accounts, backup, reload, crash"
 echo secret | rosterd user add john@localhost
 is the.database "$(mode /var/lib/rosterd/rosterd.sqlite)" "rosterd:rosterd 600"
-rosterd backup /root/copy.sqlite
-is the.backup "$(mode /root/copy.sqlite)" "root:root 600"
+rosterd backup /var/backups/rosterd.sqlite
+is the.backup "$(mode /var/backups/rosterd.sqlite)" "root:root 600"
 systemctl reload rosterd
 serving
 pid=$(mainpid)
