@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +40,30 @@ func (a *Refresh) checkPage(r *http.Request) error {
 		return fmt.Errorf("not for web pages of other origins: %w", err)
 	}
 	return nil
+}
+
+// checkName refuses names that are not ours where nothing else is needed: they may be a stranger's, who has them lead
+// here, so that his page is of the same origin as we are and its GET tells nobody that a page makes it (DNS rebinding).
+// Nobody has a name without a dot, or an address, to himself, nor a certificate for his name here.
+func (a *refreshAPI) checkName(r *http.Request) error {
+	t := a.server.table.Load()
+	key := hostKey(r.Host)
+	page := r.Header.Get("Origin") != "" || !slices.Contains([]string{"", "none"}, r.Header.Get("Sec-Fetch-Site"))
+	switch {
+	case a.Token != "", a.Secret != "", r.TLS != nil:
+	case t.sites[key] != nil, local(key):
+	case page:
+		return fmt.Errorf("not for web pages under the name %q, which is none of %s; http_default_host does not change that", clip(r.Host, 256), a.host)
+	case !t.anyName:
+		return fmt.Errorf("not under the name %q, which may be a stranger's: use an address, localhost or %s, or let http_default_host say that any name will do", clip(r.Host, 256), a.host)
+	}
+	return nil
+}
+
+// local tells whether a name, as of hostKey, is one that no stranger can have.
+func local(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil || !strings.Contains(name, ".") || strings.HasSuffix(name, ".localhost")
 }
 
 // Errors that RFC 6750 §3 tells apart.

@@ -69,15 +69,15 @@ func (s *Server) SetHosts(hosts []Host, defaultHost string) error {
 	if err := next.setMeta(hosts); err != nil {
 		return err
 	}
-	next.fallback = s.fallback(hosts, own, next.sites, defaultHost)
+	next.fallback, next.anyName = s.fallback(hosts, own, next.sites, defaultHost)
 	s.table.Store(next)
 	return nil
 }
 
-func (s *Server) fallback(hosts []Host, own, sites map[string]*site, defaultHost string) *site {
+func (s *Server) fallback(hosts []Host, own, sites map[string]*site, defaultHost string) (fallback *site, anyName bool) {
 	if defaultHost != "" {
 		if site := sites[hostKey(defaultHost)]; site != nil {
-			return site
+			return site, true
 		}
 		s.log().Warn("http_default_host names no VirtualHost that is served here", "http_default_host", defaultHost)
 	}
@@ -87,17 +87,18 @@ func (s *Server) fallback(hosts []Host, own, sites map[string]*site, defaultHost
 			continue
 		}
 		if only != nil {
-			return nil
+			return nil, false
 		}
 		only = own[hostKey(h.Name)]
 	}
-	return only
+	return only, false
 }
 
 // table says who answers to which name. It does not change once it is stored.
 type table struct {
 	sites    map[string]*site     // by hostKey
 	fallback *site                // may be nil
+	anyName  bool                 // the configuration names it: it is meant for all names
 	meta     map[string]*hostMeta // by hostKey; nil where there is none
 }
 

@@ -97,7 +97,7 @@ func (a *refreshAPI) admit(next func(http.ResponseWriter, *http.Request, httprou
 			a.challenge(w, r, err)
 			return
 		}
-		if err := errors.Join(a.checkPage(r), a.checkCertificate(r)); err != nil {
+		if err := errors.Join(a.checkPage(r), a.checkName(r), a.checkCertificate(r)); err != nil {
 			a.server.refuse(w, r, http.StatusForbidden, err.Error())
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"reflect"
@@ -431,6 +432,58 @@ func TestToken(t *testing.T) {
 			t.Errorf("answered %+v", got)
 		}
 	})
+}
+
+// A name that leads here without anybody having given it to us may be a stranger's, whose page is then of the same
+// origin as we are and need not say that it is a page.
+func TestNamesOfStrangers(t *testing.T) {
+	refresher := new(calls)
+	one := oneHost(Refresh{Refresher: refresher})
+	page := []string{"Origin: http://evil.example:5280"}
+	tests := []struct {
+		name        string
+		hosts       []Host
+		defaultHost string
+		host        string
+		header      []string
+		status      int
+	}{
+		{"our own", one, "", "example.com:5280", nil, 200},
+		{"our own, by a page", one, "", "example.com:5280", []string{"Origin: http://example.com:5280"}, 200},
+		{"an address", one, "", "127.0.0.1:5280", nil, 200},
+		{"an address of IPv6", one, "", "[::1]:5280", nil, 200},
+		{"localhost", one, "", "localhost:5280", nil, 200},
+		{"below localhost", one, "", "chat.localhost", nil, 200},
+		{"localhost, by a page", one, "", "localhost:5280", []string{"Origin: http://localhost:5280"}, 200},
+		{"a machine nearby", one, "", "rosterd:5280", nil, 200},
+		{"a stranger's", one, "", "evil.example:5280", nil, 403},
+		{"a stranger's, by a page", one, "", "evil.example:5280", page, 403},
+		{"like an address", one, "", "127.0.0.1.evil.example", nil, 403},
+		{"any, as the configuration has it", one, "example.com", "rosterd.internal.example", nil, 200},
+		{"any, by a page", one, "example.com", "evil.example:5280", page, 403},
+		{"any, by a page that says so otherwise", one, "example.com", "evil.example:5280", []string{"Sec-Fetch-Site: same-origin"}, 403},
+		{"default that is not here", one, "example.net", "evil.example", nil, 403},
+		{"with a token", oneHost(Refresh{Refresher: refresher, Token: "sesame"}), "", "evil.example", []string{"Authorization: Bearer sesame"}, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			addr := start(t, &Server{Log: slog.New(slog.DiscardHandler)}, tt.hosts, tt.defaultHost)
+			for _, got := range []reply{
+				ask(t, addr, "GET", "/roster_admin/refresh/offline", tt.host, "", tt.header...),
+				ask(t, addr, "POST", "/roster_admin/refresh", tt.host, `["offline"]`, tt.header...),
+			} {
+				if got.status != tt.status {
+					t.Errorf("answered %+v, want %d", got, tt.status)
+				}
+				if tt.status == 403 {
+					checkRefusal(t, got, "http_default_host")
+				}
+			}
+			if asked := refresher.take(); (len(asked) > 0) != (tt.status == 200) {
+				t.Errorf("asked for %q", asked)
+			}
+		})
+	}
 }
 
 func TestWebPagesOfOtherOrigins(t *testing.T) {
