@@ -136,7 +136,7 @@ func TestHTTPHosts(t *testing.T) {
 		want map[string]string // Host header and path → blue or red, whichever is meant, or a code
 	}{
 		{"one host", one(), map[string]string{
-			"blue.example": "blue", "blue.example:1234": "blue", "BLUE.example": "blue", "127.0.0.1:5280": "blue", "localhost": "blue", "[::1]:5280": "blue", "other.example": "blue",
+			"blue.example": "blue", "blue.example:1234": "blue", "BLUE.example": "blue", "127.0.0.1:5280": "blue", "localhost": "blue", "[::1]:5280": "blue", "other.example": "403", "rosterd": "blue",
 		}},
 		{"two hosts", pair("", "", ""), map[string]string{
 			"blue.example": "blue", "red.example": "red", "127.0.0.1:5280": "404", "other.example": "404",
