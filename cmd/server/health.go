@@ -74,16 +74,18 @@ var healthClient = &http.Client{Transport: &http.Transport{
 
 // healthURL is on the first address of HTTP, else of HTTPS.
 func healthURL(cfg *config.Config) (string, error) {
-	for _, scheme := range []string{"http", "https"} {
-		for _, l := range cfg.Listeners(scheme) {
-			host, port, err := net.SplitHostPort(l.Address)
-			if err != nil {
-				return "", err
-			}
-			return scheme + "://" + net.JoinHostPort(reachable(host), port) + "/healthz", nil
-		}
+	scheme, list := "http", cfg.Listeners("http")
+	if len(list) == 0 {
+		scheme, list = "https", cfg.Listeners("https")
 	}
-	return "", errors.New("there is no HTTP to ask: http_ports and https_ports are empty")
+	if len(list) == 0 {
+		return "", errors.New("there is no HTTP to ask: http_ports and https_ports are empty")
+	}
+	host, port, err := net.SplitHostPort(list[0].Address)
+	if err != nil {
+		return "", err
+	}
+	return scheme + "://" + net.JoinHostPort(reachable(host), port) + "/healthz", nil
 }
 
 // reachable is where one reaches who listens on an address: loopback for all of them.
