@@ -102,7 +102,10 @@ func (d *daemon) adopt(p *plan) error {
 			door.shut()
 		}
 	}
-	return before.closeBackendsBut(p.backends)
+	if err := before.closeBackendsBut(p.backends); err != nil {
+		d.log.Warn("backends of before were not closed", "error", err)
+	}
+	return nil
 }
 
 func (p *plan) closeBackends() error {

@@ -55,7 +55,10 @@ func (d *daemon) reload(ctx context.Context, path string, l *logs) error {
 	if err := d.adopt(p); err != nil {
 		return errors.Join(err, outlets.close())
 	}
-	return l.Use(outlets)
+	if err := l.Use(outlets); err != nil {
+		d.log.Warn("log files of before were not closed", "error", err)
+	}
+	return nil
 }
 
 // restart refuses changes of what is read at the start only.

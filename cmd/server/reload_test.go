@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -11,7 +13,10 @@ import (
 	"syscall"
 	"testing"
 
+	"rosterd/config"
+	"rosterd/engine"
 	"rosterd/engine/enginetest"
+	"rosterd/plugins"
 )
 
 // reload has the program read its configuration anew, and waits for what it says of that.
@@ -174,4 +179,50 @@ func TestReloadRefused(t *testing.T) {
 	s.certify(t, "example.com")
 	s.wantReloaded(t, open(backend.Template()))
 	john.alive()
+}
+
+// clinging is a backend that cannot be closed.
+type clinging struct{ engine.BackendFunc }
+
+func (clinging) Close() error { return errors.New("it does not let go") }
+
+// TestReloadOfWhatClings: what goes wrong with the configuration of before, once that of now is served, does not make a
+// reload one that has changed nothing.
+func TestReloadOfWhatClings(t *testing.T) {
+	t.Parallel()
+	first, second := enginetest.Serve(t, nil), enginetest.Serve(t, nil)
+	p := newPlace(t, open(first.Template()))
+	p.head = `log = "rosterd.log"`
+	p.c2s, p.http = unusedPort(t), unusedPort(t)
+	p.write(t)
+	said := newJournal()
+	cfg, err := config.Load(p.config(), config.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs, err := openLogs(console{err: said}, cfg.Global())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := start(t.Context(), cfg, slog.New(slog.NewTextHandler(said, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.plan.backends["example.com"] = &plugins.Opened{Plugin: clinging{}}
+	if err := logs.Close(); err != nil { // and so cannot be closed again
+		t.Fatal(err)
+	}
+	p.head, p.text = `log = "other.log"`, open(second.Template())
+	p.write(t)
+	if err := d.reload(t.Context(), p.config(), logs); err != nil {
+		t.Errorf("reload: %v", err)
+	}
+	for _, want := range []string{"it does not let go", "rosterd.log"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("nothing of %q in\n%s", want, said.String())
+		}
+	}
+	if err := errors.Join(d.stop(), logs.Close()); err != nil {
+		t.Error(err)
+	}
 }
