@@ -18,8 +18,8 @@ import (
 // browser is Converse.js in Chromium, with a user who types and clicks.
 type browser struct{ *script }
 
-// converse logs in as romeo in a page that says how to connect. The page is from another origin than the server.
-func converse(option string, address func(*house) string) start {
+// converseJS logs in as romeo in a page that says how to connect. The page is from another origin than the server.
+func converseJS(option string, address func(*house) string) start {
 	return func(t *testing.T, h *house) client {
 		t.Helper()
 		site := httptest.NewServer(site())
@@ -31,11 +31,11 @@ func converse(option string, address func(*house) string) start {
 	}
 }
 
-// site serves the page, and Converse.js as npm has it.
+// site serves the page, and Converse.js.
 func site() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /converse.html", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "converse.html") })
-	mux.Handle("GET /dist/", http.FileServer(http.Dir(filepath.Join("node_modules", "converse.js"))))
+	mux.Handle("GET /dist/", http.StripPrefix("/dist/", http.FileServer(http.Dir(dist))))
 	return mux
 }
 

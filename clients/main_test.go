@@ -8,12 +8,15 @@
 package clients
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"rosterd/cmd/server/converse"
 )
 
 // atMost bounds every wait. None that succeeds depends on it.
@@ -21,6 +24,9 @@ const atMost = 90 * time.Second
 
 // rosterd is the program that is tested, built with the race detector.
 var rosterd string
+
+// dist is the folder that Converse.js is in.
+var dist string
 
 // programs are the clients and what drives them.
 var programs = []string{"chromium", "go-sendxmpp", "node", "npm", "profanity", "tmux"}
@@ -55,6 +61,14 @@ func prepare(dir string) error {
 	if err := os.MkdirAll(pictures, 0o755); err != nil {
 		return err
 	}
+	var err error
+	if dist, err = converse.Fetch(context.Background(), cache, func() { fmt.Println("npm fetches", converse.Name) }); err != nil {
+		return err
+	}
+	// A race makes the program exit with 66. By default every program waits a second for one at its end.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=50"); err != nil {
+		return err
+	}
 	rosterd = filepath.Join(dir, "rosterd")
 	out, err := exec.Command("go", "build", "-race", "-o", rosterd, "../cmd/server").CombinedOutput()
 	if err != nil {
@@ -63,5 +77,8 @@ func prepare(dir string) error {
 	return nil
 }
 
-// pictures is where the clients' screens are kept for people to look at. It is not in the repository.
-const pictures = "../.cache/clients"
+// cache is where the clients' screens are kept for people to look at, and what was fetched. It is not in the repository.
+const (
+	cache    = "../.cache"
+	pictures = cache + "/clients"
+)

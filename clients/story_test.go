@@ -39,9 +39,9 @@ func TestStory(t *testing.T) {
 		{"xmppjs-websocket", library("xmppjs.js", webSocket)},
 		{"strophe-websocket", library("strophe.js", webSocket)},
 		{"strophe-bosh", library("strophe.js", bosh)},
-		{"converse-websocket", converse("websocket_url", webSocket)},
-		{"converse-bosh", converse("bosh_service_url", bosh)},
-		{"converse-wss", converse("websocket_url", func(h *house) string { return "wss://" + h.address(h.tls) + "/xmpp-websocket" })},
+		{"converse-websocket", converseJS("websocket_url", webSocket)},
+		{"converse-bosh", converseJS("bosh_service_url", bosh)},
+		{"converse-wss", converseJS("websocket_url", func(h *house) string { return "wss://" + h.address(h.tls) + "/xmpp-websocket" })},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

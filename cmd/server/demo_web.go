@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"rosterd/cmd/server/converse"
 )
 
 // The pages of the demo: that of the web application, and the one around Converse.js for each person.
@@ -26,7 +28,7 @@ func (p demoPlace) www() string { return filepath.Join(p.Dir, "www") }
 
 // openBrowser has rosterd serve Converse.js, where it can be had, and says at which address there is something to see.
 func openBrowser(ctx context.Context, p demoPlace, b *sampleBackend) error {
-	err := p.serveConverse(ctx, func() { b.view.say("demo", "npm fetches %s, for the browser", converseJS) })
+	err := p.serveConverse(ctx, func() { b.view.say("demo", "npm fetches %s, for the browser", converse.Name) })
 	if ctx.Err() != nil {
 		return nil // interrupted
 	}
@@ -49,11 +51,11 @@ func (p demoPlace) serveConverse(ctx context.Context, about func()) error {
 	if err != nil {
 		return err
 	}
-	dir, err := converseJS.fetch(ctx, filepath.Join(cache, "rosterd"), about)
+	dist, err := converse.Fetch(ctx, filepath.Join(cache, "rosterd"), about)
 	if err != nil {
 		return err
 	}
-	if err := os.CopyFS(filepath.Join(p.www(), "dist"), os.DirFS(filepath.Join(dir, "dist"))); err != nil {
+	if err := os.CopyFS(filepath.Join(p.www(), "dist"), os.DirFS(dist)); err != nil {
 		return err
 	}
 	page, err := fs.ReadFile(demoPages, "demo/person.html")
@@ -64,12 +66,12 @@ func (p demoPlace) serveConverse(ctx context.Context, about func()) error {
 }
 
 // show opens the page of the web application: from now on it is served.
-func (b *sampleBackend) show(p demoPlace, converse bool) error {
+func (b *sampleBackend) show(p demoPlace, withConverse bool) error {
 	var page strings.Builder
 	err := demoIndex.Execute(&page, struct {
 		demoPlace
 		Converse bool
-	}{p, converse})
+	}{p, withConverse})
 	if err != nil {
 		return err
 	}

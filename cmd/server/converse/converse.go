@@ -1,4 +1,6 @@
-package main
+// Package converse has npm fetch Converse.js, an XMPP client for browsers: for the demo, and for tests. It is no part of
+// rosterd.
+package converse
 
 import (
 	"archive/tar"
@@ -24,33 +26,50 @@ type npmPackage struct {
 	integrity     string // of the archive: base64 of its SHA-512
 }
 
-// The XMPP client that the demo shows in the browser. It is no part of rosterd: npm fetches it when the demo is run.
 var converseJS = npmPackage{
 	name: "converse.js", version: "14.0.0",
 	integrity: "LFUg030jDalV47vI/vyVPqYPZfJYXFbubq8v0cFDe2zXNeeGEk3Up0Fj/WTzT6t+6do+cAIToy73eAj7RNDj2Q==",
 }
 
-// errNoNPM means that there is no npm to fetch packages with.
-var errNoNPM = errors.New("npm is not installed")
+// Name is what is fetched, as npm calls it.
+var Name = converseJS.String()
+
+// Fetch returns the folder in which a page finds converse.min.js and what belongs to it. It is below a cache, which is
+// made, and filled if need be: about is called when that begins to take time. Nothing is written elsewhere, and nothing
+// is left half done. ErrNoNPM says that there is no npm to do it.
+func Fetch(ctx context.Context, cache string, about func()) (string, error) {
+	dir, err := converseJS.fetch(ctx, cache, about)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "dist"), nil
+}
+
+// ErrNoNPM means that there is no npm to fetch packages with.
+var ErrNoNPM = errors.New("npm is not installed")
 
 const (
 	fetchTime    = 2 * time.Minute
-	archiveBytes = 64 << 20  // an archive has no more
-	packageBytes = 256 << 20 // nor what is unpacked
+	goodBye      = 5 * time.Second // for what npm has started, when npm is stopped
+	archiveBytes = 64 << 20        // an archive has no more
+	packageBytes = 256 << 20       // nor what is unpacked
 )
 
 func (p npmPackage) String() string { return p.name + "@" + p.version }
 
-// fetch returns the folder of the package in a cache, fetching it if it is not there. It writes nothing elsewhere, and
-// leaves nothing half done. about is told when it begins to take time.
+// fetch returns the folder of the package in a cache.
 func (p npmPackage) fetch(ctx context.Context, cache string, about func()) (string, error) {
+	cache, err := filepath.Abs(cache) // npm is run in another folder
+	if err != nil {
+		return "", err
+	}
 	dir := filepath.Join(cache, p.name+"-"+p.version)
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		return dir, err
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return "", errNoNPM
+		return "", ErrNoNPM
 	}
 	about()
 	if err := os.MkdirAll(cache, 0o755); err != nil {
@@ -81,7 +100,7 @@ func (p npmPackage) pack(ctx context.Context, npm, dir string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, npm, "pack", p.String(), "--pack-destination", dir, "--cache", filepath.Join(dir, "cache"),
 		"--ignore-scripts", "--fetch-retries=0", "--logs-max=0", "--no-update-notifier", "--loglevel=error")
 	var stderr bytes.Buffer
-	cmd.Dir, cmd.Stderr, cmd.WaitDelay = dir, &stderr, patience
+	cmd.Dir, cmd.Stderr, cmd.WaitDelay = dir, &stderr, goodBye
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
