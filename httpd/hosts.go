@@ -35,6 +35,9 @@ type Mount struct {
 	Handler http.Handler
 	// CORS lets pages of other origins use the mount: their preflights are answered, and answers carry the headers.
 	CORS CORS
+	// Shared is what serves all VirtualHosts alike. Where some share an http_host, the first one's stands for those
+	// of all that have this Name and Path, with its CORS.
+	Shared bool
 }
 
 // SetHosts replaces all that is served. defaultHost, the http_default_host
@@ -125,6 +128,7 @@ type mount struct {
 	prefix  string // "" or "/path", without a slash at its end
 	owner   string // the VirtualHost
 	route   string // the module
+	shared  bool   // it does as well as another one of that module
 	handler http.Handler
 }
 
@@ -139,7 +143,7 @@ func (s *Server) newSite(h Host) (*site, error) {
 		}
 	}
 	for _, m := range h.Mounts {
-		if err := site.add(mount{owner: h.Name, route: m.Name, handler: m.CORS.guard(s, m.Handler)}, m.Path); err != nil {
+		if err := site.add(mount{owner: h.Name, route: m.Name, shared: m.Shared, handler: m.CORS.guard(s, m.Handler)}, m.Path); err != nil {
 			return nil, err
 		}
 	}
@@ -152,7 +156,11 @@ func (t *site) add(m mount, path string) error {
 		return fmt.Errorf("HTTP path %s of VirtualHost %q: taken by the server itself", m.prefix, m.owner)
 	}
 	for _, other := range t.mounts {
-		if m.prefix == other.prefix {
+		switch {
+		case m.prefix != other.prefix:
+		case m.shared && other.shared && m.route == other.route:
+			return nil
+		default:
 			return fmt.Errorf("HTTP path %s of VirtualHost %q: taken by VirtualHost %q under the same HTTP host name", or(m.prefix, "/"), m.owner, other.owner)
 		}
 	}

@@ -168,6 +168,35 @@ func TestMounts(t *testing.T) {
 	}
 }
 
+// TestSharedMounts: what serves all VirtualHosts alike is there once under an http_host, and at each of their own names.
+func TestSharedMounts(t *testing.T) {
+	shared := func(name, path, word string) Mount {
+		return Mount{Name: name, Path: path, Handler: says(word), Shared: true}
+	}
+	hosts := []Host{
+		{Name: "a.example", HTTPHost: "chat.example", Mounts: []Mount{shared("websocket", "/ws", "a")}},
+		{Name: "b.example", HTTPHost: "chat.example", Mounts: []Mount{shared("websocket", "/ws", "b"), shared("bosh", "/bosh", "b")}},
+	}
+	addr := start(t, &Server{}, hosts, "")
+	for target, want := range map[string]string{
+		"chat.example/ws": "a /", "a.example/ws": "a /", "b.example/ws": "b /", "chat.example/bosh": "b /", "b.example/bosh": "b /",
+	} {
+		host, path, _ := strings.Cut(target, "/")
+		if got := ask(t, addr, "GET", "/"+path, host, ""); got.body != want {
+			t.Errorf("%s: answered %d %q, want %q", target, got.status, got.body, want)
+		}
+	}
+	for name, other := range map[string]Mount{
+		"another module":         shared("bosh", "/ws", "b"),
+		"one that is not shared": {Name: "websocket", Path: "/ws", Handler: says("b")},
+	} {
+		hosts[1].Mounts = []Mount{other}
+		if err := new(Server).SetHosts(hosts, ""); err == nil || !strings.Contains(err.Error(), "taken by VirtualHost") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMountMayTakeTheConnection(t *testing.T) {
 	upgrade := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, buffered, err := http.NewResponseController(w).Hijack()

@@ -18,24 +18,19 @@ import (
 // webHosts is what the VirtualHosts of a plan serve over HTTP.
 func (d *daemon) webHosts(p *plan) ([]httpd.Host, error) {
 	var list []httpd.Host
-	shared := mounted{}
 	for _, h := range p.cfg.Hosts() {
 		host := httpd.Host{Name: h.Name, HTTPHost: config.HTTPHost.Get(h), Refresh: d.refreshAPI(p, h)}
 		var err error
 		if h.Has("websocket") {
 			path := h.HTTPPath("websocket", "/xmpp-websocket")
-			if shared.first(host.HTTPHost, path) {
-				host.Mounts = append(host.Mounts, mount(h, "websocket", path, d.webSocket(p, h)))
-			}
+			host.Mounts = append(host.Mounts, shared(mount(h, "websocket", path, d.webSocket(p, h))))
 			if host.AltConnect.WebSocket, err = p.externalURL(h, path, true); err != nil {
 				return nil, err
 			}
 		}
 		if h.Has("bosh") {
 			path := h.HTTPPath("bosh", "/http-bind")
-			if shared.first(host.HTTPHost, path) {
-				host.Mounts = append(host.Mounts, mount(h, "bosh", path, d.bosh.Handler(h.Name)))
-			}
+			host.Mounts = append(host.Mounts, shared(mount(h, "bosh", path, d.bosh.Handler(h.Name))))
 			if host.AltConnect.BOSH, err = p.externalURL(h, path, false); err != nil {
 				return nil, err
 			}
@@ -49,19 +44,15 @@ func (d *daemon) webHosts(p *plan) ([]httpd.Host, error) {
 	return list, nil
 }
 
-// mounted are the places of handlers that serve all VirtualHosts: a client says in its stream which one it means
-// (RFC 7395 §3.4, XEP-0206). Hosts that share an http_host share them.
-type mounted map[[2]string]bool
-
-func (m mounted) first(httpHost, path string) bool {
-	place := [2]string{httpHost, path}
-	taken := m[place]
-	m[place] = true
-	return !taken
-}
-
 func mount(h *config.Host, module, path string, handler http.Handler) httpd.Mount {
 	return httpd.Mount{Name: module, Path: path, Handler: handler, CORS: httpd.CORS(h.CORS(module))}
+}
+
+// shared is a mount of what serves all VirtualHosts: a client says in its stream which one it means (RFC 7395 §3.4,
+// XEP-0206).
+func shared(m httpd.Mount) httpd.Mount {
+	m.Shared = true
+	return m
 }
 
 // webSocket serves the streams of web clients that can open one.

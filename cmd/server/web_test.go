@@ -128,6 +128,13 @@ http_default_host = "chat.example"`
 			john.leave()
 		}
 	}
+	for _, host := range []string{"chat.example", "example.com", "example.org"} { // by their own names, too
+		for _, path := range []string{"/ws", "/bind"} {
+			if res, _ := s.request(t, "GET", path, "", "Host", host); res.StatusCode != http.StatusOK {
+				t.Errorf("%s%s answers %s", host, path, res.Status)
+			}
+		}
+	}
 	if res, _ := s.request(t, "GET", "/xmpp-websocket", ""); res.StatusCode != http.StatusNotFound {
 		t.Errorf("the usual path answers %s", res.Status)
 	}
