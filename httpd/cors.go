@@ -41,9 +41,16 @@ func sameOrigin(origin string, r *http.Request) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
-// equalOrigin is for what somebody wrote into a configuration, perhaps with a slash at the end.
+// equalOrigin is for what somebody wrote into a configuration, perhaps with a slash at the end, the usual port, or in
+// letters that browsers do not send.
 func equalOrigin(configured, origin string) bool {
-	return strings.EqualFold(strings.TrimSuffix(configured, "/"), origin)
+	a, errA := url.Parse(configured)
+	b, errB := url.Parse(origin)
+	return errA == nil && errB == nil && b.Host != "" && a.Scheme == b.Scheme && hostKey(a.Host) == hostKey(b.Host) && portOf(a) == portOf(b)
+}
+
+func portOf(u *url.URL) string {
+	return or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
 // allow puts the headers on an answer that let the page read it.

@@ -96,6 +96,12 @@ func TestCORSAllows(t *testing.T) {
 		{"listed", twoPages, "example.com", "https://chat.example.net", true},
 		{"listed with a slash", twoPages, "example.com", "http://localhost:8000", true},
 		{"not listed", twoPages, "example.com", "https://a.example", false},
+		{"listed with the usual port", CORS{Enabled: true, Origins: []string{"https://a.example:443"}}, "example.com", "https://a.example", true},
+		{"listed with another port", CORS{Enabled: true, Origins: []string{"https://a.example:80"}}, "example.com", "https://a.example", false},
+		{"listed as people write it", CORS{Enabled: true, Origins: []string{"https://Bücher.example/"}}, "example.com", "https://xn--bcher-kva.example", true},
+		{"listed with another scheme", CORS{Enabled: true, Origins: []string{"http://a.example"}}, "example.com", "https://a.example", false},
+		{"an application's", CORS{Enabled: true, Origins: []string{"capacitor://localhost"}}, "example.com", "capacitor://localhost", true},
+		{"null, and a list", twoPages, "example.com", "null", false},
 		{"an empty list", CORS{Enabled: true}, "example.com", "https://a.example", false},
 	}
 	for _, tt := range tests {
