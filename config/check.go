@@ -201,8 +201,8 @@ func (ck *checker) consequences(h *Host, st *setting) {
 			}
 		}
 	case "http_default_host":
-		if name := HTTPDefaultHost.Get(h); name != "" && ck.Host(name) == nil {
-			ck.add(Warn, CodeValueOdd, h, st.name, st.pos, fmt.Sprintf("http_default_host: there is no VirtualHost %q", name), "")
+		if name := HTTPDefaultHost.Get(h); name != "" && ck.Host(name) == nil && !slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool { return strings.EqualFold(HTTPHost.Get(h), name) }) {
+			ck.add(Warn, CodeValueOdd, h, st.name, st.pos, fmt.Sprintf("http_default_host: there is no VirtualHost %q, and none has that http_host", name), "")
 		}
 	}
 }

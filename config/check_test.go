@@ -106,6 +106,24 @@ func TestHostsInOnePlace(t *testing.T) {
 	}
 }
 
+// http_default_host may be any name that a host is served under.
+func TestDefaultHost(t *testing.T) {
+	for name, found := range map[string]bool{"a.example": true, "A.example": true, "chat.example": true, "b.example": false} {
+		c := mustLoad(t, `http_default_host = "`+name+`"
+			VirtualHost "a.example"
+			http_host = "chat.example"`)
+		for _, d := range Check(c) {
+			if d.Name == "http_default_host" && found {
+				t.Errorf("%s", d)
+			}
+			found = found || d.Name == "http_default_host"
+		}
+		if !found {
+			t.Errorf("nothing is said of %s", name)
+		}
+	}
+}
+
 // On loopback without TLS there is nothing to warn of but what is missing.
 func TestSeedWithoutTLS(t *testing.T) {
 	c := mustLoad(t, `

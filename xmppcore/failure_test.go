@@ -2,8 +2,10 @@ package xmppcore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 
@@ -109,6 +111,24 @@ func TestNegotiationPanics(t *testing.T) {
 	}
 	log.want(t, "a negotiation made the server fail panic=accounts")
 	h.ping(bystander)
+}
+
+// A listener that comes too late is closed like the others.
+func TestServeAfterShutdown(t *testing.T) {
+	h := newHall(t, nil)
+	h.close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if err := h.srv.Serve(ln); !errors.Is(err, xmppcore.ErrServerClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	if nc, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+		nc.Close()
+		t.Error("it still listens")
+	}
 }
 
 // A stream that cannot be bound is told so, and Shutdown does not wait for it.

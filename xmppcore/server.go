@@ -110,6 +110,7 @@ func (s *Server) Limits() *stream.Limits { return s.negotiator.Bounds() }
 
 func (s *Server) accept(ln net.Listener, negotiate func(net.Conn) error) error {
 	if !s.listen(ln) {
+		ln.Close()
 		return ErrServerClosed
 	}
 	defer s.unlisten(ln)
