@@ -315,7 +315,7 @@ func TestFindConfig(t *testing.T) {
 	}
 	out := newJournal()
 	status := run(testContext(t), []string{"check"}, console{in: strings.NewReader(""), out: out, err: out})
-	if status != 1 || len(out.find("Loaded prosody.cfg.lua")) != 1 {
+	if status != exitOK || len(out.find("Loaded prosody.cfg.lua")) != 1 {
 		t.Errorf("exit %d: %s", status, out)
 	}
 }

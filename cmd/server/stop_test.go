@@ -176,11 +176,11 @@ func TestStartFails(t *testing.T) {
 		{"broken syntax", func(t *testing.T, p *place) { p.text += "\nVirtualHost = = 5\n" }, exitUsage, []string{"%s:17:"}},
 		{"an error in the file", func(t *testing.T, p *place) { p.text += "\nlocal x = nil + 1\n" }, exitUsage, []string{"%s:17:"}},
 		{"a file that is not there", func(t *testing.T, p *place) { p.text += "\nInclude \"nowhere.cfg.lua\"\n" }, exitUsage, []string{"%s:17", "nowhere.cfg.lua"}},
-		{"a certificate that is none", func(t *testing.T, p *place) { p.file(t, "certs/example.com.crt", "-----BEGIN NONSENSE-----") }, exitUsage, []string{"REFUSED  %s:11  VirtualHost \"example.com\": its certificate cannot be used: ", "example.com.crt with ", "example.com.key"}},
+		{"a certificate that is none", func(t *testing.T, p *place) { p.file(t, "certs/example.com.crt", "-----BEGIN NONSENSE-----") }, exitUsage, []string{"REFUSED  %s:11  VirtualHost \"example.com\": its STARTTLS certificate cannot be used: ", "example.com.crt with ", "example.com.key"}},
 		{"the key of another certificate", func(t *testing.T, p *place) {
 			p.certify(t, "example.org")
 			rename(t, filepath.Join(p.dir, "certs", "example.org.key"), filepath.Join(p.dir, "certs", "example.com.key"))
-		}, exitUsage, []string{"REFUSED  %s:11  ", "its certificate cannot be used: ", "private key does not match"}},
+		}, exitUsage, []string{"REFUSED  %s:11  ", "its STARTTLS certificate cannot be used: ", "private key does not match"}},
 		{"no module with rosters", func(t *testing.T, p *place) {
 			p.text = strings.Replace(p.text, `"http_roster_admin", `, "", 1)
 		}, exitUsage, []string{`REFUSED  %s:11  VirtualHost "example.com": no module supplies its rosters`}},

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"rosterd/plugins"
 	"rosterd/plugins/lua"
 )
 
@@ -149,7 +150,7 @@ func TestOptionsInLua(t *testing.T) {
 
 func TestOptionsThatAScriptReads(t *testing.T) {
 	p := script(t, provide(`local a, b = module:get_option_string("one"), module:get_option_array("two", {})`), options{"one": "1", "three": "3"})
-	if got := p.(*lua.Plugin).Options(); !slices.Equal(got, []string{"one", "two"}) {
+	if got := p.(*plugins.Opened).Plugin.(*lua.Plugin).Options(); !slices.Equal(got, []string{"one", "two"}) {
 		t.Errorf("options %q", got)
 	}
 }
