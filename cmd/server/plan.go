@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"syscall"
 
 	"rosterd/config"
 	"rosterd/engine"
@@ -176,12 +177,30 @@ func (p *plan) openDoor(way doorway, l config.Listener, before *plan, log *slog.
 		log.Info("not listening: this machine does not have that protocol", "service", way.service, "address", l.Address, "error", err)
 		return nil
 	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w%s", err, before.holds(l.Address))
+	}
 	if err != nil {
 		return err
 	}
 	p.doors[way] = &door{Listener: ln, way: way, closed: make(chan struct{})}
 	p.opened = append(p.opened, p.doors[way])
 	return nil
+}
+
+// holds says which door of ours has the port of an address: the new one cannot be opened before that is shut, and that is
+// not shut before all is ready.
+func (p *plan) holds(address string) string {
+	if p == nil {
+		return ""
+	}
+	_, port, _ := net.SplitHostPort(address)
+	for way := range p.doors {
+		if _, has, _ := net.SplitHostPort(way.address); has == port {
+			return fmt.Sprintf(" (rosterd itself has that port, at %s for %s, until it is restarted)", way.address, way.service)
+		}
+	}
+	return ""
 }
 
 // serve lets people in by a door until it is shut.

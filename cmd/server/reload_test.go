@@ -153,6 +153,7 @@ func TestReloadRefused(t *testing.T) {
 		{"no Lua", good + "\nthis is no Lua", nil, "prosody.cfg.lua:"},
 		{"refused by check", good + "\nrosterd_nonsense = 1", nil, "1 settings are refused"},
 		{"a port of somebody else", "c2s_ports = { " + port + " }\n" + good, nil, "address already in use"},
+		{"a port of our own at another address", "c2s_interfaces = { \"*\" }\n" + good, nil, "rosterd itself has that port, at 127.0.0.1:"},
 		{"another database", "rosterd_database = 'other.sqlite'\n" + good, nil, "rosterd_database cannot change"},
 		{"two hosts at one place", good + openHost("example.org", backend.Template(), "http_host = 'example.com'"), nil, "settings are refused"},
 		{"a broken certificate", good, func() {
