@@ -72,7 +72,12 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	d.xmpp.Start(d.eng)
 	d.metrics = d.figures()
 	d.web = &httpd.Server{Log: part(d.log, "http"), Metrics: d.metrics.Handler(part(d.log, "http")), Ready: d.ready, Observe: d.metrics.Requested}
-	d.onStop(d.web.Shutdown)
+	d.onStop(func(ctx context.Context) error {
+		if err := d.web.Shutdown(ctx); err != nil { // as with clients, below
+			d.log.Warn("stopped before all HTTP requests were answered", "error", err)
+		}
+		return nil
+	})
 	d.bosh = &bosh.Manager{Serve: d.xmpp.ServeCarrier, Limits: d.xmpp.Limits}
 	d.onStop(d.dismiss) // before HTTP ends, which carries some of the good-byes
 	if err := d.adopt(p); err != nil {

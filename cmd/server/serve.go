@@ -15,7 +15,7 @@ import (
 // patience bounds how long a stop may take; moment is what each part may count on, however long others take.
 const (
 	patience = 10 * time.Second
-	moment   = patience / 20
+	moment   = patience / 10
 )
 
 // serve runs the server until ctx ends.
