@@ -115,7 +115,8 @@ func (m *Manager) post(w http.ResponseWriter, r *http.Request, host string) {
 		}
 		return
 	}
-	secure := m.settings().Secure || r.TLS != nil || r.URL.Scheme == "https"
+	// What a proxy says of its client's side counts, whatever it speaks with us.
+	secure := m.settings().Secure || r.URL.Scheme == "https" || r.URL.Scheme == "" && r.TLS != nil
 	s, most := m.find(in.sid, host, secure), 0
 	switch {
 	case s != nil:

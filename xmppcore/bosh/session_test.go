@@ -2,6 +2,7 @@ package bosh_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -712,6 +713,8 @@ func TestShutdown(t *testing.T) {
 func TestWhere(t *testing.T) {
 	clear := func(r *http.Request) { r.URL.Scheme = "http" }
 	https := func(r *http.Request) { r.URL.Scheme = "https" }
+	// A proxy whose client spoke in the clear, and which speaks TLS with us.
+	inside := func(r *http.Request) { r.URL.Scheme, r.TLS = "http", new(tls.ConnectionState) }
 	bubble(t, bosh.Settings{}, func(t *testing.T, w *world) {
 		c := w.login(romeo)
 		c.rid++
@@ -724,6 +727,7 @@ func TestWhere(t *testing.T) {
 		c := &client{world: w, sid: sid, rid: first}
 		const wrong = "<a xmlns='" + nsSASL + "'/>"
 		request(t, w.handler, clear, c.with(first+1, "", wrong)).ends("item-not-found")
+		request(t, w.handler, inside, c.with(first+1, "", wrong)).ends("item-not-found")
 		request(t, w.handler, https, c.with(first+1, "", wrong)).want("<failure ")
 	})
 	bubble(t, bosh.Settings{Secure: true}, func(t *testing.T, w *world) {

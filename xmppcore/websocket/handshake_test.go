@@ -94,6 +94,8 @@ func TestRequest(t *testing.T) {
 			from: netip.MustParseAddr("2001:db8::7"), address: "[2001:db8::7]:0", secure: true},
 		{name: "proxy with HTTPS inside", encrypted: true, change: func(r *http.Request) { r.RemoteAddr = "192.0.2.7:0" },
 			from: netip.MustParseAddr("192.0.2.7"), address: "192.0.2.7:0", secure: true},
+		{name: "proxy with HTTPS inside only", encrypted: true, change: func(r *http.Request) { r.RemoteAddr, r.URL.Scheme = "192.0.2.7:0", "http" },
+			from: netip.MustParseAddr("192.0.2.7"), address: "192.0.2.7:0"},
 		{name: "no address", change: func(r *http.Request) { r.RemoteAddr = "@" }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

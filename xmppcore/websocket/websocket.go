@@ -117,7 +117,7 @@ func (h *Handler) limits() *stream.Limits {
 
 // begun takes from the request who the client is.
 func (c *conn) begun(r *http.Request, secure bool) {
-	c.secure = secure || r.TLS != nil || r.URL.Scheme == "https"
+	c.secure = secure || r.URL.Scheme == "https" || r.URL.Scheme == "" && r.TLS != nil
 	c.remote = c.wire.Conn.RemoteAddr()
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
