@@ -47,14 +47,17 @@ type readyPart struct {
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 	routed(w, "readyz")
-	answer := readiness{Status: "ready"}
+	answer, operator := readiness{Status: "ready"}, s.isOperator(r)
 	for _, p := range s.checks.parts(r.Context(), s.Ready) {
 		part := readyPart{Name: p.Name, OK: p.Err == nil, Minor: p.Minor}
 		if p.Err != nil && !p.Minor {
 			answer.Status = "not ready"
 		}
-		if p.Err != nil && s.isOperator(r) { // errors name files and machines
+		if p.Err != nil && operator { // errors name files and machines
 			part.Error = p.Err.Error()
+		}
+		if p.Minor && !operator { // whom we serve, and how they fare, is nobody else's business
+			continue
 		}
 		answer.Parts = append(answer.Parts, part)
 	}

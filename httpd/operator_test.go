@@ -30,6 +30,7 @@ func TestReady(t *testing.T) {
 		{name: "a part is broken", parts: []Part{{Name: "store", Err: broken}, {Name: "listeners"}}, status: 503, want: `{"status":"not ready","parts":[{"name":"store","ok":false,"error":"open /var/lib/x: no space left"},{"name":"listeners","ok":true}]}`},
 		{name: "a backend is down", parts: []Part{{Name: "backend of a.example", Err: broken, Minor: true}}, status: 200, want: `{"status":"ready","parts":[{"name":"backend of a.example","ok":false,"minor":true,"error":"open /var/lib/x: no space left"}]}`},
 		{name: "strangers are not told why", parts: []Part{{Name: "store", Err: broken}}, header: []string{"X-Forwarded-For: 192.0.2.1"}, status: 503, want: `{"status":"not ready","parts":[{"name":"store","ok":false}]}`},
+		{name: "nor who has backends", parts: []Part{{Name: "store"}, {Name: "backend of a.example", Err: broken, Minor: true}}, header: []string{"X-Forwarded-For: 192.0.2.1"}, status: 200, want: `{"status":"ready","parts":[{"name":"store","ok":true}]}`},
 		{name: "about to stop", parts: []Part{{Name: "store"}}, drain: true, status: 503, want: `{"status":"stopping","parts":[{"name":"store","ok":true}]}`},
 	}
 	for _, tt := range tests {
