@@ -279,8 +279,7 @@ func pair(s tlsSettings) (KeyPair, error) {
 
 // findCertificate looks for a domain and then for those above it.
 func (c *Config) findCertificate(domain string) (KeyPair, error) {
-	dir := Certificates.Get(c.global)
-	index := indexCertificates(dir, time.Now())
+	dir, index := Certificates.Get(c.global), c.certificates()
 	for name := domain; name != ""; {
 		_, up, _ := strings.Cut(name, ".")
 		if p, ok := index[name]; ok {
@@ -301,6 +300,13 @@ func (c *Config) findCertificate(domain string) (KeyPair, error) {
 		name = up
 	}
 	return KeyPair{}, fmt.Errorf("%w for %s in %s", ErrNoCertificate, domain, dir)
+}
+
+// certificates are those in the certificates directory by the names that they are made out to. It is read once: there
+// may be as many hosts as files.
+func (c *Config) certificates() map[string]KeyPair {
+	c.certsOnce.Do(func() { c.certs = indexCertificates(Certificates.Get(c.global), time.Now()) })
+	return c.certs
 }
 
 // section is a host of the file under that name, served or not; the global one otherwise.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -103,6 +104,26 @@ func TestCertificate(t *testing.T) {
 				t.Errorf("found %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// The directory is read once for a configuration, however many hosts and services look into it.
+func TestCertificatesAreReadOnce(t *testing.T) {
+	dir := files{
+		"prosody.cfg.lua": "VirtualHost 'a.example'\nVirtualHost 'b.example'",
+		"certs/x.crt":     certificate(t, 100, "a.example", "b.example"), "certs/x.key": "x",
+	}.write(t)
+	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range c.Hosts() {
+		if _, err := h.Certificate(STARTTLS, 0); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(filepath.Join(dir, "certs", "x.crt")); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -98,6 +98,9 @@ type Config struct {
 	plugins  map[string]*plugin // of plugin_paths, by module; nil where there is none
 	lookup   func(string) (string, bool)
 
+	certsOnce sync.Once
+	certs     map[string]KeyPair // of the certificates directory, by name; see certificates
+
 	mu   sync.Mutex
 	read map[string]bool // options that plugins have asked for; guarded by mu
 }
