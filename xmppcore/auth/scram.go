@@ -29,6 +29,7 @@ type scramRun struct {
 	ctx     context.Context // of the step that runs: the conversation asks for the user's keys in it
 	user    addr.Bare
 	refused *Error // how the exchange ends if not with a wrong proof: nil unless that is certain already
+	unfit   error   // why the account cannot use the mechanism: for the log, once there is a proof
 	failed  error  // why the keys were not looked for: ends the exchange at once
 }
 
@@ -102,6 +103,9 @@ func (s *scramRun) final(message string) ([]byte, addr.Bare, error) {
 	a, err := s.host.Throttle.admit(s.ctx, s.user, s.channel.From)
 	if err != nil {
 		return nil, addr.Bare{}, err
+	}
+	if s.unfit != nil {
+		s.host.log().Warn("account cannot use the mechanism", "user", s.user.String(), "err", s.unfit)
 	}
 	signature, err := s.conv.Step(message)
 	switch {
@@ -185,7 +189,7 @@ func (s *scramRun) keys(c credential.Credentials) (keys credential.SCRAM, err er
 		return keys, err
 	case c.SCRAM != nil:
 		why := fmt.Errorf("the account has %s keys and cannot use %s", c.SCRAM.Hash, s.hash.Mechanism())
-		s.host.log().Warn("account cannot use the mechanism", "user", s.user.String(), "err", why)
+		s.unfit = why
 		s.refuse(why)
 	default:
 		s.refuse(errNobody)

@@ -224,6 +224,38 @@ func TestThrottleSCRAM(t *testing.T) {
 	}
 }
 
+// Who does no more than begin exchanges does not fill the log with what is wrong with an account.
+func TestThrottleOtherHash(t *testing.T) {
+	keys, err := credential.Derive(credential.SHA256, password, credential.FormatSalt([16]byte{}), 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	h := guarded(FailureLimits{PerAccount: 2}, slog.New(slog.DiscardHandler))
+	h.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h.Accounts = book{"romeo@example.net": {SCRAM: &keys}}
+	ch := Channel{Encrypted: true, From: netip.MustParseAddr("192.0.2.1")}
+	said := func() int { return strings.Count(log.String(), "account cannot use the mechanism") }
+	for range 5 {
+		x, err := h.Start("SCRAM-SHA-1", ch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := x.Next(t.Context(), []byte("n,,n=romeo,r=nonce")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := said(); n != 0 {
+		t.Errorf("said %d times before there was a proof", n)
+	}
+	for range 5 {
+		talkOn(t, h, ch, "SCRAM-SHA-1", xdgClient(t, "SCRAM-SHA-1", "romeo", password, ""))
+	}
+	if n := said(); n < 1 || n > 3 {
+		t.Errorf("said %d times", n)
+	}
+}
+
 // Who leaves while he waits has not guessed.
 func TestThrottleContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
