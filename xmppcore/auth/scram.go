@@ -29,7 +29,7 @@ type scramRun struct {
 	ctx     context.Context // of the step that runs: the conversation asks for the user's keys in it
 	user    addr.Bare
 	refused *Error // how the exchange ends if not with a wrong proof: nil unless that is certain already
-	unfit   error   // why the account cannot use the mechanism: for the log, once there is a proof
+	unfit   error  // why the account cannot use the mechanism: for the log, once there is a proof
 	failed  error  // why the keys were not looked for: ends the exchange at once
 }
 
