@@ -34,21 +34,28 @@ func (w *world) pipe() (theirs net.Conn, done chan struct{}) {
 	return theirs, done
 }
 
+// piped is a client over a pipe with a bound resource, and its session.
+func (w *world) piped() (*client, *session, chan struct{}) {
+	w.t.Helper()
+	theirs, done := w.pipe()
+	c := &client{t: w.t, nc: theirs, br: bufio.NewReader(theirs)}
+	go io.WriteString(theirs, text(open)+text(login)+text(open)+text(bind))
+	c.until(bound)
+	return c, <-w.sessions, done
+}
+
 // Without a socket all works the same, but for the memory of idle sessions.
 func TestPipe(t *testing.T) {
 	w := newWorld(t, nil)
-	theirs, done := w.pipe()
-	c := &client{t: t, nc: theirs, br: bufio.NewReader(theirs)}
-	go io.WriteString(theirs, text(open)+text(login)+text(open)+text(bind)+framed(final|opPing, "")+text(message))
-	c.until(bound)
+	c, s, done := w.piped()
+	go io.WriteString(c.nc, framed(final|opPing, "")+text(message))
 	if op, _ := c.frame(); op != opPong {
 		t.Errorf("got opcode %d", op)
 	}
-	s := <-w.sessions
 	if got := <-s.got; got != message {
 		t.Errorf("got %s", got)
 	}
-	go io.WriteString(theirs, text(end))
+	go io.WriteString(c.nc, text(end))
 	if got := c.rest(); got != end+"\nclosed 1000\n" {
 		t.Errorf("got %s", got)
 	}
