@@ -574,6 +574,9 @@ func (s *session) more() bool {
 	case s.current != nil: // where negotiation has left it
 		return true
 	case len(s.queue) > 0:
+		if s.crowded() {
+			defer s.settle() // it may be the last of what has kept responses back
+		}
 		s.next()
 		return true
 	default:
