@@ -78,3 +78,64 @@ func TestOutage(t *testing.T) {
 	}
 	equal(t, "lines that say that it is back", len(s.log.find("the backend is asked again")), 1)
 }
+
+// TestFreshAcrossRestarts: what the backend calls fresh is served without asking it, by another process too; a refresh
+// of somebody offline ends that, for another process too.
+func TestFreshAcrossRestarts(t *testing.T) {
+	t.Parallel()
+	backend := enginetest.Serve(t, map[string]string{"john": `{"a@example.com": {"name": "1"}}`})
+	backend.SetFault("john", enginetest.With("Cache-Control", "max-age=3600"))
+	p := newPlace(t, open(backend.Template()))
+	s := p.serve(t)
+	again := func(want string, requests int) {
+		t.Helper()
+		john := s.login(t, "john@example.com")
+		john.wantRoster(want)
+		john.leave()
+		equal(t, "requests", len(backend.Requests("john")), requests)
+	}
+	restart := func() {
+		t.Helper()
+		equal(t, "exit status", s.exit(t), exitOK)
+		s = p.serve(t)
+	}
+	again("a@example.com|1|both|", 1)
+	backend.Set("john", `{"a@example.com": {"name": "2"}}`)
+	again("a@example.com|1|both|", 1)
+	restart()
+	again("a@example.com|1|both|", 1)
+	equal(t, "refresh", s.refresh(t, "john").outcomes(), []string{"john offline"})
+	restart()
+	again("a@example.com|2|both|", 2)
+	restart()
+	again("a@example.com|2|both|", 2)
+	equal(t, "exit status", s.exit(t), exitOK)
+	p.text = open(backend.QueryTemplate()) // another source
+	s = p.serve(t)
+	again("a@example.com|2|both|", 3)
+}
+
+// TestStaleIfErrorHeader: a last good roster that is older than its backend allows is not served at a login.
+func TestStaleIfErrorHeader(t *testing.T) {
+	t.Parallel()
+	backend := enginetest.Serve(t, map[string]string{"john": `{"a@example.com": {}}`, "jane": `{"a@example.com": {}}`})
+	backend.SetFault("john", enginetest.With("Cache-Control", "stale-if-error=0"))
+	backend.SetFault("jane", enginetest.With("Cache-Control", "stale-if-error=3600"))
+	s := newPlace(t, open(backend.Template())).serve(t)
+	john := s.login(t, "john@example.com/one")
+	john.wantRoster("a@example.com||both|")
+	jane := s.login(t, "jane@example.com/one")
+	jane.wantRoster("a@example.com||both|")
+	backend.SetFault("john", enginetest.Status(503))
+	backend.SetFault("jane", enginetest.Status(503))
+	equal(t, "refresh", s.post(t, `["john", "jane"]`).outcomes(), []string{"john failed", "jane failed"})
+	john.wantNothing()
+	john.wantRoster("a@example.com||both|")
+	john.leave()
+	jane.leave()
+	s.login(t, "john@example.com/two").wantNoRoster("wait/internal-server-error")
+	s.login(t, "jane@example.com/two").wantRoster("a@example.com||both|")
+	if len(s.log.find("roster fetch failed", "john@example.com", "(stale-if-error)")) == 0 {
+		t.Errorf("the log does not say why:\n%s", s.log)
+	}
+}
