@@ -116,6 +116,8 @@ func limited(cfg *config.Config) bool {
 	return false
 }
 
+var _ engine.FreshKeeper = (*store.Store)(nil) // else every login would fetch, and nobody would notice
+
 func engineHosts(cfg *config.Config, backends map[string]*plugins.Opened, db *store.Store) map[string]engine.Host {
 	list := make(map[string]engine.Host)
 	for _, h := range cfg.Hosts() {
