@@ -48,7 +48,6 @@ func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 	if len(users) == 0 {
 		return nil
 	}
-	racing := s.rosters.spoil(users)
 	host := users[0].Domain()
 	names := make([]string, 0, len(users))
 	for _, u := range users {
@@ -57,9 +56,16 @@ func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 		}
 		names = append(names, u.Local())
 	}
+	if settled := s.rosters.spoil(users); settled != nil {
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return s.spoilt(host, ctx.Err())
+		}
+	}
 	var any bool
 	err := s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM fresh WHERE host = ?)`, host).Scan(&any)
-	if err != nil || !any && !racing {
+	if err != nil || !any {
 		return s.spoilt(host, err)
 	}
 	list, err := json.Marshal(names)
@@ -77,10 +83,10 @@ func (s *Store) spoilt(host string, err error) error {
 	return nil
 }
 
-// spoil makes stale what is queued. What is being committed right now is committed as it is, before the caller deletes
-// it from the table, since SQLite has one writer at a time: racing says that the table may not show it yet. If that
-// commit fails, it comes back to the queue as stale.
-func (w *rosterWriter) spoil(users []addr.Bare) (racing bool) {
+// spoil makes stale what is queued. What is being committed right now is committed as it is, unless that fails and it
+// comes back to the queue: the caller waits until it has settled, and then deletes it from the table. Nil if there is
+// nothing to wait for.
+func (w *rosterWriter) spoil(users []addr.Bare) (settled <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range users {
@@ -90,10 +96,10 @@ func (w *rosterWriter) spoil(users []addr.Bare) (racing bool) {
 		}
 		if c, ok := w.writing[u]; ok && c.fresh != 0 {
 			w.spoiled[u] = true
-			racing = true
+			settled = w.settled
 		}
 	}
-	return racing
+	return settled
 }
 
 // saveFreshness is part of the commit of a roster.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -98,8 +99,14 @@ func TestSpoilDuringCommit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newRosterWriter(nil, slog.New(slog.DiscardHandler))
 			w.writing = map[addr.Bare]rosterChange{juliet: {doc: []byte("one"), fresh: 1}, romeo: {doc: []byte("one"), fresh: 1}}
-			if !w.spoil([]addr.Bare{juliet, other}) {
-				t.Error("nobody is told that the table is not up to date")
+			if w.spoil([]addr.Bare{other}) != nil {
+				t.Error("there is nothing to wait for")
+			}
+			settled := w.spoil([]addr.Bare{juliet, other})
+			select {
+			case <-settled:
+				t.Error("nobody waits for the commit")
+			default:
 			}
 			if got, _ := w.waiting(juliet); got.fresh != 0 {
 				t.Error("fresh while it is committed")
@@ -108,6 +115,7 @@ func TestSpoilDuringCommit(t *testing.T) {
 				t.Error("somebody else was spoilt")
 			}
 			w.settle(c.err)
+			<-settled
 			if got, ok := w.waiting(juliet); ok != (c.err != nil) || got.fresh != 0 {
 				t.Errorf("afterwards %+v, %v", got, ok)
 			}
@@ -115,6 +123,31 @@ func TestSpoilDuringCommit(t *testing.T) {
 				t.Error("the mark outlives its commit")
 			}
 		})
+	}
+}
+
+// What was taken from the queue is spoilt on disk too, although its transaction has not begun.
+func TestSpoilBeforeCommit(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	defer s.Close()
+	w, batch := s.rosters, map[addr.Bare]rosterChange{juliet: {doc: []byte("one"), fresh: 1}}
+	w.mu.Lock()
+	w.writing = batch
+	w.mu.Unlock()
+	spoilt := make(chan error, 1)
+	go func() { spoilt <- s.Spoil(t.Context(), []addr.Bare{juliet}) }()
+	for marked := false; !marked; runtime.Gosched() {
+		w.mu.Lock()
+		marked = w.spoiled[juliet]
+		w.mu.Unlock()
+	}
+	err := w.commit(batch)
+	w.settle(err)
+	if err := errors.Join(err, <-spoilt); err != nil {
+		t.Fatal(err)
+	}
+	if until, err := s.Fresh(t.Context(), juliet); !until.IsZero() || err != nil {
+		t.Errorf("fresh until %v, %v", until, err)
 	}
 }
 
