@@ -65,6 +65,7 @@ type Engine struct {
 	work    sync.WaitGroup // the users' goroutines, their calls, and refreshes
 
 	configure sync.Mutex                       // one SetHosts at a time
+	former    map[string]*host                 // that were removed: some of their users may not have left when they come back
 	hosts     atomic.Pointer[map[string]*host] // never changed, only exchanged
 
 	otherSides int // how many users one refresh may bring along
@@ -89,7 +90,7 @@ type shard struct {
 
 // New makes an engine. The hosts' names are prepared domainparts.
 func New(hosts map[string]Host, watch Watcher, log *slog.Logger) *Engine {
-	e := &Engine{log: log, watch: watch, otherSides: 10_000}
+	e := &Engine{log: log, watch: watch, otherSides: 10_000, former: make(map[string]*host)}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.hosts.Store(new(map[string]*host))
 	for i := range e.shards {

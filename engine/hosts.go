@@ -20,7 +20,6 @@ type host struct {
 	places   places
 	breaker  breaker
 	removed  atomic.Bool
-	volatile atomic.Bool // it was said that the backend forbids to keep its rosters
 }
 
 func newHost(name string, h Host) *host {
@@ -66,8 +65,8 @@ func (e *Engine) host(name string) *host { return (*e.hosts.Load())[name] }
 
 // SetHosts takes another set of hosts, also while users are online. New limits hold for the calls that begin from
 // then on. Where the backend is another one (Host.Generation), the rosters of those online are fetched anew, which
-// nobody waits for. Users of a host that is gone keep what they have, and are never fetched again; the caller
-// disconnects them.
+// nobody waits for. Users of a host that is gone keep what they have, and are not fetched again unless it comes back;
+// the caller disconnects them.
 func (e *Engine) SetHosts(hosts map[string]Host) {
 	e.configure.Lock()
 	defer e.configure.Unlock()
@@ -75,17 +74,19 @@ func (e *Engine) SetHosts(hosts map[string]Host) {
 	after := make(map[string]*host, len(hosts))
 	var changed []string
 	for name, s := range hosts {
-		h := before[name]
+		h := cmp.Or(before[name], e.former[name])
 		if h == nil {
 			h = newHost(name, s)
-		} else if h.set(s) {
+		} else if another := h.set(s); h.removed.Swap(false) || another {
 			changed = append(changed, name)
 		}
 		after[name] = h
+		delete(e.former, name)
 	}
 	for name, h := range before {
 		if after[name] == nil {
 			h.removed.Store(true)
+			e.former[name] = h
 		}
 	}
 	e.hosts.Store(&after)

@@ -146,12 +146,45 @@ func TestSetHosts(t *testing.T) {
 				refreshed 1/0: juliet=offline
 			release romeo
 		`)
-		s.hosts(map[string]Host{"example.com": first})
+		s.hosts(map[string]Host{"example.com": first}, "asks tybalt reload")
 		s.play(`
 			attach romeo
 				asks romeo login
 			answer romeo: nurse
 				tells romeo first {nurse}
+		`)
+	})
+}
+
+// A mistaken reload is soon mended: then there are still users of before, with clients that take their time to leave.
+func TestHostComesBack(t *testing.T) {
+	first := Host{Generation: "1", Timeout: time.Minute}
+	onStage(t, "with users who have not left yet", first, func(t *testing.T, s *stage) {
+		s.play(`
+			attach romeo
+				asks romeo login
+			answer romeo: juliet
+				tells romeo first {juliet}
+			attach tybalt
+				asks tybalt login
+		`)
+		s.hosts(map[string]Host{})
+		s.play(`
+			answer tybalt: romeo
+			load tybalt
+		`)
+		s.hosts(map[string]Host{"example.com": first}, "asks romeo reload", "asks tybalt reload")
+		s.play(`
+			answer romeo: juliet nurse
+				tells romeo {juliet} → {juliet nurse} +nurse
+			answer tybalt: romeo
+				tells tybalt first {romeo} +romeo
+			attach romeo/2
+			refresh romeo
+				asks romeo refresh
+			answer romeo: juliet
+				tells romeo {juliet nurse} → {juliet} -nurse
+				refreshed 1/0: romeo=updated(1)
 		`)
 	})
 }
