@@ -62,7 +62,7 @@ func (e *Engine) guard(u *user, ans Answer) error {
 		return nil
 	}
 	now := Held{Version: ans.Roster.Version(), Since: time.Now(), Removed: removed, Of: of}
-	again := before != nil && before.Version == now.Version
+	again := before != nil && before.Version == now.Version && !before.Since.After(now.Since) // or it were held until a clock that was fast is right
 	if again {
 		now.Since = before.Since
 		if release || time.Since(now.Since) >= heldFor {

@@ -1,8 +1,12 @@
 package engine
 
 import (
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"rosterd/engine/addr"
 )
 
 func TestShrinkGuard(t *testing.T) {
@@ -278,5 +282,43 @@ func TestReleaseHeld(t *testing.T) {
 			let romeo@elsewhere.example
 				lets romeo@elsewhere.example (0)  no roster provider for elsewhere.example
 		`},
+	})
+}
+
+// Since when an answer is held is on disk by the clock of the wall, which somebody may have put right since.
+func TestHeldByAClockThatWasFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, scenario{host: Host{ShrinkGuard: 50, Retry: time.Hour, Timeout: 24 * time.Hour}, keeper: &memory{}})
+		defer s.end()
+		romeo := addr.MustBare("romeo@example.com")
+		s.play(`
+			attach romeo
+				asks romeo login
+			answer romeo: a b c d
+				tells romeo first {a b c d}
+			refresh romeo
+				asks romeo refresh
+			answer romeo: a
+				logs romeo WARN roster held back: the answer removes too many contacts: reason=refresh removes=3 of=4 guard=50
+				refreshed 0/1: romeo=held(held back: the answer removes 3 of 4 contacts)
+		`)
+		const since = `"since":"2`
+		if doc := s.sc.keeper.docs[romeo]; !strings.Contains(doc, since) {
+			t.Fatalf("no time in %s", doc)
+		}
+		s.sc.keeper.docs[romeo] = strings.Replace(s.sc.keeper.docs[romeo], since+"000", since+"100", 1)
+		s.play(`
+			restart
+			attach romeo
+				asks romeo login
+			answer romeo: a
+				logs romeo WARN roster held back: the answer removes too many contacts: reason=login removes=3 of=4 guard=50
+				tells romeo first stale {a b c d}
+			wait 59m
+			wait 7m
+				asks romeo retry
+			answer romeo: a
+				tells romeo {a b c d} → {a} -b -c -d
+		`)
 	})
 }
