@@ -65,6 +65,8 @@ func serveConfig(ctx context.Context, path string, cfg *config.Config, c console
 		log.Error("not started", "error", err)
 		return err
 	}
+	hangups, ignore := c.hangups() // before the pidfile says whom to send it to
+	defer ignore()
 	remove, err := writePidFile(config.PidFile.Get(cfg.Global())) // first: a second server must not open anything
 	if err != nil {
 		log.Error("not started", "error", err)
@@ -76,8 +78,6 @@ func serveConfig(ctx context.Context, path string, cfg *config.Config, c console
 		log.Error("not started", "error", err)
 		return err
 	}
-	hangups, ignore := c.hangups()
-	defer ignore()
 	d.tell(boss.ready("serving"))
 	defer boss.watch()()
 	for {

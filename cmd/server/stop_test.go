@@ -412,6 +412,38 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestHangupAtTheStart: who is told by the pidfile whom to signal does not kill a server that is about to serve.
+func TestHangupAtTheStart(t *testing.T) {
+	t.Parallel()
+	backend := enginetest.Serve(t, nil)
+	p := newPlace(t, open(backend.Template()))
+	p.head = `pidfile = "rosterd.pid"`
+	p.c2s, p.http = unusedPort(t), unusedPort(t)
+	p.write(t)
+	proc := p.child()
+	if err := proc.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proc.end)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for told := false; !told; {
+		select {
+		case <-look.C:
+			pid, _ := os.ReadFile(filepath.Join(p.data(), "rosterd.pid"))
+			told = strings.HasSuffix(string(pid), "\n")
+		case <-testContext(t).Done():
+			t.Fatalf("no pidfile\n%s", proc.log)
+		}
+	}
+	proc.signal(t, syscall.SIGHUP)
+	proc.waitFor(t, "configuration reloaded")
+	proc.signal(t, syscall.SIGTERM)
+	if err := proc.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, proc.log)
+	}
+}
+
 func (p *process) waitFor(t *testing.T, text string) {
 	t.Helper()
 	if _, err := p.log.wait(testContext(t), func(line string) bool { return strings.Contains(line, text) }); err != nil {
