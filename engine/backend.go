@@ -56,7 +56,6 @@ type Answer struct {
 	MaxAge       time.Duration // how long it is fresh: a login within it needs no fetch; 0 if the backend says nothing
 	StaleIfError time.Duration // how long after that it may be served when the backend fails
 	Bounded      bool          // the backend named StaleIfError; else there is no limit
-	NoStore      bool          // not to be kept on disk: it lives as long as the user's session
 }
 
 // Errors that a Backend answers with. Anything else, a context's end included, counts as temporary.
@@ -109,6 +108,4 @@ type FreshKeeper interface {
 	// Spoil makes documents of a host stale, in all that is queued and on disk when it returns: a refresh that
 	// was answered holds after a crash too.
 	Spoil(ctx context.Context, users []addr.Bare) error
-	// DeleteRoster lets go of a document, which the backend forbids to keep.
-	DeleteRoster(ctx context.Context, user addr.Bare) error
 }

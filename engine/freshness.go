@@ -14,14 +14,29 @@ import (
 type terms struct {
 	FreshUntil time.Time `json:"fresh_until,omitzero"` // a login until then needs no fetch
 	ServeUntil time.Time `json:"serve_until,omitzero"` // after that it does not stand in for an error (RFC 5861 §4); zero: always
-	NoStore    bool      `json:"-"`                    // it is not kept on disk
 }
 
 func (t terms) plain() bool { return t == terms{} }
 
+// terms are on what terms the user's roster was given. Few backends name any: idle users do not pay for them. Under
+// the user's lock, as setTerms.
+func (u *user) terms() terms {
+	if u.named == nil {
+		return terms{}
+	}
+	return *u.named
+}
+
+func (u *user) setTerms(t terms) {
+	u.named = nil
+	if !t.plain() {
+		u.named = &t
+	}
+}
+
 // termsOf is on what terms an answer was given.
 func termsOf(ans Answer, now time.Time) terms {
-	t := terms{NoStore: ans.NoStore}
+	var t terms
 	if ans.MaxAge > 0 {
 		t.FreshUntil = now.Add(ans.MaxAge)
 	}
@@ -50,7 +65,9 @@ func (e *Engine) keepAnswer(u *user, f *flight) {
 		}
 	}
 	u.mu.Lock()
-	u.terms.FreshUntil = time.Time{}
+	t := u.terms()
+	t.FreshUntil = time.Time{}
+	u.setTerms(t)
 	u.mu.Unlock()
 	e.keep(u)
 }
@@ -79,7 +96,7 @@ func (e *expiredError) Unwrap() error { return e.err }
 func (e *Engine) serveFresh(u *user) bool {
 	keeper, ok := u.host.conf().Keeper.(FreshKeeper)
 	u.mu.Lock()
-	until := u.terms.FreshUntil
+	until := u.terms().FreshUntil
 	may := ok && u.state == absent && u.held == nil && !u.fetched.After(time.Now()) && time.Now().Before(until) // a clock that was put back proves nothing
 	u.mu.Unlock()
 	if !may {

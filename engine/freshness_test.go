@@ -248,52 +248,6 @@ func TestStaleIfError(t *testing.T) {
 	})
 }
 
-func TestNoStore(t *testing.T) {
-	const said = `logs - INFO the backend forbids to keep its rosters (Cache-Control: no-store): after a logout or a restart there is no last good one: host=example.com`
-	play(t, []scenario{
-		{name: "lives with the session, and is said once", keeper: &memory{}, script: `
-			attach romeo
-				asks romeo login
-			answer romeo no-store: juliet
-				tells romeo first {juliet}
-				` + said + `
-			refresh romeo
-				asks romeo refresh
-			fail romeo: 503
-				logs romeo WARN roster fetch failed: reason=refresh error=503 took=0s served=the last good roster, of 2000-01-01T00:00:00Z
-				refreshed 0/1: romeo=failed(503)
-			release romeo
-			attach romeo
-				asks romeo login
-			answer romeo no-store: juliet
-				tells romeo first {juliet}
-			release romeo
-			attach romeo
-				asks romeo login
-			fail romeo: 503
-				logs romeo WARN roster fetch failed: reason=login error=503 took=0s served=nothing: there is no last good roster
-				tells romeo first error 503
-		`},
-		{name: "what was kept before is let go", keeper: &memory{}, script: `
-			attach romeo
-				asks romeo login
-			answer romeo: juliet
-				tells romeo first {juliet}
-			refresh romeo
-				asks romeo refresh
-			answer romeo no-store: juliet
-				` + said + `
-				refreshed 1/0: romeo=unchanged
-			restart
-			attach romeo
-				asks romeo login
-			fail romeo: 503
-				logs romeo WARN roster fetch failed: reason=login error=503 took=0s served=nothing: there is no last good roster
-				tells romeo first error 503
-		`},
-	})
-}
-
 // TestFreshnessRaces: answers that were asked for before a refresh and come after it has marked the kept roster.
 func TestFreshnessRaces(t *testing.T) {
 	onStage(t, "the refresh comes before the answer", Host{}, func(t *testing.T, s *stage) {

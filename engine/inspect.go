@@ -159,8 +159,8 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	defer u.mu.Unlock()
 	i := Inspection{
 		User: user, Resources: n, State: u.state.String(), Fetching: u.running != nil,
-		Roster: u.roster, Rev: u.rev, Fetched: u.fetched, FreshUntil: u.terms.FreshUntil, ServeUntil: u.terms.ServeUntil,
-		Kept: u.kept, NextTry: u.next, Breaker: u.host.breaker.state(),
+		Roster: u.roster, Rev: u.rev, Fetched: u.fetched, FreshUntil: u.terms().FreshUntil, ServeUntil: u.terms().ServeUntil,
+		Kept: u.kept, NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
 	}
 	if u.held != nil {
 		held := *u.held

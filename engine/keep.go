@@ -58,7 +58,8 @@ func (e *Engine) remember(u *user) {
 		return // something newer came meanwhile
 	}
 	u.roster, u.rev, u.fetched, u.history = r, k.Rev, k.Fetched, k.History
-	u.terms, u.generation, u.held, u.kept = k.terms, k.Generation, k.Held, true
+	u.setTerms(k.terms)
+	u.generation, u.held, u.kept = k.Generation, k.Held, true
 }
 
 func decodeKept(owner addr.Bare, doc []byte) (k kept, r roster.Roster, err error) {
@@ -76,19 +77,11 @@ func (e *Engine) keep(u *user) {
 		return
 	}
 	u.mu.Lock()
-	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history, terms: u.terms, Generation: u.generation, Held: u.held}, u.roster
-	was := u.kept
-	u.kept = !k.NoStore
+	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history, terms: u.terms(), Generation: u.generation, Held: u.held}, u.roster
+	u.kept = true
 	u.mu.Unlock()
-	ctx := context.WithoutCancel(e.ctx) // Close waits for it
-	var err error
-	if k.NoStore {
-		err = e.letGo(ctx, u, h.Keeper, was)
-	} else {
-		k.Items = r.EncodeJSON()
-		err = save(ctx, h.Keeper, u.addr, k)
-	}
-	if err != nil {
+	k.Items = r.EncodeJSON()
+	if err := save(context.WithoutCancel(e.ctx), h.Keeper, u.addr, k); err != nil { // Close waits for it
 		e.log.Error("keeping the last good roster", "user", u.addr, "error", err)
 	}
 }
@@ -102,16 +95,4 @@ func save(ctx context.Context, to Keeper, u addr.Bare, k kept) error {
 		return f.SaveFresh(ctx, u, doc, k.FreshUntil)
 	}
 	return to.SaveRoster(ctx, u, doc)
-}
-
-// letGo keeps nothing, since the backend forbids it (no-store, RFC 9111 §5.2.2.5), and no longer what was kept. That
-// rosters do not outlive their sessions should surprise nobody in the first outage, so it is said once for a host.
-func (e *Engine) letGo(ctx context.Context, u *user, from Keeper, kept bool) error {
-	if u.host.volatile.CompareAndSwap(false, true) {
-		e.log.Info("the backend forbids to keep its rosters (Cache-Control: no-store): after a logout or a restart there is no last good one", "host", u.addr.Domain())
-	}
-	if f, ok := from.(FreshKeeper); ok && kept {
-		return f.DeleteRoster(ctx, u.addr)
-	}
-	return nil
 }

@@ -47,8 +47,7 @@ func (e *Engine) retryIn(u *user, wait time.Duration) {
 		return
 	}
 	u.calm()
-	u.next = time.Now().Add(wait)
-	u.retry = time.AfterFunc(wait, func() { e.ask(u, ReasonRetry) })
+	u.retry = &try{time.Now().Add(wait), time.AfterFunc(wait, func() { e.ask(u, ReasonRetry) })}
 }
 
 // pause is how long to wait after so many failures before.
@@ -60,7 +59,21 @@ func pause(first time.Duration, failures int) time.Duration {
 // calm takes the next try back. Under the user's lock.
 func (u *user) calm() {
 	if u.retry != nil {
-		u.retry.Stop()
-		u.retry, u.next = nil, time.Time{}
+		u.retry.timer.Stop()
+		u.retry = nil
 	}
+}
+
+// try is one that will be made.
+type try struct {
+	when  time.Time
+	timer *time.Timer
+}
+
+// at is when it is, zero if there is none.
+func (t *try) at() time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.when
 }

@@ -37,7 +37,7 @@ import (
 //
 // A roster is written as the localparts of its contacts, "nurse:to" for a subscription other than both and
 // "nurse=Angelica" for a name. Before the colon of an answer may stand rev=REVISION, unchanged, dropped=JID, and what
-// Cache-Control says: max-age=60s, stale-if-error=60s, no-store. After temporary and the name may stand after=60s.
+// Cache-Control says: max-age=60s, stale-if-error=60s. After temporary and the name may stand after=60s.
 type scenario struct {
 	name   string
 	host   Host // Backend and Keeper are set by the stage
@@ -378,8 +378,6 @@ func (s *stage) reaction(verb string, options []string, text string, u addr.Bare
 				ans.MaxAge = s.duration(value)
 			case "stale-if-error":
 				ans.StaleIfError, ans.Bounded = s.duration(value), true
-			case "no-store":
-				ans.NoStore = true
 			case "dropped":
 				ans.Dropped = append(ans.Dropped, roster.BadItem{JID: value, Reason: "not a valid JID"})
 			}
@@ -594,12 +592,4 @@ func (m *memory) Spoil(_ context.Context, users []addr.Bare) error {
 		delete(m.fresh, u)
 	}
 	return m.spoil
-}
-
-func (m *memory) DeleteRoster(_ context.Context, u addr.Bare) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.docs, u)
-	delete(m.fresh, u)
-	return nil
 }

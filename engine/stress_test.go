@@ -168,10 +168,6 @@ func (w *world) Spoil(_ context.Context, users []addr.Bare) error {
 	return nil
 }
 
-func (w *world) DeleteRoster(context.Context, addr.Bare) error {
-	return errors.New("no-store was not said")
-}
-
 func (w *world) SaveFresh(_ context.Context, u addr.Bare, doc []byte, until time.Time) error {
 	_, r, err := decodeKept(u, doc)
 	w.mu.Lock()

@@ -29,17 +29,16 @@ type user struct {
 	rev     string
 	fetched time.Time // when the backend last said what roster holds
 	history roster.History
-	terms   terms
-	kept    bool // a keeper has it
+	named   *terms // what terms returns; nil: the backend named none
+	kept    bool   // a keeper has it
 
 	generation string // of the backend that roster is of
 	held       *Held  // an answer that the shrink guard holds back; nil: none
 	release    bool   // it may come through
 	notes      *notes
 
-	retries int         // failures in a row that are this user's
-	retry   *time.Timer // of the next try; nil: none is due
-	next    time.Time   // when that is
+	retries int  // failures in a row that are this user's
+	retry   *try // the next one; nil: none is due
 
 	unsettled []addr.Bare // pairs that the login found changed; their other sides follow with the next refresh
 	unsure    bool        // no refresh since the login: what was before it may be long past
@@ -213,7 +212,7 @@ const keptLongEnough = time.Hour
 func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change) {
 	u.mu.Lock()
 	from, first, rev, known, last := u.roster, u.state == absent, u.rev, !u.fetched.IsZero(), u.fetched
-	terms, held := u.terms, u.held
+	terms, held := u.terms(), u.held
 	u.mu.Unlock()
 	if ans.Unchanged {
 		ans.Roster, ans.Rev = from, cmp.Or(ans.Rev, rev)
@@ -227,14 +226,15 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 	u.history = u.history.After(from, steps, u.host.conf().Steps)
 	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
 	now := termsOf(ans, u.fetched)
-	u.terms, u.generation, u.held = now, f.generation, nil
+	u.setTerms(now)
+	u.generation, u.held = f.generation, nil
 	u.calm()
 	u.retries = 0
 	u.note(func(n *notes) { n.dropped(ans) })
 	u.mu.Unlock()
 
 	f.others = e.otherSidesOf(u, f.reason, to, steps, first)
-	worthKeeping := rev != ans.Rev || !from.Equal(to) || !known || time.Since(last) > keptLongEnough ||
+	worthKeeping := rev != ans.Rev || !from.Equal(to) || !known || time.Since(last).Abs() > keptLongEnough ||
 		held != nil || !terms.plain() || !now.plain()
 	switch {
 	case !first:
@@ -260,7 +260,7 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 	f.err = err
 	u.mu.Lock()
 	was, known, last := u.state, !u.fetched.IsZero(), u.fetched
-	tooOld := was == absent && known && u.terms.tooOld(err)
+	tooOld := was == absent && known && u.terms().tooOld(err)
 	if known && !tooOld {
 		u.state = stale // also of a roster that was fresh: the next login tries again
 	}
@@ -271,7 +271,7 @@ func (e *Engine) failed(u *user, f *flight, err error, took time.Duration) {
 		e.again(u, err)
 	}
 	u.note(func(n *notes) { n.lastErr, n.failed = err, time.Now() })
-	to, until := u.roster, u.terms.ServeUntil
+	to, until := u.roster, u.terms().ServeUntil
 	u.mu.Unlock()
 
 	served := "the last good roster, of " + last.UTC().Format(time.RFC3339)

@@ -27,21 +27,19 @@ type Freshness struct {
 	MaxAge       time.Duration // how long it stays fresh; 0 if it does not say
 	StaleIfError time.Duration // how long after that it may serve in place of an error
 	Bounded      bool          // StaleIfError was named; else it may serve without limit
-	NoStore      bool          // it must not be kept on disk
 }
 
-// Freshness reads Cache-Control and Age. That must-revalidate, proxy-revalidate, Expires and Pragma do not count is
-// meant: PHP sends them with every session, and nobody means by it that a roster should be lost in an outage.
+// Freshness reads Cache-Control and Age. That must-revalidate, proxy-revalidate, Expires and Pragma do not count, and
+// no-store no more than no-cache, is meant: PHP sends them with every session, and nobody means by it that a roster
+// should be lost in an outage. Who does has rosterd_keep_rosters.
 func (r *HTTPResponse) Freshness() (f Freshness) {
-	again := false // no-cache: each login asks
+	again := false // each login asks
 	for d := range strings.SplitSeq(strings.Join(r.Header.Values("Cache-Control"), ","), ",") {
 		name, arg, _ := strings.Cut(strings.ToLower(strings.TrimSpace(d)), "=")
 		age, ok := seconds(strings.Trim(strings.TrimSpace(arg), `"`))
 		switch strings.TrimSpace(name) {
-		case "no-cache":
+		case "no-cache", "no-store":
 			again = true
-		case "no-store":
-			again, f.NoStore = true, true
 		case "max-age":
 			f.MaxAge = age
 		case "stale-if-error":

@@ -164,7 +164,7 @@ func (p *Plugin) answer(c *call, out outcome) (engine.Answer, error) {
 	a := engine.Answer{Roster: out.roster, Dropped: out.dropped}
 	if out.res != nil {
 		f := out.res.Freshness()
-		a.MaxAge, a.StaleIfError, a.Bounded, a.NoStore = f.MaxAge, f.StaleIfError, f.Bounded, f.NoStore
+		a.MaxAge, a.StaleIfError, a.Bounded = f.MaxAge, f.StaleIfError, f.Bounded
 		if out.res.Revision != "" {
 			a.Rev = p.tag + ":" + out.res.Revision
 		}
