@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 )
@@ -14,7 +16,7 @@ func (e *Engine) otherSidesOf(u *user, why Reason, to roster.Roster, steps []ros
 	u.mu.Lock()
 	u.unsure = u.unsure || first
 	if why != ReasonRefresh {
-		u.unsettled = append(u.unsettled, pairs...)
+		u.unsettled = slices.Compact(slices.SortedFunc(slices.Values(append(u.unsettled, pairs...)), addr.Bare.Compare))
 		u.mu.Unlock()
 		return nil
 	}
