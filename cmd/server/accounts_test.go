@@ -130,7 +130,7 @@ func TestPlaces(t *testing.T) {
 	if status != exitFailed || !strings.Contains(stderr, "juliet@example.com") {
 		t.Errorf("adding a user of Prosody's: exit %d, %s", status, stderr)
 	}
-	p.wantCommand(t, "", "juliet@example.com deleted ([prosody])\n", "user", "delete", "juliet@example.com")
+	p.wantCommand(t, "", "juliet@example.com deleted (prosody)\n", "user", "delete", "juliet@example.com")
 	c := s.connect(t, "example.com")
 	if err := c.Login(c.ctx, "juliet", "R0m30MyR0m30", ""); err == nil {
 		t.Error("a deleted user logs in")

@@ -33,7 +33,7 @@ func TestBackup(t *testing.T) {
 		t.Errorf("a second time: exit %d, %s", status, stderr)
 	}
 	p.wantCommand(t, "changed\n", "password of john@example.com changed (sqlite)\n", "user", "passwd", "john@example.com")
-	p.wantCommand(t, "", "mary@example.com deleted ([sqlite])\n", "user", "delete", "mary@example.com")
+	p.wantCommand(t, "", "mary@example.com deleted (sqlite)\n", "user", "delete", "mary@example.com")
 	equal(t, "exit status", s.exit(t), exitOK)
 
 	for _, file := range []string{"", "-wal", "-shm"} {

@@ -211,7 +211,7 @@ func TestUserCommands(t *testing.T) {
 	s.secureLogin(t, "john@example.com", "second").leave()
 	p.wantCommand(t, "", "jane@example.com  sqlite  SCRAM-SHA-1  \njohn@example.com  sqlite  SCRAM-SHA-1  \n", "user", "list")
 	p.wantCommand(t, "", "jane@example.com  sqlite  SCRAM-SHA-1  \njohn@example.com  sqlite  SCRAM-SHA-1  \n", "user", "list", "example.com")
-	p.wantCommand(t, "", "jane@example.com deleted ([sqlite])\n", "user", "delete", "jane@example.com")
+	p.wantCommand(t, "", "jane@example.com deleted (sqlite)\n", "user", "delete", "jane@example.com")
 	refused(t, "jane", "no newline")
 
 	for _, tt := range []struct {

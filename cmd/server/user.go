@@ -113,11 +113,15 @@ func deleteUser(ctx context.Context, cfg *config.Config, a *store.Accounts, args
 	if err != nil {
 		return err
 	}
-	place, err := a.Delete(ctx, u)
+	places, err := a.Delete(ctx, u)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "%s deleted (%s)\n", u, place)
+	names := make([]string, len(places))
+	for i, p := range places {
+		names[i] = string(p)
+	}
+	fmt.Fprintf(c.out, "%s deleted (%s)\n", u, strings.Join(names, ", "))
 	return nil
 }
 
