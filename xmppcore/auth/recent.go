@@ -26,3 +26,8 @@ func (r *recent[K, V]) put(k K, v V) {
 	}
 	r.young[k] = v
 }
+
+func (r *recent[K, V]) drop(k K) {
+	delete(r.young, k)
+	delete(r.old, k)
+}

@@ -159,6 +159,7 @@ type verdict struct {
 
 // charge is what an attempt takes out of a bucket at once, so that many at a time are not one.
 type charge struct {
+	of     place
 	bucket *bucket
 	step   time.Duration
 }
@@ -176,7 +177,7 @@ func (t *Throttle) judge(ctx context.Context, at place) verdict {
 		gate = place{user: at.user}
 	}
 	b := t.bucket(gate, now)
-	v := verdict{own: t.bucket(at, now), charged: []charge{{b, step}}}
+	v := verdict{own: t.bucket(at, now), charged: []charge{{gate, b, step}}}
 	if v.wait = b.wait(now, step, t.limits.Period); v.wait > 0 {
 		v.limit, v.first = gate, b.say()
 		himself := at != gate && now.Sub(v.own.wrong) < t.limits.Period
@@ -189,7 +190,8 @@ func (t *Throttle) judge(ctx context.Context, at place) verdict {
 		v.wait = min(v.wait, patience)
 	}
 	if gate != at {
-		v.charged = append(v.charged, charge{v.own, step}, charge{t.bucket(place{from: at.from}, now), t.addressStep()})
+		address := place{from: at.from}
+		v.charged = append(v.charged, charge{at, v.own, step}, charge{address, t.bucket(address, now), t.addressStep()})
 	}
 	for _, c := range v.charged {
 		c.bucket.take(now, c.step)
@@ -275,8 +277,11 @@ func (a *attempt) end(err error) {
 		a.own.wrong = time.Now()
 		return
 	}
+	now := time.Now()
 	for _, c := range a.charged {
-		c.bucket.full = c.bucket.full.Add(-c.step)
+		if c.bucket.full = c.bucket.full.Add(-c.step); c.bucket.untouched(now) {
+			t.buckets.drop(c.of) // most users never get a password wrong
+		}
 	}
 	if err == nil && a.at.from.IsValid() {
 		t.good.put(a.at, struct{}{})
@@ -293,6 +298,12 @@ func (b *bucket) take(now time.Time, step time.Duration) {
 		b.full = now
 	}
 	b.full = b.full.Add(step)
+}
+
+// untouched tells whether the bucket is what a new one would be. Nobody has taken anything out of it then, so nobody
+// is going to change it.
+func (b *bucket) untouched(now time.Time) bool {
+	return !b.full.After(now) && b.wrong.IsZero() && !b.said
 }
 
 // say is true once until the bucket is full again.

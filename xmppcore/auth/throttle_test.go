@@ -340,6 +340,25 @@ func TestThrottleForgets(t *testing.T) {
 	}
 }
 
+// Who never gets a password wrong costs no more than the memory of where that was.
+func TestThrottleUntouched(t *testing.T) {
+	h := guarded(FailureLimits{}, nil)
+	th := h.Throttle
+	for i := range 10 {
+		if got := login(t.Context(), h, fmt.Sprint("192.0.2.", i), "romeo", password); !strings.HasPrefix(got, "in ") {
+			t.Fatal(got)
+		}
+	}
+	if n := len(th.buckets.young) + len(th.buckets.old); n != 0 {
+		t.Errorf("%d buckets are left of good logins", n)
+	}
+	login(t.Context(), h, "192.0.2.1", "romeo", "wherefore")
+	login(t.Context(), h, "192.0.2.1", "romeo", password)
+	if len(th.buckets.young)+len(th.buckets.old) == 0 {
+		t.Error("a failure is forgotten with the next good login")
+	}
+}
+
 func TestRecent(t *testing.T) {
 	r := recent[int, string]{most: 3}
 	for i := range 3 {
