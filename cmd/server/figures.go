@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"rosterd/httpd"
 	"rosterd/metrics"
@@ -65,7 +66,7 @@ func (d *daemon) ready(ctx context.Context) []httpd.Part {
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
 		part := httpd.Part{Name: "backend of " + name, Minor: true}
 		if b := hosts[name].Breaker; b.Open {
-			part.Err = fmt.Errorf("not asked until %v: %w", b.Until, b.LastError)
+			part.Err = fmt.Errorf("not asked until %s: %w", b.Until.UTC().Format(time.RFC3339), b.LastError)
 		}
 		parts = append(parts, part)
 	}

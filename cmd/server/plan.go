@@ -45,6 +45,11 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if p.certs, err = loadCertificates(cfg, d.log); err != nil {
 		return p, err
 	}
+	if d.plan != nil {
+		if err := p.certs.lost(d.plan.certs, cfg); err != nil {
+			return p, err
+		}
+	}
 	if err := p.openBackends(ctx, d.plan, part(d.log, "plugins")); err != nil {
 		return p, err
 	}

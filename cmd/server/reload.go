@@ -38,7 +38,10 @@ func (d *daemon) reload(ctx context.Context, path string, l *logs) error {
 			d.log.Warn("configuration", "warning", found)
 		}
 	}
-	if refused > 0 {
+	switch {
+	case refused == 1:
+		return errors.New("1 setting is refused")
+	case refused > 1:
 		return fmt.Errorf("%d settings are refused", refused)
 	}
 	if err := restart(d.plan.cfg, cfg); err != nil {

@@ -151,16 +151,16 @@ func TestReloadRefused(t *testing.T) {
 		want       string
 	}{
 		{"no Lua", good + "\nthis is no Lua", nil, "prosody.cfg.lua:"},
-		{"refused by check", good + "\nrosterd_nonsense = 1", nil, "1 settings are refused"},
+		{"refused by check", good + "\nrosterd_nonsense = 1", nil, "1 setting is refused"},
 		{"a port of somebody else", "c2s_ports = { " + port + " }\n" + good, nil, "address already in use"},
 		{"a port of our own at another address", "c2s_interfaces = { \"*\" }\n" + good, nil, "rosterd itself has that port, at 127.0.0.1:"},
 		{"another database", "rosterd_database = 'other.sqlite'\n" + good, nil, "rosterd_database cannot change"},
-		{"two hosts at one place", good + openHost("example.org", backend.Template(), "http_host = 'example.com'"), nil, "settings are refused"},
+		{"two hosts at one place", good + openHost("example.org", backend.Template(), "http_host = 'example.com'"), nil, "1 setting is refused"},
 		{"a broken certificate", good, func() {
 			if err := os.WriteFile(cert, []byte("-----BEGIN CERTIFICATE-----\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "settings are refused"},
+		}, "1 setting is refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.text = c.text
@@ -180,6 +180,24 @@ func TestReloadRefused(t *testing.T) {
 	s.certify(t, "example.com")
 	s.wantReloaded(t, open(backend.Template()))
 	john.alive()
+}
+
+// TestReloadWithoutCertificate: a certificate that is being renewed, and is not there for a moment, shuts nobody out.
+func TestReloadWithoutCertificate(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, seed)
+	p.secure = true
+	p.certify(t, "example.com")
+	s := p.serve(t)
+	s.quiet = true
+	before := s.serial(t, s.https)
+	if err := os.RemoveAll(filepath.Join(s.dir, "certs")); err != nil {
+		t.Fatal(err)
+	}
+	if line := s.reload(t); !strings.Contains(line, "configuration not reloaded") || !strings.Contains(line, "example.com has lost its certificate") {
+		t.Errorf("got %s", line)
+	}
+	equal(t, "still shown", s.serial(t, s.https), before)
 }
 
 // clinging is a backend that cannot be closed.

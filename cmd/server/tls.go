@@ -51,6 +51,17 @@ func loadCertificates(cfg *config.Config, log *slog.Logger) (*certificates, erro
 	return c, err
 }
 
+// lost refuses to go on without a certificate that there was: nobody could log in any more, and most likely it is being
+// renewed.
+func (c *certificates) lost(before *certificates, cfg *config.Config) error {
+	for _, h := range cfg.Hosts() {
+		if before.c2s(h) != nil && c.c2s(h) == nil && config.C2SRequireEncryption.Get(h) {
+			return fmt.Errorf("%v: %s has lost its certificate, and c2s_require_encryption is on: nobody could log in", h.Pos(), h.Name)
+		}
+	}
+	return nil
+}
+
 // serverNames choose the TLS of a service by the port and by the name that a client asks for in its handshake (RFC
 // 6066 §3), else the first host's. It is not known yet whom the client wants to talk to behind that.
 type serverNames struct {
