@@ -153,7 +153,7 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	}
 	s := e.shard(user)
 	s.mu.Lock()
-	n := u.attached
+	n := int(u.attached)
 	s.mu.Unlock()
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -32,10 +32,10 @@ func (e *Engine) again(u *user, err error) {
 		wait = u.host.breaker.comeBack()
 	case errors.As(err, &temporary) && temporary.RetryAfter > 0:
 		asked := min(temporary.RetryAfter, maxRetryAfter)
-		wait = max(asked+rand.N(asked/4+1), pause(first, u.retries))
+		wait = max(asked+rand.N(asked/4+1), pause(first, int(u.retries)))
 		u.retries++
 	default:
-		wait = pause(first, u.retries)
+		wait = pause(first, int(u.retries))
 		u.retries++
 	}
 	e.retryIn(u, wait)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine/addr"
@@ -16,49 +17,51 @@ import (
 type user struct {
 	addr     addr.Bare
 	host     *host
-	attached int             // guarded by the shard's lock
-	left     chan struct{}   // closed when the last resource is released: nothing of what still comes counts
+	attached int32           // guarded by the shard's lock
+	over     atomic.Bool     // the last resource is released: nothing of what still comes counts
 	former   <-chan struct{} // closed when nothing of the user's former life comes any more; nil: there is none
 
 	mu      sync.Mutex    // guards the fields below
 	running *flight       // being fetched or applied; nil: no goroutine
 	queued  *flight       // not started yet: who asks now shares it
 	ended   chan struct{} // closed when the goroutine has done its last
+	left    chan struct{} // closed when the life is over; for that goroutine, which waits
+
 	state   state
-	roster  roster.Roster
-	rev     string
-	fetched time.Time // when the backend last said what roster holds
-	history roster.History
-	named   *terms // what terms returns; nil: the backend named none
-	kept    bool   // a keeper has it
+	kept    bool  // a keeper has the roster
+	release bool  // what is held may come through
+	unsure  bool  // no refresh since the login: what was before it may be long past
+	retries int32 // failures in a row that are this user's
 
-	generation string // of the backend that roster is of
+	roster     roster.Roster
+	rev        string
+	generation string    // of the backend that roster is of
+	fetched    time.Time // when the backend last said what roster holds
+	history    roster.History
+	named      *terms // what terms returns; nil: the backend named none
 	held       *Held  // an answer that the shrink guard holds back; nil: none
-	release    bool   // it may come through
 	notes      *notes
-
-	retries int  // failures in a row that are this user's
-	retry   *try // the next one; nil: none is due
+	retry      *try // the next one; nil: none is due
 
 	unsettled []addr.Bare // pairs that the login found changed; their other sides follow with the next refresh
-	unsure    bool        // no refresh since the login: what was before it may be long past
 }
 
 func newUser(a addr.Bare, h *host, former <-chan struct{}) *user {
-	return &user{addr: a, host: h, left: make(chan struct{}), former: former}
+	return &user{addr: a, host: h, former: former}
 }
 
-func (u *user) gone() bool { return isClosed(u.left) }
+func (u *user) gone() bool { return u.over.Load() }
 
 // leave ends this life. What it returns is closed when nothing of it comes any more, nil if that is so already.
 func (u *user) leave() <-chan struct{} {
-	close(u.left)
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.over.Store(true)
 	u.calm()
 	if u.running == nil {
 		return nil
 	}
+	close(u.left)
 	return u.ended
 }
 
@@ -128,7 +131,7 @@ func (e *Engine) takeOff(u *user, f *flight) *flight {
 	if !e.begin() {
 		return closed
 	}
-	u.running, u.ended = f, make(chan struct{})
+	u.running, u.ended, u.left = f, make(chan struct{}), make(chan struct{})
 	go e.serve(u, f, u.ended)
 	return f
 }
@@ -146,7 +149,7 @@ func (e *Engine) serve(u *user, f *flight, ended chan struct{}) {
 		u.running, u.queued = u.queued, nil
 		next := u.running
 		if next == nil {
-			u.ended = nil // a hundred thousand idle users would keep theirs
+			u.ended, u.left = nil, nil // a hundred thousand idle users would keep theirs
 		}
 		u.mu.Unlock()
 		close(f.done)
