@@ -168,7 +168,7 @@ func (p *page) flush(t *tabwriter.Writer) {
 func (p *page) origin(source string, fetched time.Time, state string) {
 	from := source
 	if state == "offline" {
-		from = "the kept copy, which came from " + source
+		from = "the kept copy; what is asked is " + source
 	}
 	p.field("from", "%s", printable(from))
 	if fetched.IsZero() {
