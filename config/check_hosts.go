@@ -154,19 +154,31 @@ func (ck *checker) login(h *Host) {
 // web: two hosts cannot have the same path under one HTTP name, since nobody could say which of them is meant.
 func (ck *checker) web() {
 	type place struct{ host, path string }
-	taken := make(map[place]*Host)
+	type tenant struct {
+		host   *Host
+		module HTTPModule
+	}
+	taken := make(map[place]tenant)
 	for _, h := range ck.Config.hosts {
 		name, pos, set := HTTPHost.Lookup(h)
 		if !set {
 			name, pos = HTTPHost.Get(h), h.Pos()
 		}
-		at := place{strings.ToLower(name), h.HTTPPath("roster_admin", "/roster_admin")}
-		if first := taken[at]; first != nil {
-			ck.once(Refused, CodePlace, h, HTTPHost.Name, pos, fmt.Sprintf("%s and %s would both be served at %s on %s", first.section.title(), h.section.title(), at.path, name),
-				"give each an http_host of its own, or put $host into http_paths")
-			continue
+		for _, m := range h.HTTPModules() {
+			at := place{strings.ToLower(name), m.Path}
+			first, clash := taken[at]
+			switch {
+			case !clash:
+				taken[at] = tenant{h, m}
+			case m.Shared && first.module.Name == m.Name:
+			case first.module.Name == m.Name:
+				ck.once(Refused, CodePlace, h, HTTPHost.Name, pos, fmt.Sprintf("%s and %s would both be served at %s on %s", first.host.section.title(), h.section.title(), at.path, name),
+					"give each an http_host of its own, or put $host into http_paths")
+			default:
+				ck.once(Refused, CodePlace, h, HTTPHost.Name, pos, fmt.Sprintf("%s of %s and %s of %s would both be served at %s on %s",
+					first.module.Name, first.host.section.title(), m.Name, h.section.title(), at.path, name), "give them other paths in http_paths")
+			}
 		}
-		taken[at] = h
 	}
 }
 

@@ -45,6 +45,28 @@ func (h *Host) HTTPPath(module, fallback string) string {
 	return "/" + strings.Trim(path, "/")
 }
 
+// A HTTPModule is something that a host serves over HTTP.
+type HTTPModule struct {
+	Name   string // as in http_paths
+	Path   string
+	Shared bool // it serves all hosts alike, so those that share an http_host may share the path
+}
+
+// HTTPModules are what the host serves, and where.
+func (h *Host) HTTPModules() []HTTPModule {
+	list := []HTTPModule{{Name: "roster_admin", Path: h.HTTPPath("roster_admin", "/roster_admin")}}
+	if h.Has("websocket") {
+		list = append(list, HTTPModule{"websocket", h.HTTPPath("websocket", "/xmpp-websocket"), true})
+	}
+	if h.Has("bosh") {
+		list = append(list, HTTPModule{"bosh", h.HTTPPath("bosh", "/http-bind"), true})
+	}
+	if h.Has("http_files") && HTTPFilesDir.Get(h) != "" {
+		list = append(list, HTTPModule{Name: "files", Path: h.HTTPPath("files", "/files")})
+	}
+	return list
+}
+
 // httpURL reads the URL of a web server, without what follows the path. It ends in a slash.
 func httpURL(r *reading, v Value) (string, bool) {
 	s, ok := nonEmpty(r, v)

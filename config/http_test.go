@@ -97,3 +97,25 @@ func TestSocketPath(t *testing.T) {
 		})
 	}
 }
+
+func TestWebClashes(t *testing.T) {
+	const two = "modules_enabled = { 'websocket', 'bosh', 'http_files' }\nhttp_files_dir = '/srv/www'\nhttp_host = 'web.example'\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"hosts that share everything", two + "VirtualHost 'a.example'\nVirtualHost 'b.example'", `VirtualHost "a.example" and VirtualHost "b.example" would both be served at /roster_admin on web.example`},
+		{"and their files", two + "http_paths = { roster_admin = '/$host' }\nVirtualHost 'a.example'\nVirtualHost 'b.example'", `would both be served at /files on web.example`},
+		{"streams may be shared", two + "http_paths = { roster_admin = '/$host', files = '/$host/files' }\nVirtualHost 'a.example'\nVirtualHost 'b.example'", ""},
+		{"two modules of one host", two + "http_paths = { bosh = '/x', websocket = '/x' }\nVirtualHost 'a.example'", `websocket of VirtualHost "a.example" and bosh of VirtualHost "a.example" would both be served at /x`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			for _, d := range Check(mustLoad(t, c.text)) {
+				if d.Code == CodePlace {
+					got = append(got, d.Message)
+				}
+			}
+			if len(got) > 0 != (c.want != "") || c.want != "" && !strings.Contains(strings.Join(got, "\n"), c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}

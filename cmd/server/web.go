@@ -16,43 +16,36 @@ import (
 )
 
 // webHosts is what the VirtualHosts of a plan serve over HTTP.
-func (d *daemon) webHosts(p *plan) ([]httpd.Host, error) {
-	var list []httpd.Host
+func (d *daemon) webHosts(p *plan) (list []httpd.Host, err error) {
 	for _, h := range p.cfg.Hosts() {
-		host := httpd.Host{Name: h.Name, HTTPHost: config.HTTPHost.Get(h), Refresh: d.refreshAPI(p, h)}
-		var err error
-		if h.Has("websocket") {
-			path := h.HTTPPath("websocket", "/xmpp-websocket")
-			host.Mounts = append(host.Mounts, shared(mount(h, "websocket", path, d.webSocket(p, h))))
-			if host.AltConnect.WebSocket, err = p.externalURL(h, path, true); err != nil {
+		host := httpd.Host{Name: h.Name, HTTPHost: config.HTTPHost.Get(h)}
+		for _, m := range h.HTTPModules() {
+			switch m.Name {
+			case "roster_admin":
+				host.Refresh = d.refreshAPI(p, h, m.Path)
+			case "websocket":
+				host.Mounts = append(host.Mounts, mount(h, m, d.webSocket(p, h)))
+				host.AltConnect.WebSocket, err = p.externalURL(h, m.Path, true)
+			case "bosh":
+				host.Mounts = append(host.Mounts, mount(h, m, d.bosh.Handler(h.Name)))
+				host.AltConnect.BOSH, err = p.externalURL(h, m.Path, false)
+			case "files":
+				files := httpd.Files{Dir: config.HTTPFilesDir.Get(h), Index: config.HTTPIndexFiles.Get(h), Listing: config.HTTPDirListing.Get(h)}
+				host.Mounts = append(host.Mounts, mount(h, m, files))
+			}
+			if err != nil {
 				return nil, err
 			}
-		}
-		if h.Has("bosh") {
-			path := h.HTTPPath("bosh", "/http-bind")
-			host.Mounts = append(host.Mounts, shared(mount(h, "bosh", path, d.bosh.Handler(h.Name))))
-			if host.AltConnect.BOSH, err = p.externalURL(h, path, false); err != nil {
-				return nil, err
-			}
-		}
-		if dir := config.HTTPFilesDir.Get(h); dir != "" && h.Has("http_files") {
-			files := httpd.Files{Dir: dir, Index: config.HTTPIndexFiles.Get(h), Listing: config.HTTPDirListing.Get(h)}
-			host.Mounts = append(host.Mounts, mount(h, "files", h.HTTPPath("files", "/files"), files))
 		}
 		list = append(list, host)
 	}
 	return list, nil
 }
 
-func mount(h *config.Host, module, path string, handler http.Handler) httpd.Mount {
-	return httpd.Mount{Name: module, Path: path, Handler: handler, CORS: httpd.CORS(h.CORS(module))}
-}
-
-// shared is a mount of what serves all VirtualHosts: a client says in its stream which one it means (RFC 7395 §3.4,
+// mount serves a module. In the streams of those that are shared the client says which host it means (RFC 7395 §3.4,
 // XEP-0206).
-func shared(m httpd.Mount) httpd.Mount {
-	m.Shared = true
-	return m
+func mount(h *config.Host, m config.HTTPModule, handler http.Handler) httpd.Mount {
+	return httpd.Mount{Name: m.Name, Path: m.Path, Handler: handler, CORS: httpd.CORS(h.CORS(m.Name)), Shared: m.Shared}
 }
 
 // webSocket serves the streams of web clients that can open one.
@@ -76,10 +69,10 @@ func boshSettings(cfg *config.Config) bosh.Settings {
 	return s
 }
 
-func (d *daemon) refreshAPI(p *plan, h *config.Host) *httpd.Refresh {
+func (d *daemon) refreshAPI(p *plan, h *config.Host, path string) *httpd.Refresh {
 	g := p.cfg.Global()
 	return &httpd.Refresh{
-		Refresher: d.eng, Path: h.HTTPPath("roster_admin", "/roster_admin"), Timeout: config.RefreshTimeout.Get(h),
+		Refresher: d.eng, Path: path, Timeout: config.RefreshTimeout.Get(h),
 		MaxBytes: int64(config.RefreshBody.Get(g)), MaxNames: config.RefreshNames.Get(g),
 		Observe: func(names, errors int, took time.Duration) { d.metrics.Refreshed(h.Name, names, errors, took) },
 		Token:   config.RefreshToken.Get(h), Secret: config.RefreshHMACSecret.Get(h), ClientCAs: p.clientCAs[h.Name],
