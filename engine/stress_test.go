@@ -315,14 +315,24 @@ func (v *visitor) refresh(ctx context.Context) {
 // TestStress lets visitors do what they like at once. Whatever they did, after a last refresh of everybody
 // each user's watcher holds what the backend has.
 func TestStress(t *testing.T) {
+	stress(t, Host{})
+}
+
+// TestStressGuarded is the same where the breaker opens and answers are held back now and then.
+func TestStressGuarded(t *testing.T) {
+	stress(t, Host{Breaker: 3, ShrinkGuard: 30})
+}
+
+func stress(t *testing.T, h Host) {
 	seed := *stressSeed
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	t.Logf("go test -race ./engine -run TestStress -stress.seed=%d -stress.steps=%d", seed, *stressSteps)
+	t.Logf("go test -race ./engine -run '^%s$' -stress.seed=%d -stress.steps=%d", t.Name(), seed, *stressSteps)
 	const visitors = 4
 	w := newWorld(t, rand.New(rand.NewPCG(seed, 0)), 8)
-	e := New(map[string]Host{"example.com": {Backend: w, Keeper: w, Parallel: 3, Timeout: time.Minute, QueueTimeout: time.Minute, Retry: time.Millisecond}}, w.watch, slog.New(slog.DiscardHandler))
+	h.Backend, h.Keeper, h.Parallel, h.Timeout, h.QueueTimeout, h.Retry = w, w, 3, time.Minute, time.Minute, time.Millisecond
+	e := New(map[string]Host{"example.com": h}, w.watch, slog.New(slog.DiscardHandler))
 	var wg sync.WaitGroup
 	var all [visitors]*visitor
 	for i := range all {
@@ -336,6 +346,7 @@ func TestStress(t *testing.T) {
 	}
 	wg.Wait()
 	w.sick.Store(false)
+	w.letAllThrough(e)
 	w.converged(e)
 	for _, v := range all {
 		for _, u := range w.users {
@@ -348,9 +359,33 @@ func TestStress(t *testing.T) {
 	if n := e.inhabitants(); n != 0 {
 		t.Errorf("%d users stayed behind", n)
 	}
-	t.Logf("%d lives, %d fetches, %d failures, %d logins without a fetch", w.lives, e.Stats().Fetches.Load(), e.Stats().Failures.Load(), e.Stats().Spared.Load())
-	if e.Stats().Spared.Load() == 0 {
+	t.Logf("%d lives, %d fetches, %d failures, %d answers held, %d logins without a fetch", w.lives, e.Stats().Fetches.Load(), e.Stats().Failures.Load(), e.Stats().Held.Load(), e.Stats().Spared.Load())
+	if h.ShrinkGuard > 0 && e.Stats().Held.Load() == 0 {
+		t.Error("no answer was held")
+	}
+	if h.Breaker == 0 && e.Stats().Spared.Load() == 0 {
 		t.Error("no login went without a fetch")
+	}
+}
+
+// letAllThrough waits until the breaker is closed and releases what is held, as an operator would.
+func (w *world) letAllThrough(e *Engine) {
+	r, err := e.Attach(w.users[0])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer r.Release()
+	for e.Hosts()["example.com"].Breaker.Open {
+		e.Refresh(context.Background(), "example.com", []string{w.users[0].Local()})
+	}
+	for _, u := range w.users {
+		s := e.Refresh(context.Background(), "example.com", []string{u.Local()})
+		if s.Results[0].Outcome != HeldBack {
+			continue
+		}
+		if r, err := e.ReleaseHeld(context.Background(), u); err != nil || r.Outcome != Updated {
+			w.t.Errorf("release of %s: %+v, %v", u, r, err)
+		}
 	}
 }
 
