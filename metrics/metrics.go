@@ -97,7 +97,7 @@ func (m *Metrics) Fetched(f engine.Fetched) {
 }
 
 // outcome makes few of the kinds of fetches: a histogram has many series for each. An answer that the shrink guard
-// holds came in good order; that it is held is a failure of another sort.
+// holds is an error here as it is in a refresh, although the backend has answered in good order.
 func outcome(k engine.Kind) string {
 	switch k {
 	case engine.KindOK, engine.KindUnchanged, engine.KindUnknownUser:
