@@ -477,6 +477,7 @@ func TestDemo(t *testing.T) {
 	ctx, stop := context.WithCancel(testContext(t))
 	defer stop()
 	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("XDG_CACHE_HOME", t.TempDir()) // what an earlier demo has fetched does not count
 	t.Setenv("PATH", "")
 	out := newJournal()
 	done := make(chan int, 1)
