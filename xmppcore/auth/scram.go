@@ -31,6 +31,7 @@ type scramRun struct {
 	refused *Error // how the exchange ends if not with a wrong proof: nil unless that is certain already
 	unfit   error  // why the account cannot use the mechanism: for the log, once there is a proof
 	failed  error  // why the keys were not looked for: ends the exchange at once
+	deposit *deposit
 }
 
 func (h *Host) startSCRAM(mechanism string, ch Channel) (*scramRun, error) {
@@ -100,6 +101,7 @@ func (s *scramRun) first(message string) ([]byte, error) {
 
 // final takes the proof.
 func (s *scramRun) final(message string) ([]byte, addr.Bare, error) {
+	s.deposit.back()
 	a, err := s.host.Throttle.admit(s.ctx, s.user, s.channel.From)
 	if err != nil {
 		return nil, addr.Bare{}, err
@@ -213,6 +215,7 @@ func hashed(c credential.Credentials, h credential.Hash) (credential.SCRAM, bool
 // derive makes the keys of a password, with the salt that this user would have if there were no such user.
 func (s *scramRun) derive(password string, keys *credential.SCRAM) error {
 	salt, iterations := s.host.salt(s.user), s.host.iterations()
+	s.deposit = s.host.Throttle.deposit(s.user, s.channel.From)
 	var err error
 	waited := expensive(s.ctx, s.user, func() { *keys, err = credential.Derive(s.hash, password, salt, iterations) })
 	switch {

@@ -279,13 +279,51 @@ func (a *attempt) end(err error) {
 	}
 	now := time.Now()
 	for _, c := range a.charged {
-		if c.bucket.full = c.bucket.full.Add(-c.step); c.bucket.untouched(now) {
-			t.buckets.drop(c.of) // most users never get a password wrong
-		}
+		t.giveBack(c, now)
 	}
 	if err == nil && a.at.from.IsValid() {
 		t.good.put(a.at, struct{}{})
 	}
+}
+
+// giveBack undoes a charge, with the lock held.
+func (t *Throttle) giveBack(c charge, now time.Time) {
+	if c.bucket.full = c.bucket.full.Add(-c.step); c.bucket.untouched(now) {
+		t.buckets.drop(c.of) // most users never get a password wrong
+	}
+}
+
+// A deposit is what an address leaves for an exchange that costs a derivation before there is a proof. Who only begins
+// such exchanges is one who is wrong.
+type deposit struct {
+	throttle *Throttle
+	charge   charge
+}
+
+func (t *Throttle) deposit(user addr.Bare, from netip.Addr) *deposit {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, now := placeOf(user, from), time.Now()
+	if !at.from.IsValid() || t.isGood(at) {
+		return nil
+	}
+	address := place{from: at.from}
+	d := &deposit{t, charge{address, t.bucket(address, now), t.addressStep()}}
+	d.charge.bucket.take(now, d.charge.step)
+	return d
+}
+
+// back returns it to who goes on.
+func (d *deposit) back() {
+	if d == nil {
+		return
+	}
+	d.throttle.mu.Lock()
+	defer d.throttle.mu.Unlock()
+	d.throttle.giveBack(d.charge, time.Now())
 }
 
 // wait is how long it takes until one more failure is one of those allowed in a period.

@@ -199,6 +199,43 @@ func TestThrottleOpenExchange(t *testing.T) {
 	})
 }
 
+// Where a first message costs a derivation, an address has no more of them for nothing than wrong passwords.
+func TestThrottleDerivations(t *testing.T) {
+	ch := Channel{Encrypted: true, From: netip.MustParseAddr("192.0.2.1")}
+	begin := func(h *Host) error {
+		x, err := h.Start("SCRAM-SHA-1", ch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = x.Next(t.Context(), []byte("n,,n=nobody,r=abc"))
+		return err
+	}
+	h := guarded(FailureLimits{PerAccount: 100, PerAddress: 3, Period: time.Hour}, slog.New(slog.DiscardHandler))
+	for i := range 5 { // who goes on has it back
+		if _, _, _, err := talkOn(t, h, ch, "SCRAM-SHA-1", xdgClient(t, "SCRAM-SHA-1", "juliet", password, "")); err != nil {
+			t.Fatalf("login %d: %v", i, err)
+		}
+	}
+	for i := range 3 {
+		if err := begin(h); err != nil {
+			t.Errorf("beginning %d: %v", i, err)
+		}
+	}
+	if err := begin(h); condition(err) != TemporaryAuthFailure {
+		t.Errorf("one more: %v", err)
+	}
+	if _, _, _, err := talkOn(t, h, ch, "SCRAM-SHA-1", xdgClient(t, "SCRAM-SHA-1", "juliet", password, "")); err != nil {
+		t.Errorf("who has logged in here before feels it: %v", err)
+	}
+	cheap := guarded(FailureLimits{PerAddress: 3, Period: time.Hour}, slog.New(slog.DiscardHandler))
+	cheap.StoresPasswords, cheap.Accounts = false, book{}
+	for i := range 10 {
+		if err := begin(cheap); err != nil {
+			t.Errorf("beginning %d, which costs nothing: %v", i, err)
+		}
+	}
+}
+
 func TestThrottleSCRAM(t *testing.T) {
 	h := guarded(FailureLimits{PerAccount: 2, PerAddress: 3, Period: time.Hour}, slog.New(slog.DiscardHandler))
 	ch := Channel{Encrypted: true, From: netip.MustParseAddr("192.0.2.1")}
