@@ -77,9 +77,9 @@ type Engine struct {
 
 // Stats counts since the start.
 type Stats struct {
-	Fetches, Failures, Dropped atomic.Int64
-	Spared                     atomic.Int64 // logins that needed no fetch
-	Held                       atomic.Int64 // answers that the shrink guard held back
+	Fetches, Failures atomic.Int64
+	Spared            atomic.Int64 // logins that needed no fetch
+	Held              atomic.Int64 // answers that the shrink guard held back
 }
 
 type shard struct {

@@ -328,7 +328,6 @@ func (e *Engine) report(u *user, bad []roster.BadItem) {
 	if len(bad) == 0 {
 		return
 	}
-	e.stats.Dropped.Add(int64(len(bad)))
 	const most = 5
 	for _, b := range bad[:min(len(bad), most)] {
 		e.log.Warn("contact left out", "user", u.addr, "jid", b.JID, "reason", b.Reason)
