@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"rosterd/engine"
 )
 
 // maxCode bounds the code of a plugin.
@@ -34,6 +32,15 @@ type Manager struct {
 	Limits  func(host string) Limits // nil: the defaults for every host
 	Log     *slog.Logger             // nil: slog.Default()
 	Now     func() time.Time         // nil: time.Now
+
+	// Isolate opens code that did not come with rosterd in a process of its own, on the hosts that InProcess does not
+	// name; nil: all code runs in this process.
+	Isolate   Opener
+	InProcess func(host string) bool // nil: no host
+
+	Keeper  Keeper                                                                    // of what plugins save; nil: a memory of their own
+	Refresh func(ctx context.Context, host string, users []string) (Refreshed, error) // nil: nobody is online
+	Observe func(Called)                                                              // told of every call; nil: nobody is
 }
 
 // Find looks for a module among the shipped ones and then in Paths.
@@ -121,14 +128,6 @@ func (o *Opened) Same(m *Manager, name, host string, cfg Config) bool {
 	return true
 }
 
-// Generation is that of the plugin, "" if it knows none.
-func (o *Opened) Generation() string {
-	if g, ok := o.Plugin.(engine.Generational); ok {
-		return g.Generation()
-	}
-	return ""
-}
-
 // limits are those of a host, with the defaults.
 func (m *Manager) limits(host string) (l Limits) {
 	if m.Limits != nil {
@@ -151,9 +150,12 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Ope
 	if src.Unused != "" {
 		log.Warn("file is not used: rosterd has a module of this name itself", "file", src.Unused)
 	}
+	if m.Isolate != nil && !src.Shipped && (m.InProcess == nil || !m.InProcess(host)) {
+		open = m.Isolate
+	}
 	h := Host{Name: host, Limits: m.limits(host)}
 	own := NewOptions(cfg)
-	svc, err := m.services(own, log, h.Limits)
+	svc, err := m.services(own, log, h, name)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
 	}
@@ -168,7 +170,7 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Ope
 }
 
 // services makes those of one plugin from the host's configuration.
-func (m *Manager) services(opts *Options, log *slog.Logger, lim Limits) (*services, error) {
+func (m *Manager) services(opts *Options, log *slog.Logger, h Host, plugin string) (*services, error) {
 	header, err := backendHeader(opts)
 	if err != nil {
 		return nil, err
@@ -187,7 +189,14 @@ func (m *Manager) services(opts *Options, log *slog.Logger, lim Limits) (*servic
 	if now == nil {
 		now = time.Now
 	}
-	return &services{client: newHTTPClient("rosterd/"+m.Version, header, g, lim), log: log, now: now}, nil
+	keeper := m.Keeper
+	if keeper == nil {
+		keeper = new(Memory)
+	}
+	return &services{
+		client: newHTTPClient("rosterd/"+m.Version, header, g, h.Limits), log: log, now: now,
+		host: h.Name, plugin: plugin, keeper: keeper, refresh: m.Refresh,
+	}, nil
 }
 
 // backendHeader reads rosterd_backend_headers, a table of header fields that every request to the backend

@@ -11,12 +11,10 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"rosterd/engine"
 )
 
 type fake struct {
-	engine.BackendFunc
+	Nothing
 	svc Services
 }
 

@@ -2,7 +2,9 @@ package plugins
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -12,12 +14,32 @@ import (
 type Services interface {
 	// HTTP sends one request and reads the whole answer, whatever its status, until ctx ends.
 	HTTP(ctx context.Context, r HTTPRequest) (*HTTPResponse, error)
+	// Load reads what Save has kept under a key of one of the plugin's stores.
+	Load(ctx context.Context, store, key string) (value []byte, ok bool, err error)
+	// Save keeps a value beyond the call, the plugin and the process; a nil value removes it. A ttl of 0 is for ever.
+	Save(ctx context.Context, store, key string, value []byte, ttl time.Duration) error
+	// Refresh has the rosters of users of the plugin's host fetched anew, and waits until everybody is told.
+	Refresh(ctx context.Context, users []string) (Refreshed, error)
 	// Log writes a line that names the plugin and its host.
 	Log(ctx context.Context, level slog.Level, msg string, args ...any)
 	Now() time.Time
+	// Random fills b with what nobody can guess.
+	Random(b []byte)
 	// Close ends what is kept between calls, such as idle connections.
 	Close()
 }
+
+// Refreshed is what a refresh came to, counted as the refresh API counts.
+type Refreshed struct{ Updated, Errors int }
+
+// Keeper is where values of plugins are kept. Each plugin of each host has stores of its own.
+type Keeper interface {
+	LoadValue(ctx context.Context, host, plugin, store, key string) (value []byte, ok bool, err error)
+	SaveValue(ctx context.Context, host, plugin, store, key string, value []byte, ttl time.Duration) error
+}
+
+// ErrLimit is wrapped by the errors for what goes beyond a limit.
+var ErrLimit = errors.New("beyond a limit")
 
 // ErrRefused is wrapped by the errors for requests that the operator has not allowed.
 var ErrRefused = errors.New("refused by policy")
@@ -43,9 +65,13 @@ type HTTPResponse struct {
 
 // services is Services for one plugin of one host, in this process.
 type services struct {
-	client *httpClient
-	log    *slog.Logger
-	now    func() time.Time
+	client  *httpClient
+	log     *slog.Logger
+	now     func() time.Time
+	host    string
+	plugin  string
+	keeper  Keeper
+	refresh func(ctx context.Context, host string, users []string) (Refreshed, error)
 }
 
 var _ Services = (*services)(nil)
@@ -57,6 +83,35 @@ func (s *services) HTTP(ctx context.Context, r HTTPRequest) (*HTTPResponse, erro
 func (s *services) Log(ctx context.Context, level slog.Level, msg string, args ...any) {
 	s.log.Log(ctx, level, msg, args...)
 }
+
+func (s *services) Load(ctx context.Context, store, key string) ([]byte, bool, error) {
+	return s.keeper.LoadValue(ctx, s.host, s.plugin, store, key)
+}
+
+// Limits of what a plugin keeps: of a key, with the name of its store, and of a value.
+const (
+	maxKey   = 256
+	maxValue = 64 << 10
+)
+
+func (s *services) Save(ctx context.Context, store, key string, value []byte, ttl time.Duration) error {
+	switch {
+	case len(store)+len(key) > maxKey:
+		return fmt.Errorf("%w: a key of %d bytes, more than %d", ErrLimit, len(store)+len(key), maxKey)
+	case len(value) > maxValue:
+		return fmt.Errorf("%w: a value of %d bytes, more than %d KiB", ErrLimit, len(value), maxValue>>10)
+	}
+	return s.keeper.SaveValue(ctx, s.host, s.plugin, store, key, value, ttl)
+}
+
+func (s *services) Refresh(ctx context.Context, users []string) (Refreshed, error) {
+	if s.refresh == nil {
+		return Refreshed{}, errors.New("no server runs here that could refresh rosters")
+	}
+	return s.refresh(ctx, s.host, users)
+}
+
+func (s *services) Random(b []byte) { _, _ = rand.Read(b) } // never fails
 
 func (s *services) Now() time.Time { return s.now() }
 

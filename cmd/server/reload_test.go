@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"rosterd/config"
-	"rosterd/engine"
 	"rosterd/engine/enginetest"
 	"rosterd/plugins"
 )
@@ -201,7 +200,7 @@ func TestReloadWithoutCertificate(t *testing.T) {
 }
 
 // clinging is a backend that cannot be closed.
-type clinging struct{ engine.BackendFunc }
+type clinging struct{ plugins.Nothing }
 
 func (clinging) Close() error { return errors.New("it does not let go") }
 

@@ -23,6 +23,12 @@ func (c canned) HTTP(context.Context, plugins.HTTPRequest) (*plugins.HTTPRespons
 	res := c.res
 	return &res, nil
 }
+func (canned) Load(context.Context, string, string) ([]byte, bool, error)        { return nil, false, nil }
+func (canned) Save(context.Context, string, string, []byte, time.Duration) error { return nil }
+func (canned) Refresh(context.Context, []string) (plugins.Refreshed, error) {
+	return plugins.Refreshed{}, nil
+}
+func (canned) Random([]byte)                                   {}
 func (canned) Log(context.Context, slog.Level, string, ...any) {}
 func (canned) Now() time.Time                                  { return time.Time{} }
 func (canned) Close()                                          {}

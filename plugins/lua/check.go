@@ -298,7 +298,7 @@ func (c *checker) member(object ast.Expr, sep, name string, line int, s *scope) 
 	if lib == "" || libraries[lib] == nil {
 		return
 	}
-	if !slices.Contains(libraries[lib].fields, name) && libraries[lib].funcs[name] == nil {
+	if !libraries[lib].provides(lib, name) {
 		c.found(line, lib+"."+name)
 	}
 }

@@ -20,7 +20,10 @@ import (
 )
 
 // clock is services without any backend, at a given time.
-type clock struct{ now time.Time }
+type clock struct {
+	plugins.Services // for the rest, which nobody here asks for
+	now              time.Time
+}
 
 func (clock) HTTP(context.Context, plugins.HTTPRequest) (*plugins.HTTPResponse, error) {
 	return nil, errors.New("no backend")
@@ -32,7 +35,7 @@ func (clock) Close()                                          {}
 func openHere(t *testing.T, code string, shipped bool) *Plugin {
 	t.Helper()
 	src := plugins.Source{Name: "test", File: "mod_test.lua", Code: []byte(code), Shipped: shipped}
-	p, err := Open(t.Context(), src, plugins.Host{Name: "example.com"}, plugins.NewOptions(nil), clock{time.Unix(100, 0)})
+	p, err := Open(t.Context(), src, plugins.Host{Name: "example.com"}, plugins.NewOptions(nil), clock{now: time.Unix(100, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

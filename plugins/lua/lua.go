@@ -36,6 +36,7 @@ func Shipped() fs.FS {
 
 // Plugin is a script opened for one host.
 type Plugin struct {
+	plugins.Nothing
 	name, file, host string
 	shipped          bool
 	proto            *glua.FunctionProto
@@ -132,6 +133,9 @@ func withoutUserinfo(v any) any {
 	}
 	return scheme + "://" + authority + "/" + path
 }
+
+// Info is what the script provides.
+func (p *Plugin) Info() plugins.Info { return plugins.Info{Roster: true} }
 
 // Fetch runs the script's fetch function.
 func (p *Plugin) Fetch(ctx context.Context, r engine.Request) (engine.Answer, error) {

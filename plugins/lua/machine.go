@@ -28,6 +28,7 @@ type machine struct {
 	array     *glua.LTable               // metatable of JSON arrays
 	null      *glua.LTable               // metatable of JSON null
 	libraries map[string]*glua.LTable    // metatables of what require returns, with the functions
+	pristine  *glua.LTable               // the environment of libraries written in Lua, as no script has touched it
 	templates map[string]*glua.LFunction // by option
 
 	call *call // nil between calls
@@ -112,6 +113,7 @@ func newMachine(p *Plugin) *machine {
 	}
 	base.RawSetString("print", l.NewFunction(vm.Print(func(_ *glua.LState, line string) { m.log(slog.LevelInfo, line) })))
 	base.RawSetString("require", l.NewFunction(m.require))
+	m.pristine = m.untouched(l, base)
 	base.Metatable = m.meta("__index", l.NewFunction(m.missing))
 	m.env = m.meta("__index", base)
 	m.array = m.meta("__array", glua.LTrue)
@@ -121,6 +123,19 @@ func newMachine(p *Plugin) *machine {
 	m.buildModule(l)
 	m.buildLibraries(l)
 	return m
+}
+
+// untouched is what libraries see of the world: it has no part that a script can reach.
+func (m *machine) untouched(l *glua.LState, base *glua.LTable) *glua.LTable {
+	all := l.CreateTable(0, len(globals)+len(standard))
+	base.ForEach(func(k, v glua.LValue) { all.RawSet(k, v) })
+	for lib := range standard {
+		all.RawSetString(lib, m.standard[lib])
+	}
+	all.Metatable = m.meta("__index", m.absentIn(l, "global "))
+	env := object(l, m.meta("__index", all))
+	env.Metatable.(*glua.LTable).RawSetString("__newindex", m.absentIn(l, "global "))
+	return env
 }
 
 // meta is a metatable that scripts cannot get at.
@@ -201,67 +216,6 @@ func object(l *glua.LState, meta *glua.LTable) *glua.LTable {
 	t := l.CreateTable(0, 0)
 	t.Metatable = meta
 	return t
-}
-
-// library is what require returns for a name.
-type library struct {
-	funcs  map[string]func(*machine, *glua.LState) int
-	fields []string // others than functions
-}
-
-var libraries map[string]*library
-
-func init() { // not in the declaration: the functions refer to libraries
-	libraries = map[string]*library{
-		"net.http":  {funcs: map[string]func(*machine, *glua.LState) int{"request": (*machine).httpRequest, "urlencode": httpURLEncode}},
-		"util.json": {funcs: map[string]func(*machine, *glua.LState) int{"decode": (*machine).jsonDecode, "encode": (*machine).jsonEncode}, fields: []string{"null"}},
-		"util.jid": {funcs: map[string]func(*machine, *glua.LState) int{
-			"split": jidSplit, "prepped_split": jidPreppedSplit, "bare": jidBare, "prep": jidPrep, "join": jidJoin,
-			"node": jidNode, "host": jidHost, "resource": jidResource}},
-	}
-}
-
-// libraryName knows the names of Prosody 13 and the JSON library that older modules ask for.
-func libraryName(name string) string {
-	name = strings.TrimPrefix(name, "prosody.")
-	if name == "cjson" || name == "cjson.safe" {
-		return "util.json"
-	}
-	return name
-}
-
-func (m *machine) buildLibraries(l *glua.LState) {
-	m.libraries = map[string]*glua.LTable{}
-	for lib, def := range libraries {
-		fields := l.NewTable()
-		for name, f := range def.funcs {
-			fields.RawSetString(name, l.NewFunction(func(l *glua.LState) int { return f(m, l) }))
-		}
-		fields.Metatable = m.meta("__index", m.absentIn(l, lib+"."))
-		m.libraries[lib] = m.meta("__index", fields)
-	}
-}
-
-func (m *machine) require(l *glua.LState) int {
-	asked := l.CheckString(1)
-	name := libraryName(asked)
-	for _, had := range m.call.loaded {
-		if had.name == name {
-			l.Push(had.table)
-			return 1
-		}
-	}
-	meta, ok := m.libraries[name]
-	if !ok {
-		l.RaiseError("%s", unavailable(asked))
-	}
-	t := object(l, meta)
-	if name == "util.json" {
-		t.RawSetString("null", m.jsonNull(l))
-	}
-	m.call.loaded = append(m.call.loaded, loaded{name, t})
-	l.Push(t)
-	return 1
 }
 
 // log writes a script's line. What a script says while it is read is said once, when it is loaded.

@@ -161,7 +161,7 @@ func levelPlace(L *lua.LState, level int) (p Place) {
 		return Place{}
 	}
 	fn, err := L.GetInfo("fSl", d, nil)
-	if f, ok := fn.(*lua.LFunction); err == nil && ok && !f.IsG && d.Source != goSource {
+	if f, ok := fn.(*lua.LFunction); err == nil && ok && !f.IsG && !ours(d.Source) {
 		p = Place{File: d.Source, Line: d.CurrentLine}
 	}
 	return p

@@ -11,6 +11,19 @@ import (
 // in messages and tracebacks.
 const goSource = "[Go]"
 
+// libraryPrefix begins the source name of libraries that come with rosterd: an error is where they were called.
+const libraryPrefix = "[rosterd] "
+
+// CompileLibrary compiles Lua that is ours: in errors and tracebacks it counts as Go.
+func CompileLibrary(name string, src []byte) (*lua.FunctionProto, error) {
+	return Compile(libraryPrefix+name, src)
+}
+
+// ours tells whether a source is none of a script's.
+func ours(source string) bool {
+	return source == goSource || strings.HasPrefix(source, libraryPrefix)
+}
+
 // glue compiles "return function … end" to that function. It has no tail call:
 // that would leave no frame to return to.
 func glue(src string) *lua.FunctionProto {

@@ -229,7 +229,7 @@ func frames(L *lua.LState, level int, f func(fn *lua.LFunction, d *lua.Debug) bo
 // place is where the innermost Lua function from level on is.
 func place(L *lua.LState, level int) (p Place) {
 	frames(L, level, func(fn *lua.LFunction, d *lua.Debug) bool {
-		if fn.IsG || fn.Proto.SourceName == goSource {
+		if fn.IsG || ours(fn.Proto.SourceName) {
 			return true
 		}
 		p = Place{File: d.Source, Line: d.CurrentLine}
@@ -253,7 +253,7 @@ func traceback(L *lua.LState) (lines []string) {
 		switch {
 		case fn.IsG && d.Name != "main chunk": // which is Run itself
 			lines = append(lines, "[Go]: in "+d.Name)
-		case !fn.IsG && fn.Proto.SourceName != goSource:
+		case !fn.IsG && !ours(fn.Proto.SourceName):
 			name := d.Name
 			if d.LineDefined == 0 {
 				name = "main chunk"

@@ -1,0 +1,174 @@
+package lua
+
+import (
+	"embed"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	glua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/ast"
+
+	"rosterd/plugins/lua/vm"
+)
+
+// library is what require returns for a name: Go functions, or a chunk in library/NAME.lua that returns a table and
+// is run for each call that asks for it. Such a chunk gets the Go functions as its argument, in a table.
+type library struct {
+	funcs  map[string]func(*machine, *glua.LState) int
+	fields []string // others than functions, of those without a chunk
+	chunk  bool
+}
+
+//go:embed library/*.lua
+var chunks embed.FS
+
+// libraries are all that scripts can require. The files of this package add theirs in init functions: the functions
+// refer to libraries.
+var libraries = map[string]*library{}
+
+func init() {
+	maps.Copy(libraries, map[string]*library{
+		"net.http":  {funcs: map[string]func(*machine, *glua.LState) int{"request": (*machine).httpRequest, "urlencode": httpURLEncode}},
+		"util.json": {funcs: map[string]func(*machine, *glua.LState) int{"decode": (*machine).jsonDecode, "encode": (*machine).jsonEncode}, fields: []string{"null"}},
+		"util.jid": {funcs: map[string]func(*machine, *glua.LState) int{
+			"split": jidSplit, "prepped_split": jidPreppedSplit, "bare": jidBare, "prep": jidPrep, "join": jidJoin,
+			"node": jidNode, "host": jidHost, "resource": jidResource}},
+		"util.set": {chunk: true},
+	})
+}
+
+// chunk is a library written in Lua, compiled, and the names of what it returns.
+type chunk struct {
+	proto  *glua.FunctionProto
+	fields map[string]bool
+}
+
+// written are the libraries in Lua by name. They are compiled when the first script asks what there is.
+var written = sync.OnceValue(func() map[string]*chunk {
+	made := map[string]*chunk{}
+	for name, def := range libraries {
+		if !def.chunk {
+			continue
+		}
+		src, err := chunks.ReadFile("library/" + name + ".lua")
+		if err != nil {
+			panic(err) // the binary is broken
+		}
+		proto, err := vm.CompileLibrary(name, src)
+		if err != nil {
+			panic(err)
+		}
+		made[name] = &chunk{proto: proto, fields: returned(name, src)}
+	}
+	return made
+})
+
+// returned are the names in the table constructor that a chunk ends with: "return { … }", or "return f({ … }, …)".
+func returned(name string, src []byte) map[string]bool {
+	stmts, err := vm.Parse(name, src)
+	if err != nil {
+		panic(err)
+	}
+	fields := map[string]bool{}
+	last, ok := stmts[len(stmts)-1].(*ast.ReturnStmt)
+	if !ok || len(last.Exprs) == 0 {
+		panic(name + " does not end with return")
+	}
+	e := last.Exprs[0]
+	if c, isCall := e.(*ast.FuncCallExpr); isCall && len(c.Args) > 0 {
+		e = c.Args[0]
+	}
+	t, ok := e.(*ast.TableExpr)
+	if !ok {
+		panic(name + " does not return a table constructor")
+	}
+	for _, f := range t.Fields {
+		k, ok := f.Key.(*ast.StringExpr)
+		if !ok {
+			panic(name + " returns a field without a name")
+		}
+		fields[k.Value] = true
+	}
+	return fields
+}
+
+// provides tells whether a library has a field.
+func (d *library) provides(name, field string) bool {
+	if d.chunk {
+		return written()[name].fields[field]
+	}
+	return d.funcs[field] != nil || slices.Contains(d.fields, field)
+}
+
+// Names lists everything of a library, sorted.
+func (d *library) names(name string) []string {
+	if d.chunk {
+		return slices.Sorted(maps.Keys(written()[name].fields))
+	}
+	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(d.funcs)), d.fields...)))
+}
+
+// libraryName knows the names of Prosody 13 and the JSON library that older modules ask for.
+func libraryName(name string) string {
+	name = strings.TrimPrefix(name, "prosody.")
+	if name == "cjson" || name == "cjson.safe" {
+		return "util.json"
+	}
+	return name
+}
+
+func (m *machine) buildLibraries(l *glua.LState) {
+	m.libraries = map[string]*glua.LTable{}
+	for lib, def := range libraries {
+		fields := l.NewTable()
+		for name, f := range def.funcs {
+			fields.RawSetString(name, l.NewFunction(func(l *glua.LState) int { return f(m, l) }))
+		}
+		if !def.chunk {
+			fields.Metatable = m.meta("__index", m.absentIn(l, lib+"."))
+		}
+		m.libraries[lib] = m.meta("__index", fields)
+	}
+}
+
+func (m *machine) require(l *glua.LState) int {
+	asked := l.CheckString(1)
+	name := libraryName(asked)
+	for _, had := range m.call.loaded {
+		if had.name == name {
+			l.Push(had.table)
+			return 1
+		}
+	}
+	meta, ok := m.libraries[name]
+	if !ok {
+		l.RaiseError("%s", unavailable(asked))
+	}
+	t := object(l, meta)
+	switch {
+	case libraries[name].chunk:
+		t = m.runChunk(l, name, t)
+	case name == "util.json":
+		t.RawSetString("null", m.jsonNull(l))
+	}
+	m.call.loaded = append(m.call.loaded, loaded{name, t})
+	l.Push(t)
+	return 1
+}
+
+// runChunk makes a library that is written in Lua, for this call alone: whatever a script does to it ends with the call.
+func (m *machine) runChunk(l *glua.LState, name string, native *glua.LTable) *glua.LTable {
+	f := l.NewFunctionFromProto(written()[name].proto)
+	f.Env = m.pristine
+	l.Push(f)
+	l.Push(native)
+	l.Call(1, 1)
+	t := l.CheckTable(-1)
+	l.Pop(1)
+	if t.Metatable == glua.LNil {
+		t.Metatable = m.meta("__index", m.absentIn(l, name+"."))
+	}
+	return t
+}
