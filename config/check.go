@@ -322,22 +322,24 @@ func (ck *checker) strangeModule(h *Host, m Module) {
 	ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, quoted+" is not known", hint)
 }
 
-// provides tells whether a module is a script that supplies rosters.
+// provides tells whether a module is opened as a script.
 func (ck *checker) provides(module string) bool {
 	return slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool {
-		return slices.ContainsFunc(h.Providers(), func(m Module) bool { return m.Name == module })
+		return hasModule(h.Plugins(), module)
 	})
 }
 
-// useless says why the file is none that supplies rosters, and there is no other use for one.
+// useless says why the file is none that is opened.
 func (p *plugin) useless() string {
 	switch {
 	case p.problem != "":
 		return "it cannot be read: " + p.problem
 	case !p.lua:
 		return "modules in WebAssembly are not available yet"
+	case p.hooked:
+		return "another module supplies the rosters (beside others, roster-load would change them)"
 	}
-	return `it does not say module:provides("roster", …), and other modules of your own are not available yet`
+	return `it says neither module:provides("roster", …) nor module:refresh_rosters(…), and there is nothing else for a script here`
 }
 
 // disabled looks for misspelt names: what is disabled under a wrong name stays enabled.

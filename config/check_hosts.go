@@ -16,6 +16,7 @@ func (ck *checker) hosts() {
 	for _, h := range ck.Config.hosts {
 		ck.rosters(h)
 		ck.storage(h)
+		ck.authentication(h)
 		ck.login(h)
 		ck.files(h)
 	}
@@ -40,7 +41,6 @@ func (ck *checker) rosters(h *Host) {
 		ck.add(Refused, CodeRoster, h, "roster", stored.Pos, fmt.Sprintf("%s has two sources of rosters: %s and %s", h.section.title(), named(providers[0]), named(stored)),
 			"under the host, write modules_disabled = { \"roster\" }")
 	case len(providers) == 1 && providers[0].File != "":
-		ck.isolation(h, providers[0])
 	case len(providers) == 1:
 		ck.backend(h, providers[0])
 	case edited:
@@ -59,17 +59,19 @@ func (ck *checker) rosters(h *Host) {
 
 func named(m Module) string { return fmt.Sprintf("module %q (%s)", m.Name, m.Pos) }
 
-// isolation: other people's code runs in a process of its own, unless the administrator trusts it.
-func (ck *checker) isolation(h *Host, m Module) {
-	if PluginIsolation.Get(h) == "inproc" {
+// authentication: falling back to another provider would let other people in.
+func (ck *checker) authentication(h *Host) {
+	if _, found := h.Authenticator(); found || internalAccounts(h) {
 		return
 	}
-	_, pos, set := PluginIsolation.Lookup(h)
-	if !set {
-		pos = m.Pos
+	_, pos, _ := Authentication.Lookup(h)
+	name := Authentication.Get(h)
+	if p := ck.plugins[authModule(h)]; p != nil {
+		ck.once(Refused, CodeAccounts, h, Authentication.Name, pos, fmt.Sprintf("authentication: %s is not loaded, %s", p.file, p.useless()), "")
+		return
 	}
-	ck.once(Refused, CodePlugins, h, m.Name, pos, fmt.Sprintf("module %q: %s would run in a process of its own (rosterd_plugin_isolation = \"process\"), which is not available yet", m.Name, m.File),
-		"rosterd_plugin_isolation = \"inproc\" runs a script that you trust in the server's own process, hardened")
+	ck.once(Refused, CodeAccounts, h, Authentication.Name, pos, fmt.Sprintf("authentication: the provider %q is not available, internal_hashed and internal_plain are", name),
+		fmt.Sprintf("a provider of your own would be mod_auth_%s.lua in plugin_paths", name))
 }
 
 // backend checks the URL that rosters come from.
@@ -105,7 +107,7 @@ func urlFault(err error) string {
 
 // storage: accounts have to be where rosterd can read them.
 func (ck *checker) storage(h *Host) {
-	if driver, pos := h.storageDriver("accounts"); !serves("accounts", driver) {
+	if driver, pos := h.storageDriver("accounts"); internalAccounts(h) && !serves("accounts", driver) {
 		ck.once(Refused, CodeAccounts, h, "storage", pos, fmt.Sprintf("accounts are stored by %q, which is not available", driver), storageHint(driver))
 	}
 	driver, pos := h.storageDriver("roster")

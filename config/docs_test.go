@@ -111,7 +111,7 @@ func shown(t *testing.T, h *Host, name string) (kind, value string) {
 		return "text", fmt.Sprintf("`%q`", o.fallback(h))
 	case *Option[[]string]:
 		return "list", "empty"
-	case *Option[[]Header], *Option[map[string]Level]:
+	case *Option[[]Header], *Option[map[string]Level], *Option[map[string]string]:
 		return "table", "empty"
 	default:
 		t.Fatalf("%s is a %T, for which the documentation has no word", name, o)

@@ -61,9 +61,10 @@ func (h *Host) Modules() []Module {
 }
 
 // Providers returns the modules of the host that would supply its rosters: rosterd's own, and scripts in
-// plugin_paths that say so. Whether a script keeps its word is seen when it is opened.
+// plugin_paths that say so. A script that only hooks roster-load does where nobody else does: beside others it would
+// change their rosters in Prosody. Whether a script keeps its word is seen when it is opened.
 func (h *Host) Providers() []Module {
-	var list []Module
+	var list, hooked []Module
 	for _, m := range h.Modules() {
 		switch p := h.cfg.plugins[m.Name]; {
 		case p != nil && p.lua && (p.rosters || h.cfg.overridden(m.Name)):
@@ -71,7 +72,13 @@ func (h *Host) Providers() []Module {
 			list = append(list, m)
 		case moduleTable[m.Name].kind == Provider:
 			list = append(list, m)
+		case p != nil && p.lua && p.hooked:
+			m.File = p.file
+			hooked = append(hooked, m)
 		}
+	}
+	if len(list) == 0 && !h.Has("roster") {
+		return hooked
 	}
 	return list
 }

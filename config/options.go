@@ -32,7 +32,7 @@ var (
 // Accounts and logging in.
 var (
 	Authentication = declare(Spec{Name: "authentication", Risk: Security,
-		Doc: "where accounts are: internal_hashed or internal_plain"}, authProvider, "internal_hashed")
+		Doc: "where accounts are: internal_hashed, internal_plain, or NAME of a script mod_auth_NAME in plugin_paths"}, authProvider, "internal_hashed")
 	AnonymousLogin = declare(Spec{Name: "anonymous_login", Risk: Security,
 		Doc: "old switch for anonymous users, who are not available: true is refused"}, boolean, false)
 	PasswordHash = declare(Spec{Name: "password_hash", Risk: Security,
@@ -229,6 +229,10 @@ var (
 		Doc: "HTTP headers sent to the backend, such as credentials"}, headers, nil)
 	PluginHTTPAllow = declare(Spec{Name: "rosterd_plugin_http_allow", Risk: Security,
 		Doc: "servers that plugins may ask beside those of their own options: names, or scheme://host:port"}, listOf(nonEmpty), nil)
+	PluginSecrets = declare(Spec{Name: "rosterd_plugin_secrets", Risk: Security, Secret: true,
+		Doc: "what plugins send and never see, by name: {{secret:NAME}} in a header or in the query of a URL stands for it"}, secrets, nil)
+	PluginMemory = declare(Spec{Name: "rosterd_plugin_memory",
+		Doc: "memory that one call of a plugin may take"}, size(8*mib, 4<<30), 64*mib)
 	BackendTimeout = declare(Spec{Name: "rosterd_backend_timeout",
 		Doc: "time that one call of the backend may take"}, period(100*time.Millisecond, time.Minute), 5*time.Second)
 	BackendParallel = declare(Spec{Name: "rosterd_backend_parallel",

@@ -100,6 +100,7 @@ func TestDefaults(t *testing.T) {
 		{"default_iteration_count", IterationCount.Get(h), 10_000},
 		{"contact_info", fmt.Sprint(ContactInfo.Get(h)), "map[admin:[]]"},
 		{"rosterd_plugin_isolation", PluginIsolation.Get(h), "process"},
+		{"rosterd_plugin_memory", PluginMemory.Get(h), 64 << 20},
 		{"rosterd_plugin_override", len(PluginOverride.Get(h)), 0},
 		{"data_path", DataPath.Get(h), "/var/lib/prosody"},
 		{"rosterd_database", Database.Get(h), "/var/lib/prosody/rosterd.sqlite"},
@@ -150,7 +151,7 @@ func TestOtherNames(t *testing.T) {
 // A value that is not understood leaves the safe default in place, and the server does not start.
 func TestUnreadableSecurity(t *testing.T) {
 	for _, line := range []string{
-		`c2s_require_encryption = "yes"`, `c2s_require_encryption = {}`, `allow_unencrypted_plain_auth = "no"`, `authentication = "ldap"`, `authentication = {}`,
+		`c2s_require_encryption = "yes"`, `c2s_require_encryption = {}`, `allow_unencrypted_plain_auth = "no"`, `authentication = "internal_ldap"`, `authentication = {}`,
 		`anonymous_login = true`, `storage = 5 > 4 and {} or nil; storage = { accounts = {} }`, `default_storage = ""`, `limits = { c2s = { rate = "fast" } }`, `limits = 5`,
 		`rosterd_refresh_token = ""`, `rosterd_auth_timeout = "30m"`, `rosterd_stanza_size = "big"`, `trusted_proxies = { "everybody" }`, `c2s_ports = { "x" }`, `interfaces = { "?" }`,
 		`password_hash = "MD5"`, `modules_enabled = "tls"`, `enabled = "no"`, `http_interfaces = { "a b" }`, `admins = { "a/b@c" }`, `rosterd_refesh_token = "x"`,

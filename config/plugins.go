@@ -19,6 +19,9 @@ type plugin struct {
 	file    string
 	lua     bool     // there are other languages, which are not available yet
 	rosters bool     // it says module:provides("roster", …)
+	hooked  bool     // it says module:hook("roster-load", …), as modules of Prosody do that change rosters or supply them
+	auth    bool     // it says module:provides("auth", …)
+	notices bool     // it says module:refresh_rosters(…)
 	options []string // that it asks for by name
 	problem string   // why it cannot be read
 }
@@ -40,12 +43,61 @@ func (c *Config) findPlugins() {
 				c.plugins[name] = c.findPlugin(name)
 			}
 		}
-		for _, m := range h.Providers() {
+		if name := authModule(h); c.plugins[name] == nil && !builtIn(name) {
+			if p := c.findPlugin(name); p != nil {
+				c.plugins[name] = p
+			}
+		}
+		for _, m := range h.Plugins() {
 			if m.File != "" {
 				c.markRead(c.plugins[m.Name].options...)
 			}
 		}
 	}
+}
+
+// authModule is the module that Prosody looks for where authentication names a provider.
+func authModule(h *Host) string { return "auth_" + Authentication.Get(h) }
+
+// Authenticator is the script that knows the passwords of the host's users: the module of the provider's name, as in
+// Prosody, or an enabled one of that name that says so. There is none where accounts are rosterd's own.
+func (h *Host) Authenticator() (Module, bool) {
+	if internalAccounts(h) {
+		return Module{}, false
+	}
+	_, pos, _ := Authentication.Lookup(h)
+	if p := h.cfg.plugins[authModule(h)]; p != nil && p.lua {
+		return Module{Name: authModule(h), Pos: pos, File: p.file}, true
+	}
+	m, enabled := h.Module(Authentication.Get(h))
+	if p := h.cfg.plugins[m.Name]; enabled && p != nil && p.lua && p.auth {
+		m.File = p.file
+		return m, true
+	}
+	return Module{}, false
+}
+
+// internalAccounts tells whether rosterd keeps the accounts of the host itself.
+func internalAccounts(h *Host) bool { return strings.HasPrefix(Authentication.Get(h), "internal_") }
+
+// Plugins are the modules that are opened for the host: those that supply its rosters, scripts that tell of changes,
+// and the one that knows the passwords.
+func (h *Host) Plugins() []Module {
+	list := h.Providers()
+	for _, m := range h.Modules() {
+		if p := h.cfg.plugins[m.Name]; p != nil && p.lua && p.notices && !hasModule(list, m.Name) {
+			m.File = p.file
+			list = append(list, m)
+		}
+	}
+	if m, ok := h.Authenticator(); ok && !hasModule(list, m.Name) {
+		list = append(list, m)
+	}
+	return list
+}
+
+func hasModule(list []Module, name string) bool {
+	return slices.ContainsFunc(list, func(m Module) bool { return m.Name == name })
 }
 
 // overridden tells whether rosterd_plugin_override puts a file in the place of a module of rosterd's own. Only
@@ -96,6 +148,7 @@ func readPlugin(file string) *plugin {
 		return p
 	}
 	calls(reflect.ValueOf(chunk), func(method string, args []ast.Expr) {
+		p.notices = p.notices || method == "refresh_rosters"
 		if len(args) == 0 {
 			return
 		}
@@ -104,6 +157,9 @@ func readPlugin(file string) *plugin {
 		case !constant:
 		case method == "provides":
 			p.rosters = p.rosters || name.Value == "roster"
+			p.auth = p.auth || name.Value == "auth"
+		case method == "hook":
+			p.hooked = p.hooked || name.Value == "roster-load"
 		case strings.HasPrefix(method, "get_option"):
 			p.options = append(p.options, name.Value)
 		}

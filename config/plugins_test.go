@@ -16,6 +16,8 @@ end
 module:provides("roster", { fetch = fetch })
 `
 
+const hooked = `module:hook("roster-load", function(event) event.roster["a@example.com"] = {} end)`
+
 // What check says of modules in plugin_paths, and who supplies the rosters then.
 func TestPlugins(t *testing.T) {
 	const inproc = "rosterd_plugin_isolation = 'inproc'\n"
@@ -33,12 +35,10 @@ func TestPlugins(t *testing.T) {
 		{name: "a folder", files: files{"mods/mod_crm/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.lua"},
 		{name: "the first path wins", files: files{"more/mod_crm.lua": crm, "mods/mod_crm/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.lua"},
 		{name: "a name of Prosody's that rosterd does not have", files: files{"mods/mod_groups.lua": crm}, global: dir + inproc, enabled: "'groups'", providers: "groups=mods/mod_groups.lua"},
-		{name: "not trusted", files: files{"mods/mod_crm.lua": crm}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.lua",
-			says: []string{`REFUSED :5 module "crm": DIR/mods/mod_crm.lua would run in a process of its own (rosterd_plugin_isolation = "process"), which is not available yet`}},
-		{name: "told to isolate", files: files{"mods/mod_crm.lua": crm}, global: dir + "rosterd_plugin_isolation = 'process'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.lua",
-			says: []string{`REFUSED :2 module "crm": DIR/mods/mod_crm.lua would run in a process`}},
+		{name: "in a process of its own", files: files{"mods/mod_crm.lua": crm}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
+		{name: "told to isolate", files: files{"mods/mod_crm.lua": crm}, global: dir + "rosterd_plugin_isolation = 'process'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
 		{name: "misspelt isolation", files: files{"mods/mod_crm.lua": crm}, global: dir + "rosterd_plugin_isolation = 'none'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.lua",
-			says: []string{`REFUSED :2 rosterd_plugin_isolation: takes`, `REFUSED :6 module "crm"`}},
+			says: []string{`REFUSED :2 rosterd_plugin_isolation: takes`}},
 		{name: "two providers", files: files{"mods/mod_crm.lua": crm, "mods/mod_hr.lua": crm}, global: dir + inproc, enabled: "'crm', 'hr'", providers: "crm=mods/mod_crm.lua hr=mods/mod_hr.lua",
 			says: []string{`REFUSED :4 VirtualHost "h.example" has two sources of rosters: module "crm" (FILE:6) and module "hr" (FILE:6)`}},
 		{name: "beside the one that is built in", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm', 'http_roster_admin'", providers: "crm=mods/mod_crm.lua http_roster_admin=",
@@ -48,15 +48,18 @@ func TestPlugins(t *testing.T) {
 		{name: "disabled", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", disabled: "'crm'",
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`}},
 		{name: "a module of Prosody's kind beside the rosters", files: files{"mods/mod_bot.lua": `module:hook("message/bare", function(event) session.roster = "roster" end); module:provides("http", {})`}, global: dir, enabled: "'bot', 'http_roster_admin'",
-			providers: "http_roster_admin=", says: []string{`WARN :5 module "bot": DIR/mods/mod_bot.lua is not loaded, it does not say module:provides("roster", …)`}},
+			providers: "http_roster_admin=", says: []string{`WARN :5 module "bot": DIR/mods/mod_bot.lua is not loaded, it says neither module:provides("roster", …) nor module:refresh_rosters(…)`}},
 		{name: "a module that only speaks of rosters", files: files{"mods/mod_bot.lua": "-- module:provides('roster', {})\nlocal x = [[module:provides('roster')]]"}, global: dir, enabled: "'bot', 'http_roster_admin'",
 			providers: "http_roster_admin=", says: []string{`WARN :5 module "bot": DIR/mods/mod_bot.lua is not loaded`}},
+		{name: "a hook as in Prosody", files: files{"mods/mod_hr.lua": hooked}, global: dir, enabled: "'hr'", providers: "hr=mods/mod_hr.lua"},
+		{name: "a hook beside a provider", files: files{"mods/mod_hr.lua": hooked}, global: dir, enabled: "'hr', 'http_roster_admin'", providers: "http_roster_admin=",
+			says: []string{`WARN :5 module "hr": DIR/mods/mod_hr.lua is not loaded, another module supplies the rosters`}},
 		{name: "a broken script that supplies rosters", files: files{"mods/mod_crm.lua": "local x = = 1\nmodule:provides('roster', {})"}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
 		{name: "a broken script that does not", files: files{"mods/mod_bot.lua": "local x = 1 // 2"}, global: dir, enabled: "'bot', 'http_roster_admin'",
 			providers: "http_roster_admin=", says: []string{`WARN :5 module "bot": DIR/mods/mod_bot.lua is not loaded`}},
 		{name: "another way to call it", files: files{"mods/mod_crm.lua": "if x then return function() local m = module m.provides(m, 'roster', {}) end end"}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
 		{name: "a script that never does", files: files{"mods/mod_crm.lua": "module:provide('roster', {})"}, global: dir + inproc, enabled: "'crm'",
-			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/mod_crm.lua is not loaded, it does not say module:provides("roster", …)`}},
+			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/mod_crm.lua is not loaded, it says neither module:provides("roster", …) nor module:refresh_rosters(…)`}},
 		{name: "WebAssembly", files: files{"mods/crm.wasm": "\x00asm"}, global: dir + inproc, enabled: "'crm'",
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/crm.wasm is not loaded, modules in WebAssembly are not available yet`}},
 		{name: "no file", global: dir + inproc, enabled: "'crm'",
@@ -65,8 +68,7 @@ func TestPlugins(t *testing.T) {
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "../mod_crm" is not known`}},
 		{name: "built-in names win", files: files{"mods/mod_http_roster_admin.lua": crm, "mods/mod_disco.lua": crm}, global: dir, enabled: "'http_roster_admin', 'disco'", providers: "http_roster_admin="},
 		{name: "overridden", files: files{"mods/mod_http_roster_admin.lua": crm}, global: dir + inproc + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=mods/mod_http_roster_admin.lua"},
-		{name: "overridden and not trusted", files: files{"mods/mod_http_roster_admin.lua": crm}, global: dir + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=mods/mod_http_roster_admin.lua",
-			says: []string{`REFUSED :6 module "http_roster_admin": DIR/mods/mod_http_roster_admin.lua would run in a process`}},
+		{name: "overridden and isolated", files: files{"mods/mod_http_roster_admin.lua": crm}, global: dir + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=mods/mod_http_roster_admin.lua"},
 		{name: "overridden by nothing", global: dir + inproc + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=",
 			says: []string{`REFUSED :3 rosterd_plugin_override: there is no mod_http_roster_admin.lua in plugin_paths`}},
 		{name: "overriding what is no script", files: files{"mods/mod_disco.lua": crm}, global: dir + "rosterd_plugin_override = { 'disco' }\n", enabled: "'http_roster_admin', 'disco'", providers: "http_roster_admin=",
@@ -158,6 +160,58 @@ func TestPluginsKeptOut(t *testing.T) {
 		}
 	}
 	t.Error("nothing is said")
+}
+
+// Which scripts are opened besides those that supply rosters.
+func TestPluginsBeside(t *testing.T) {
+	const auth = `module:provides("auth", { test_password = function() return true end })`
+	const notice = `module:provides("http", { route = { POST = function() return module:refresh_rosters({}) end } })`
+	const dir = "plugin_paths = { 'mods' }\n"
+	for _, tt := range []struct {
+		name   string
+		files  files
+		global string
+		want   string // modules that are opened
+		says   string // with its code, of check
+	}{
+		{"a notice of changes", files{"mods/mod_bot.lua": notice}, dir + "modules_enabled = { 'bot', 'http_roster_admin' }", "http_roster_admin bot", ""},
+		{"rosters and notices", files{"mods/mod_crm.lua": crm + notice}, dir + "modules_enabled = { 'crm' }", "crm", ""},
+		{"a provider of logins", files{"mods/mod_auth_crm.lua": auth}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin auth_crm", ""},
+		{"the same module for both", files{"mods/mod_crm.lua": crm + auth}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", ""},
+		{"the module of the provider's name is not enabled", files{"mods/mod_crm.lua": crm + auth}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin", `SEC004 authentication: the provider "crm" is not available`},
+		{"it does not know passwords", files{"mods/mod_crm.lua": crm}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", `SEC004 authentication: the provider "crm" is not available`},
+		{"no such provider", nil, "modules_enabled = { 'http_roster_admin' }\nauthentication = 'ldap'", "http_roster_admin", `SEC004 authentication: the provider "ldap" is not available, internal_hashed and internal_plain are`},
+		{"a provider in WebAssembly", files{"mods/auth_crm.wasm": "\x00asm"}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin", `SEC004 authentication: DIR/mods/auth_crm.wasm is not loaded`},
+		{"accounts stored elsewhere", files{"mods/mod_auth_crm.lua": auth}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'\nstorage = 'sql'", "http_roster_admin auth_crm", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			all := files{"prosody.cfg.lua": tt.global + "\nhttp_roster_url = 'http://localhost/%s'\nVirtualHost 'h.example'\n"}
+			for name, text := range tt.files {
+				all[name] = text
+			}
+			root := all.write(t)
+			c, err := Load(filepath.Join(root, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var opened []string
+			for _, m := range c.Hosts()[0].Plugins() {
+				opened = append(opened, m.Name)
+			}
+			if got := strings.Join(opened, " "); got != tt.want {
+				t.Errorf("opened are %q, want %q", got, tt.want)
+			}
+			said := ""
+			for _, d := range Check(c) {
+				if d.Severity == Refused || d.Code == CodePlugins {
+					said += string(d.Code) + " " + strings.ReplaceAll(d.Message, root, "DIR") + "\n"
+				}
+			}
+			if !strings.HasPrefix(said, tt.says) || tt.says == "" && said != "" {
+				t.Errorf("check says %q, want %q", said, tt.says)
+			}
+		})
+	}
 }
 
 func FuzzPlugin(f *testing.F) {

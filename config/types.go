@@ -30,14 +30,43 @@ func moduleNames(r *reading, v Value) ([]string, bool) {
 	return names, true
 }
 
-// authProvider reads authentication. Falling back to another provider would let other people in.
+var providerName = regexp.MustCompile(`^[a-z0-9_]+$`)
+
+// authProvider reads authentication. That the provider is there is checked when the modules are known.
 func authProvider(r *reading, v Value) (string, bool) {
 	s, ok := text(r, v)
-	if ok && s != "internal_hashed" && s != "internal_plain" {
+	if ok && (!providerName.MatchString(s) || strings.HasPrefix(s, "internal_") && s != "internal_hashed" && s != "internal_plain") {
 		r.fail(v, "the provider %s is not available, internal_hashed and internal_plain are", v.describe())
 		return "", false
 	}
 	return s, ok
+}
+
+var secretKey = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// secrets reads a table of strings. What is wrong with one is said without its value.
+func secrets(r *reading, v Value) (map[string]string, bool) {
+	t := v.Table()
+	if t == nil || len(t.List) > 0 {
+		r.fail(v, "takes a table such as { crm_token = \"…\" }")
+		return nil, false
+	}
+	list := map[string]string{}
+	for _, f := range t.Fields {
+		name := keyText(f.Key)
+		value, isString := f.Value.v.(string)
+		switch {
+		case !secretKey.MatchString(name):
+			r.fail(f.Value, "%q is no name: letters, digits, _, . and - are", name)
+		case !isString:
+			r.fail(f.Value, "the value of %s has to be a string", name)
+		case value == "" || strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c == 0x7f }):
+			r.fail(f.Value, "the value of %s is empty or has line breaks or control characters; FileLine reads a file without its newline", name)
+		default:
+			list[name] = value
+		}
+	}
+	return list, true
 }
 
 // configPath reads a path that is relative to the directory of the configuration.
