@@ -143,6 +143,9 @@ func (m *machine) refusal(l *glua.LState, function string, r results) (outcome, 
 		}
 		return outcome{err: &engine.TemporaryError{Err: err}}, nil
 	}
+	if h := m.call.httpErr; h != nil && h.Error() == string(kind) { // return http.request(…)
+		return outcome{err: &engine.TemporaryError{Err: h}}, nil
+	}
 	if r[1] == glua.LNil {
 		return outcome{}, wrong(`%s returned nil without a reason: nil, "not-found" or "temporary" or "denied", text`, function)
 	}

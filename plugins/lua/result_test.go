@@ -150,6 +150,18 @@ func TestFreshnessPassesThrough(t *testing.T) {
 }
 
 // A plugin that is opened anew is the same source of rosters unless its code or its options are others.
+// A request that failed, returned as it is, is a backend that cannot be had now.
+func TestFailedRequestIsTemporary(t *testing.T) {
+	p := script(t, `local http = require "net.http"
+		module:get_option_string("url")
+		module:provides("roster", { fetch = function() return http.request("http://backend.invalid/") end, map = function(body) return body end })`,
+		options{"url": "http://backend.invalid/"})
+	_, err := fetch(t, p, request("jim"))
+	if errorKind(err) != "temporary" || !strings.Contains(err.Error(), "GET http://backend.invalid/: dial tcp") {
+		t.Errorf("%s: %v", errorKind(err), err)
+	}
+}
+
 func TestGeneration(t *testing.T) {
 	of := func(url string) string {
 		return standard(t, options{"http_roster_url": url}).(engine.Generational).Generation()
