@@ -149,7 +149,6 @@ func TestFreshnessPassesThrough(t *testing.T) {
 	}
 }
 
-// A plugin that is opened anew is the same source of rosters unless its code or its options are others.
 // A request that failed, returned as it is, is a backend that cannot be had now.
 func TestFailedRequestIsTemporary(t *testing.T) {
 	p := script(t, `local http = require "net.http"
@@ -162,6 +161,7 @@ func TestFailedRequestIsTemporary(t *testing.T) {
 	}
 }
 
+// A plugin that is opened anew is the same source of rosters unless its code or its options are others.
 func TestGeneration(t *testing.T) {
 	of := func(url string) string {
 		return standard(t, options{"http_roster_url": url}).(engine.Generational).Generation()
