@@ -49,6 +49,21 @@ func (h *Host) account(ctx context.Context, user addr.Bare) (credential.Credenti
 	return credential.Credentials{}, &Error{Condition: TemporaryAuthFailure, User: user, Err: err}
 }
 
+// ask has somebody else say whether a password is a user's.
+func (h *Host) ask(ctx context.Context, user addr.Bare, password string) error {
+	err := h.Passwords.CheckPassword(ctx, user, password)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrRefused):
+		return &Error{Condition: NotAuthorized, User: user, Err: err}
+	}
+	if ctx.Err() == nil { // else the client has gone
+		h.log().Error("password could not be checked", "user", user.String(), "error", err)
+	}
+	return &Error{Condition: TemporaryAuthFailure, User: user, Err: err}
+}
+
 // salt is the salt of a user who has none: the same at every attempt, and in the form of real ones.
 func (h *Host) salt(user addr.Bare) []byte {
 	secret := h.Secret

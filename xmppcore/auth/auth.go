@@ -4,6 +4,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -19,10 +20,21 @@ type Accounts interface {
 	Credentials(ctx context.Context, user addr.Bare) (credential.Credentials, error)
 }
 
+// Passwords knows whether a password is a user's: nil if it is, ErrRefused if it is not or there is no such user. Any
+// other error is its own and lets nobody in.
+type Passwords interface {
+	CheckPassword(ctx context.Context, user addr.Bare, password string) error
+}
+
+// ErrRefused is wrapped by the errors of Passwords that refuse a user.
+var ErrRefused = errors.New("wrong password")
+
 // Host is how the users of one host log in. It must not change while exchanges run.
 type Host struct {
 	Domain   string // prepared
 	Accounts Accounts
+	// Passwords, if it is set, is asked instead of Accounts. It sees the password itself: only PLAIN is offered.
+	Passwords Passwords
 
 	// Hashes are those of the SCRAM mechanisms offered; none means SHA-1 alone. Stored keys serve one hash
 	// only, a stored password serves them all.
@@ -80,6 +92,9 @@ func (h *Host) Mechanisms(ch Channel) []string {
 func (h *Host) known() []string {
 	var bound, names []string
 	for _, hash := range credential.Hashes() {
+		if h.Passwords != nil {
+			break
+		}
 		if slices.Contains(h.hashes(), hash) {
 			bound = append(bound, hash.Mechanism()+plus)
 			names = append(names, hash.Mechanism())

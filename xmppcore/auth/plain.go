@@ -54,6 +54,9 @@ func parsePlain(message []byte) (authzid, name, password string, err error) {
 // check is nil for the right password of an account that may log in. That an account is disabled is told only to
 // those who know its password.
 func (p *plain) check(ctx context.Context, user addr.Bare, password string) error {
+	if p.host.Passwords != nil {
+		return p.host.ask(ctx, user, password)
+	}
 	c, err := p.host.account(ctx, user)
 	if err != nil {
 		return err

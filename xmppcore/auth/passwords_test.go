@@ -1,0 +1,73 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rosterd/engine/addr"
+	"rosterd/xmppcore/auth"
+)
+
+type passwordsFunc func(ctx context.Context, user addr.Bare, password string) error
+
+func (f passwordsFunc) CheckPassword(ctx context.Context, user addr.Bare, password string) error {
+	return f(ctx, user, password)
+}
+
+// TestPasswords: somebody else says whether a password is right, and sees it himself.
+func TestPasswords(t *testing.T) {
+	var said strings.Builder
+	h := &auth.Host{
+		Domain: "example.com", Log: slog.New(slog.NewTextHandler(&said, nil)),
+		Throttle: &auth.Throttle{},
+		Passwords: passwordsFunc(func(_ context.Context, user addr.Bare, password string) error {
+			switch {
+			case user.Local() == "down":
+				return errors.New("no answer")
+			case user.Local() == "juliet" && password == "r0m30":
+				return nil
+			}
+			return fmt.Errorf("%w: not you", auth.ErrRefused)
+		}),
+	}
+	h.Throttle.Limit(auth.FailureLimits{PerAccount: 1000, PerAddress: 1000, Period: time.Minute})
+	ch := auth.Channel{Encrypted: true}
+	if got := h.Mechanisms(ch); !slices.Equal(got, []string{"PLAIN"}) {
+		t.Errorf("offered are %q", got)
+	}
+	if got := h.Mechanisms(auth.Channel{}); len(got) != 0 {
+		t.Errorf("offered without encryption are %q", got)
+	}
+	for _, tt := range []struct {
+		name, message string
+		want          auth.Condition // "" lets in
+	}{
+		{"right", "\x00juliet\x00r0m30", ""},
+		{"in capitals", "\x00Juliet\x00r0m30", ""},
+		{"wrong", "\x00juliet\x00tybalt", auth.NotAuthorized},
+		{"nobody", "\x00nobody\x00r0m30", auth.NotAuthorized},
+		{"an outage is no wrong password", "\x00down\x00r0m30", auth.TemporaryAuthFailure},
+		{"for somebody else", "romeo@example.com\x00juliet\x00r0m30", auth.InvalidAuthzid},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x, err := h.Start("PLAIN", ch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, done, err := x.Next(t.Context(), []byte(tt.message))
+			var refused *auth.Error
+			if errors.As(err, &refused); tt.want == "" && (err != nil || !done) || tt.want != "" && (refused == nil || refused.Condition != tt.want || done) {
+				t.Errorf("done %v, error %v", done, err)
+			}
+		})
+	}
+	if s := said.String(); !strings.Contains(s, "password could not be checked") || strings.Contains(s, "r0m30") {
+		t.Errorf("the log says %s", s)
+	}
+}
