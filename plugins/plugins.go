@@ -32,7 +32,8 @@ type Plugin interface {
 type Info struct {
 	Roster bool
 	Auth   bool
-	Path   string          // where its routes want to be, such as "/crm"; "" is "/" and the module's name
+	App    string          // what http_paths calls its routes; "" is the module's name without "http_"
+	Path   string          // where its routes want to be, such as "/crm"; "" is "/" and App
 	Routes []Route         // of requests from outside, change notices above all
 	Timers []time.Duration // when each is due for the first time, counted from when the plugin is used
 }
