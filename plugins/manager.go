@@ -41,6 +41,7 @@ type Manager struct {
 	Keeper  Keeper                                                                    // of what plugins save; nil: a memory of their own
 	Refresh func(ctx context.Context, host string, users []string) (Refreshed, error) // nil: nobody is online
 	Observe func(Called)                                                              // told of every call; nil: nobody is
+	Wrap    func(Services) Services                                                   // stands before what a plugin is given; nil: nothing does
 }
 
 // Find looks for a module among the shipped ones and then in Paths.
@@ -161,12 +162,19 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Ope
 	}
 	opts := NewOptions(cfg)
 	opts.notice(svc.client.guard.learn)
-	p, err := open(ctx, src, h, opts, svc)
+	p, err := open(ctx, src, h, opts, m.wrapped(svc))
 	if err != nil {
 		svc.Close()
 		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
 	}
 	return &Opened{Plugin: p, source: src, limits: h.Limits, options: [2]*Options{opts, own}}, nil
+}
+
+func (m *Manager) wrapped(svc Services) Services {
+	if m.Wrap == nil {
+		return svc
+	}
+	return m.Wrap(svc)
 }
 
 // services makes those of one plugin from the host's configuration.
