@@ -119,10 +119,29 @@ func newMachine(p *Plugin) *machine {
 	m.array = m.meta("__array", glua.LTrue)
 	m.null = m.meta("__tostring", l.NewFunction(func(l *glua.LState) int { l.Push(glua.LString("null")); return 1 }))
 	m.null.RawSetString("__newindex", l.NewFunction(func(l *glua.LState) int { l.RaiseError("json.null cannot be changed"); return 0 }))
+	m.nullIsNoList(l)
 	m.response = m.meta("__index", l.NewFunction(m.responseField))
 	m.buildModule(l)
 	m.buildLibraries(l)
 	return m
+}
+
+// nullIsNoList makes JSON null an error where a script goes through it as through a list: what should have been there is
+// not, and to take that for nothing would take contacts away. Its fields are nil, as in Prosody.
+func (m *machine) nullIsNoList(l *glua.LState) {
+	refuse := func(l *glua.LState) int {
+		l.RaiseError("a null out of JSON where a table is expected")
+		return 0
+	}
+	m.null.RawSetString("__pairs", l.NewFunction(refuse))
+	m.null.RawSetString("__len", l.NewFunction(refuse))
+	m.null.RawSetString("__index", l.NewFunction(func(l *glua.LState) int {
+		if _, index := l.Get(2).(glua.LNumber); index {
+			return refuse(l)
+		}
+		l.Push(glua.LNil)
+		return 1
+	}))
 }
 
 // untouched is what libraries see of the world: it has no part that a script can reach.

@@ -84,6 +84,9 @@ func (m *machine) read(l *glua.LState, function string, r results) (outcome, err
 		if res := m.call.response(t); res != nil {
 			return responseOutcome(t, res)
 		}
+		if m.absent(t) {
+			return outcome{}, wrong("%s returned a null out of JSON where contacts are expected", function)
+		}
 		b := roster.NewBuilder(m.call.request.User, m.plugin.contacts)
 		if err := m.contacts(b, t); err != nil {
 			return outcome{}, wrong("%s returned %v", function, err)

@@ -45,6 +45,11 @@ func TestResults(t *testing.T) {
 		{name: "temporary", returns: `nil, "temporary", "maintenance"`, kind: "temporary", err: "maintenance"},
 		{name: "temporary without text", returns: `nil, "temporary"`, kind: "temporary", err: "mod_test.lua says that the roster cannot be had now"},
 
+		{name: "null", returns: `require "util.json".null`, kind: "fault protocol", err: "fetch returned a null out of JSON"},
+		{name: "fields of null", returns: `{ { jid = "a@x", name = require "util.json".null.name } }`, want: `a@x "" both []`},
+		{name: "list that is null", returns: `(function() local t = {} for _, v in ipairs(require "util.json".null) do t[#t + 1] = v end return t end)()`, kind: "fault trap", err: "a null out of JSON where a table is expected"},
+		{name: "map that is null", returns: `(function() local t = {} for k, v in pairs(require "util.json".null) do t[k] = v end return t end)()`, kind: "fault trap", err: "a null out of JSON where a table is expected"},
+		{name: "length of null", returns: `#require "util.json".null`, kind: "fault trap", err: "a null out of JSON where a table is expected"},
 		{name: "nothing", returns: ``, kind: "fault protocol", err: "mod_test.lua: roster of jim@example.com: fetch returned nil without a reason"},
 		{name: "unknown reason", returns: `nil, "later"`, kind: "fault protocol", err: `fetch returned nil, "later": the reason must be "not-found", "temporary" or "denied"`},
 		{name: "false", returns: `false`, kind: "fault protocol", err: "fetch returned a boolean"},
