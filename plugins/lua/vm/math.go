@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 
@@ -142,15 +143,27 @@ func mathUlt(L *lua.LState) int {
 	return 1
 }
 
-// random is a state's own generator.
+// random is the generator of one run.
 type random struct{ *rand.Rand }
 
-func newRandom() *random { return seeded(rand.Uint64(), rand.Uint64()) }
+// generator is the run's, seeded when it is first asked for.
+func (s *State) generator() *random {
+	if s.random == nil {
+		s.random = s.unseeded()
+	}
+	return s.random
+}
+
+func (s *State) unseeded() *random {
+	var b [16]byte
+	s.entropy(b[:])
+	return seeded(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:]))
+}
 
 func seeded(a, b uint64) *random { return &random{rand.New(rand.NewPCG(a, b))} }
 
 func mathRandom(L *lua.LState) int {
-	r := meterOf(L).state.random
+	r := meterOf(L).state.generator()
 	low, high := int64(1), int64(0)
 	switch L.GetTop() {
 	case 0:
@@ -179,7 +192,7 @@ func mathRandom(L *lua.LState) int {
 func mathRandomseed(L *lua.LState) int {
 	s := meterOf(L).state
 	if L.GetTop() == 0 {
-		s.random = newRandom()
+		s.random = s.unseeded()
 	} else {
 		s.random = seeded(math.Float64bits(checkNumber(L, 1)), math.Float64bits(optNumber(L, 2, 0)))
 	}

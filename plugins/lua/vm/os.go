@@ -17,11 +17,10 @@ var osLib = map[string]lua.LGFunction{
 	"time":     osTime,
 }
 
-var processStart = time.Now()
-
-// osClock is the time since the process began: scripts only take differences.
+// osClock is the time since the run began: scripts only take differences.
 func osClock(L *lua.LState) int {
-	L.Push(lua.LNumber(time.Since(processStart).Seconds()))
+	s := meterOf(L).state
+	L.Push(lua.LNumber(s.now().Sub(s.started).Seconds()))
 	return 1
 }
 
@@ -30,7 +29,7 @@ const maxYear = 9999
 
 func osDate(L *lua.LState) int {
 	format := optString(L, 1, "%c")
-	t := time.Now()
+	t := meterOf(L).state.now()
 	if L.Get(2) != lua.LNil {
 		t = time.Unix(checkInt(L, 2), 0)
 	}
@@ -63,7 +62,7 @@ func setDate(t *lua.LTable, at time.Time) {
 
 func osTime(L *lua.LState) int {
 	if L.Get(1) == lua.LNil {
-		L.Push(lua.LNumber(time.Now().Unix()))
+		L.Push(lua.LNumber(meterOf(L).state.now().Unix()))
 		return 1
 	}
 	t := L.CheckTable(1)

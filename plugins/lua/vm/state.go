@@ -18,9 +18,11 @@ package vm
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -72,7 +74,11 @@ type State struct {
 	idle       []*lua.LState        // threads for pcall to use again
 	coroutines int                  // unfinished, of this run
 	nested     int                  // pcalls and resumes in progress
-	random     *random
+	random     *random              // of this run, once it has been asked for
+
+	now     func() time.Time // what time it is for scripts
+	entropy func(b []byte)   // seeds their random numbers
+	started time.Time        // this run, by now
 }
 
 // New makes a state with the hardened library.
@@ -82,7 +88,8 @@ func New(limits Limits) *State {
 		limits:   limits,
 		patterns: map[string]*pattern{},
 		guards:   map[*lua.LState]bool{},
-		random:   newRandom(),
+		now:      time.Now,
+		entropy:  func(b []byte) { _, _ = rand.Read(b) }, // never fails
 	}
 	s.l = lua.NewState(lua.Options{
 		SkipOpenLibs: true, CallStackSize: limits.CallDepth,
@@ -95,6 +102,12 @@ func New(limits Limits) *State {
 	s.open()
 	return s
 }
+
+// SetClock makes scripts take the time from now instead of time.Now.
+func (s *State) SetClock(now func() time.Time) { s.now = now }
+
+// SetEntropy makes scripts take their random numbers, which begin anew with every Run, from what fill writes.
+func (s *State) SetEntropy(fill func(b []byte)) { s.entropy = fill }
 
 // L is the state, to put tables and functions into. Lua code runs only inside Run.
 func (s *State) L() *lua.LState { return s.l }
@@ -121,6 +134,7 @@ func (s *State) Run(ctx context.Context, f func(L *lua.LState) error) (err error
 		return &StopError{Err: err}
 	}
 	s.running, s.coroutines = true, 0
+	s.random, s.started = nil, s.now()
 	disarm := s.meter.start(ctx, s.limits)
 	defer func() { disarm(); s.running = false }()
 	defer func() {
