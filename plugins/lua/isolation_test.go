@@ -23,6 +23,8 @@ func TestCallsAreFresh(t *testing.T) {
 		"local of the script": `seen = count > 0; count = count + 1`,
 		"string library":      `seen = string.left; rawset(string, "left", true)`,
 		"table library":       `seen = rawget(table, "left"); rawset(table, "left", true)`,
+		"os library":         `seen = rawget(os, "left"); rawset(os, "left", true)`,
+		"random seed":        `local first = math.random(0); math.randomseed(1); seen = first == math.random(0); math.randomseed(1)`,
 		"global function":     `seen = rawget(_G, "pairs"); pairs = print`,
 		"module":              `seen = rawget(module, "left"); rawset(module, "left", true)`,
 		"library":             `seen = rawget(require "util.jid", "left"); rawset(require "util.jid", "left", true)`,

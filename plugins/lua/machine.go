@@ -85,6 +85,7 @@ var standard = map[string]map[string]bool{
 	"coroutine": names("close create isyieldable resume running status wrap yield"),
 	"math": names(`abs acos asin atan ceil cos deg exp floor fmod huge log log10 max maxinteger min mininteger modf pi pow
 		rad random randomseed sin sqrt tan tointeger type ult`),
+	"os":     names("clock date difftime time"),
 	"string": names("byte char find format gmatch gsub len lower match rep reverse sub upper"),
 	"table":  names("concat insert move pack remove sort unpack"),
 	"utf8":   names("char charpattern codepoint codes len offset"),
@@ -100,6 +101,8 @@ func names(list string) map[string]bool {
 
 func newMachine(p *Plugin) *machine {
 	m := &machine{plugin: p, state: vm.New(p.limits), standard: map[string]*glua.LTable{}, templates: map[string]*glua.LFunction{}}
+	m.state.SetClock(func() time.Time { return p.svc.Now() })
+	m.state.SetEntropy(func(b []byte) { p.svc.Random(b) })
 	l := m.state.L()
 	base := l.NewTable()
 	for name := range globals {
