@@ -150,14 +150,14 @@ func (s *routes) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var temporary *engine.TemporaryError
 	if errors.As(err, &temporary) || errors.Is(err, context.DeadlineExceeded) {
-		s.log.WarnContext(r.Context(), "plugin could not answer a request", "path", r.URL.Path, "error", err)
+		s.log.Warn("plugin could not answer a request", "path", r.URL.Path, "error", err)
 		if temporary != nil && temporary.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(temporary.RetryAfter.Seconds()+1)))
 		}
 		answer(w, http.StatusServiceUnavailable, "not now")
 		return
 	}
-	s.log.ErrorContext(r.Context(), "plugin failed at a request", "path", r.URL.Path, "error", err)
+	s.log.Error("plugin failed at a request", "path", r.URL.Path, "error", err)
 	answer(w, http.StatusInternalServerError, "the plugin failed")
 }
 

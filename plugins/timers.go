@@ -38,7 +38,7 @@ func runTimer(ctx context.Context, p Plugin, timer int, after time.Duration, log
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			log.WarnContext(ctx, "timer of a plugin failed", "timer", timer+1, "again", after, "error", err)
+			log.Warn("timer of a plugin failed", "timer", timer+1, "again", after, "error", err)
 		default:
 			if after = again; again > 0 {
 				after = max(again, minTick)

@@ -60,7 +60,7 @@ func examine(ctx context.Context, path string, inspect bool) (*config.Config, []
 	if err != nil {
 		return nil, nil, err
 	}
-	found := slices.Concat(tryBackends(ctx, cfg), tryCertificates(cfg), tryFiles(cfg))
+	found := slices.Concat(tryPlugins(ctx, cfg), tryCertificates(cfg), tryFiles(cfg))
 	return cfg, config.Check(cfg, found...), nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/httpd"
 	"rosterd/metrics"
+	"rosterd/plugins"
 	"rosterd/store"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/auth"
@@ -38,7 +39,9 @@ type daemon struct {
 	metrics  *metrics.Metrics
 	operator operator
 	serving  sync.WaitGroup
-	stops    []func(context.Context) error // in the order of starting
+	ticking  sync.WaitGroup                         // timers of plugins
+	timers   map[*plugins.Opened]context.CancelFunc // those that run
+	stops    []func(context.Context) error          // in the order of starting
 
 	plan  *plan // what is served now
 	certs atomic.Pointer[certificates]
@@ -46,7 +49,7 @@ type daemon struct {
 
 // start builds a server from a configuration that was checked. Nothing is left running after an error.
 func start(ctx context.Context, cfg *config.Config, log *slog.Logger) (*daemon, error) {
-	d := &daemon{log: log, failed: make(chan error, 1)}
+	d := &daemon{log: log, failed: make(chan error, 1), timers: make(map[*plugins.Opened]context.CancelFunc)}
 	if err := d.build(ctx, cfg); err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
@@ -64,11 +67,12 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	d.onStop(func(context.Context) error { return d.plan.closeBackends() })
+	d.onStop(func(context.Context) error { return d.plan.closePluginsBut(nil) })
 	p.xmpp.Tap = d.tap
 	d.xmpp = xmppcore.New(p.xmpp)
 	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, part(d.log, "engine"))
 	d.onStop(d.eng.Close)
+	d.onStop(d.stopTimers)
 	d.xmpp.Start(d.eng)
 	d.metrics = d.figures()
 	d.web = &httpd.Server{Log: part(d.log, "http"), Metrics: d.metrics.Handler(part(d.log, "http")), Ready: d.ready, Observe: d.metrics.Requested}

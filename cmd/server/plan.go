@@ -20,12 +20,12 @@ import (
 // plan is a configuration made ready to be served. To make one changes nothing that is served, and does whatever can
 // fail, so that it is served as a whole or not at all.
 type plan struct {
-	cfg      *config.Config
-	backends map[string]*plugins.Opened // by host
-	fresh    []*plugins.Opened          // those of them that were opened for this plan
-	xmpp     xmppcore.Config
-	engine   map[string]engine.Host
-	certs    *certificates
+	cfg     *config.Config
+	plugins map[string]*hosted // by host
+	fresh   []*plugins.Opened  // those of them that were opened for this plan
+	xmpp    xmppcore.Config
+	engine  map[string]engine.Host
+	certs   *certificates
 
 	clientCAs map[string]*x509.CertPool // by host, of those that want client certificates for refreshes
 
@@ -50,18 +50,18 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 			return p, err
 		}
 	}
-	if err := p.openBackends(ctx, d.plan, part(d.log, "plugins")); err != nil {
+	if err := p.openPlugins(ctx, d.plan, d.plugins(cfg)); err != nil {
 		return p, err
 	}
 	if err := p.openFiles(); err != nil {
 		return p, err
 	}
-	hosts, err := xmppHosts(ctx, cfg, d.db, p.certs, d.throttle, part(d.log, "c2s"))
+	hosts, err := p.xmppHosts(ctx, d.db, d.throttle, part(d.log, "c2s"))
 	if err != nil {
 		return p, err
 	}
 	p.xmpp = xmppConfig(cfg, hosts, part(d.log, "c2s"))
-	p.engine = engineHosts(cfg, p.backends, d.db)
+	p.engine = p.engineHosts(d.db)
 	return p, p.openDoors(d.plan, d.log)
 }
 
@@ -99,6 +99,7 @@ func (d *daemon) adopt(p *plan) error {
 	for _, door := range p.opened {
 		d.serve(door)
 	}
+	d.tick(p)
 	if before == nil {
 		return nil
 	}
@@ -108,24 +109,16 @@ func (d *daemon) adopt(p *plan) error {
 			door.shut()
 		}
 	}
-	if err := before.closeBackendsBut(p.backends); err != nil {
-		d.log.Warn("backends of before were not closed", "error", err)
+	if err := before.closePluginsBut(p.openedPlugins()); err != nil {
+		d.log.Warn("plugins of before were not closed", "error", err)
 	}
 	return nil
 }
 
-func (p *plan) closeBackends() error {
-	if p == nil {
-		return nil
-	}
-	return p.closeBackendsBut(nil)
-}
-
-// closeBackendsBut closes those backends that are not among the others. Calls that are under way end as they would
-// have.
-func (p *plan) closeBackendsBut(others map[string]*plugins.Opened) (err error) {
-	for host, b := range p.backends {
-		if others[host] != b {
+// closePluginsBut closes those plugins that are not among the others. Calls that are under way end as they would have.
+func (p *plan) closePluginsBut(others map[*plugins.Opened]bool) (err error) {
+	for b := range p.openedPlugins() {
+		if !others[b] {
 			err = errors.Join(err, b.Close())
 		}
 	}

@@ -226,7 +226,7 @@ func TestReloadOfWhatClings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.plan.backends["example.com"] = &plugins.Opened{Plugin: clinging{}}
+	d.plan.plugins["example.com"].modules["clinging"] = &plugins.Opened{Plugin: clinging{}}
 	if err := logs.Close(); err != nil { // and so cannot be closed again
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"rosterd/config"
 	"rosterd/httpd"
+	"rosterd/plugins"
 	"rosterd/xmppcore/bosh"
 	"rosterd/xmppcore/websocket"
 )
@@ -35,6 +37,13 @@ func (d *daemon) webHosts(p *plan) (list []httpd.Host, err error) {
 			}
 			if err != nil {
 				return nil, err
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(p.plugins[h.Name].modules)) {
+			script := p.plugins[h.Name].modules[name]
+			if app, path, ok := routesOf(h, name, script); ok {
+				log := part(d.log, "plugins").With("plugin", name, "host", h.Name)
+				host.Mounts = append(host.Mounts, mount(h, config.HTTPModule{Name: app, Path: path}, plugins.Routes(script, log)))
 			}
 		}
 		list = append(list, host)

@@ -9,7 +9,6 @@ import (
 
 	"rosterd/config"
 	"rosterd/engine"
-	"rosterd/plugins"
 	"rosterd/store"
 	"rosterd/store/credential"
 	"rosterd/xmppcore"
@@ -20,18 +19,21 @@ import (
 )
 
 // xmppHosts is what XMPP needs of the VirtualHosts.
-func xmppHosts(ctx context.Context, cfg *config.Config, db *store.Store, certs *certificates, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
+func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
 	secret, err := db.Secret(ctx, "scram salts of unknown users")
 	if err != nil {
 		return nil, err
 	}
-	users := accounts(cfg, db)
+	users := accounts(p.cfg, db)
 	var list []xmppcore.Host
-	for _, h := range cfg.Hosts() {
+	for _, h := range p.cfg.Hosts() {
 		sasl := saslHost(h, users)
+		if script := p.plugins[h.Name].passwords; script != nil {
+			sasl.Passwords = passwords{script, config.BackendTimeout.Get(h)}
+		}
 		sasl.Secret, sasl.Throttle, sasl.Log = secret, throttle, log
 		host := xmppcore.Host{
-			Domain: h.Name, Auth: sasl, TLS: certs.c2s(h),
+			Domain: h.Name, Auth: sasl, TLS: p.certs.c2s(h),
 			RequireTLS:            config.C2SRequireEncryption.Get(h),
 			AllowPlainUnencrypted: !slices.Contains(config.InsecureSASLMechanisms.Get(h), "PLAIN"),
 			Unlimited:             config.UnlimitedJIDs.Get(h),
@@ -118,11 +120,11 @@ func limited(cfg *config.Config) bool {
 
 var _ engine.FreshKeeper = (*store.Store)(nil) // else every login would fetch, and nobody would notice
 
-func engineHosts(cfg *config.Config, backends map[string]*plugins.Opened, db *store.Store) map[string]engine.Host {
+func (p *plan) engineHosts(db *store.Store) map[string]engine.Host {
 	list := make(map[string]engine.Host)
-	for _, h := range cfg.Hosts() {
+	for _, h := range p.cfg.Hosts() {
 		e := engine.Host{
-			Backend: backends[h.Name], Timeout: config.BackendTimeout.Get(h), Parallel: config.BackendParallel.Get(h),
+			Backend: p.plugins[h.Name].rosters, Timeout: config.BackendTimeout.Get(h), Parallel: config.BackendParallel.Get(h),
 			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h), Steps: config.RosterSteps.Get(h), Breaker: config.BackendBreaker.Get(h), ShrinkGuard: config.ShrinkGuard.Get(h),
 		}
 		if config.KeepRosters.Get(h) {

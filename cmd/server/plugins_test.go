@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -101,29 +102,29 @@ func TestTables(t *testing.T) {
 
 // TestScriptsRefused: what is wrong with a script is said at the start with its file and line, by check, too.
 func TestScriptsRefused(t *testing.T) {
-	const inproc = `rosterd_plugin_isolation = "inproc"`
 	for _, tt := range []struct{ name, option, code, want string }{
-		{"not trusted", "", "error('it was run')\nmodule:provides('roster', { fetch = print })", `REFUSED  %c:8  module "crm": %s would run in a process of its own (rosterd_plugin_isolation = "process"), which is not available yet [FEA005]`},
-		{"syntax", inproc, "local x = = 1\nmodule:provides('roster', {})", "REFUSED  %c:8  plugin crm for example.com: %s:1"},
-		{"unavailable", inproc, "local s = hosts\nmodule:hook('x')\nmodule:provides('roster', { fetch = print })", "REFUSED  %c:8  plugin crm for example.com: %s:1: not available in rosterd: hosts; %s:2: not available in rosterd: module:hook [ROS003]"},
-		{"it does not supply them after all", inproc, "local function f()\n\tmodule:provides('roster', { fetch = print })\nend", "REFUSED  %c:8  plugin crm for example.com: %s: the script never calls module:provides"},
-		{"an option", inproc + "\ncrm_size = 'big'", "local n = module:get_option_number('crm_size')\nmodule:provides('roster', { fetch = print })", "REFUSED  %c:9  plugin crm for example.com: %s:1: %c:6: option crm_size: a string where a number is expected [ROS003]"},
+		{"syntax", "", "local x = = 1\nmodule:provides('roster', {})", "REFUSED  %c:8  plugin crm for example.com: %s:1"},
+		{"unavailable", "", "local s = hosts\nmodule:hook('x')\nmodule:provides('roster', { fetch = print })", "REFUSED  %c:8  plugin crm for example.com: %s:1: not available in rosterd: hosts; %s:2: not available in rosterd: module:hook [ROS003]"},
+		{"it does not supply them after all", "", "local function f()\n\tmodule:provides('roster', { fetch = print })\nend", "REFUSED  %c:8  plugin crm for example.com: %s: the script never calls module:provides"},
+		{"an option", "\ncrm_size = 'big'", "local n = module:get_option_number('crm_size')\nmodule:provides('roster', { fetch = print })", "REFUSED  %c:9  plugin crm for example.com: %s:1: %c:6: option crm_size: a string where a number is expected [ROS003]"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := newPlace(t, withScript(tt.option))
-			file := p.module(t, "crm", tt.code)
-			p.file(t, "prosody.cfg.lua", p.text)
-			want := strings.NewReplacer("%c", p.config(), "%s", file).Replace(tt.want)
-			status, out, _ := p.command(t, "", "check")
-			if status != 2 || !strings.Contains(out, want) {
-				t.Errorf("check exits with %d:\n%s\nwant\n%s", status, out, want)
-			}
-			s := p.launch(t)
-			if status := s.wait(t); status != exitUsage || !strings.Contains(s.log.String(), want) {
-				t.Errorf("serve exits with %d:\n%s\nwant\n%s", status, s.log, want)
-			}
-		})
+		for _, placement := range []string{"inproc", "process"} {
+			t.Run(tt.name+", "+placement, func(t *testing.T) {
+				t.Parallel()
+				p := newPlace(t, withScript(fmt.Sprintf("rosterd_plugin_isolation = %q", placement)+tt.option))
+				file := p.module(t, "crm", tt.code)
+				p.file(t, "prosody.cfg.lua", p.text)
+				want := strings.NewReplacer("%c", p.config(), "%s", file).Replace(tt.want)
+				status, out, _ := p.command(t, "", "check")
+				if status != 2 || !strings.Contains(out, want) {
+					t.Errorf("check exits with %d:\n%s\nwant\n%s", status, out, want)
+				}
+				s := p.launch(t)
+				if status := s.wait(t); status != exitUsage || !strings.Contains(s.log.String(), want) {
+					t.Errorf("serve exits with %d:\n%s\nwant\n%s", status, s.log, want)
+				}
+			})
+		}
 	}
 }
 
