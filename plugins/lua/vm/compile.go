@@ -412,6 +412,7 @@ func (m *mender) loop(s ast.Stmt) ast.Stmt {
 		m.need(m.exprs(head))
 		m.forBody(1, s.Stmts)
 	case *ast.GenericForStmt:
+		fillGenericFor(s)
 		m.need(3 + m.exprs(s.Exprs))
 		m.forBody(len(s.Names), s.Stmts)
 	}
