@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/yuin/gopher-lua/ast"
 )
@@ -270,8 +271,11 @@ func (c *checker) isGlobal(e ast.Expr, name string, s *scope) bool {
 	return !isLocal
 }
 
-// module is the name of the library that e is known to be, or "".
+// module is the name of the library that e is known to be, or LIBRARY.TABLE for a table in one, or "".
 func (c *checker) module(e ast.Expr, s *scope) string {
+	if a, ok := e.(*ast.AttrGetExpr); ok {
+		return c.part(a, s)
+	}
 	if id, ok := e.(*ast.IdentExpr); ok {
 		m, _ := s.find(id.Value)
 		return m
@@ -295,10 +299,28 @@ func (c *checker) member(object ast.Expr, sep, name string, line int, s *scope) 
 		return
 	}
 	lib := c.module(object, s)
-	if lib == "" || libraries[lib] == nil {
-		return
-	}
-	if !libraries[lib].provides(lib, name) {
+	if !knownIn(lib, name) {
 		c.found(line, lib+"."+name)
 	}
+}
+
+// part is LIBRARY.TABLE if that is what e is known to be, or "".
+func (c *checker) part(e *ast.AttrGetExpr, s *scope) string {
+	key, ok := e.Key.(*ast.StringExpr)
+	lib := c.module(e.Object, s)
+	if !ok || libraries[lib] == nil || libraries[lib].parts[key.Value] == nil {
+		return ""
+	}
+	return lib + "." + key.Value
+}
+
+// knownIn tells whether a library, or a table in one, has a field. What is no library may have any.
+func knownIn(lib, field string) bool {
+	if d := libraries[lib]; d != nil {
+		return d.provides(lib, field)
+	}
+	if i := strings.LastIndexByte(lib, '.'); i > 0 && libraries[lib[:i]] != nil && libraries[lib[:i]].parts[lib[i+1:]] != nil {
+		return libraries[lib[:i]].parts[lib[i+1:]][field] != nil
+	}
+	return true
 }

@@ -13,11 +13,15 @@ import (
 	"rosterd/plugins/lua/vm"
 )
 
+// native is a function for scripts, written in Go.
+type native = func(*machine, *glua.LState) int
+
 // library is what require returns for a name: Go functions, or a chunk in library/NAME.lua that returns a table and
 // is run for each call that asks for it. Such a chunk gets the Go functions as its argument, in a table.
 type library struct {
-	funcs  map[string]func(*machine, *glua.LState) int
-	fields []string // others than functions, of those without a chunk
+	funcs  map[string]native
+	parts  map[string]map[string]native // tables of functions, of those without a chunk
+	fields []string                     // others than functions and tables, of those without a chunk
 	chunk  bool
 }
 
@@ -99,7 +103,7 @@ func (d *library) provides(name, field string) bool {
 	if d.chunk {
 		return written()[name].fields[field]
 	}
-	return d.funcs[field] != nil || slices.Contains(d.fields, field)
+	return d.funcs[field] != nil || d.parts[field] != nil || slices.Contains(d.fields, field)
 }
 
 // Names lists everything of a library, sorted.
@@ -107,7 +111,9 @@ func (d *library) names(name string) []string {
 	if d.chunk {
 		return slices.Sorted(maps.Keys(written()[name].fields))
 	}
-	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(d.funcs)), d.fields...)))
+	list := slices.Concat(slices.Collect(maps.Keys(d.funcs)), slices.Collect(maps.Keys(d.parts)), d.fields)
+	slices.Sort(list)
+	return list
 }
 
 // libraryName knows the names of Prosody 13 and the JSON library that older modules ask for.
@@ -120,17 +126,27 @@ func libraryName(name string) string {
 }
 
 func (m *machine) buildLibraries(l *glua.LState) {
-	m.libraries = map[string]*glua.LTable{}
+	m.libraries, m.parts = map[string]*glua.LTable{}, map[string]*glua.LTable{}
 	for lib, def := range libraries {
-		fields := l.NewTable()
-		for name, f := range def.funcs {
-			fields.RawSetString(name, l.NewFunction(func(l *glua.LState) int { return f(m, l) }))
-		}
+		fields := m.natives(l, def.funcs)
 		if !def.chunk {
 			fields.Metatable = m.meta("__index", m.absentIn(l, lib+"."))
 		}
 		m.libraries[lib] = m.meta("__index", fields)
+		for part, funcs := range def.parts {
+			fields := m.natives(l, funcs)
+			fields.Metatable = m.meta("__index", m.absentIn(l, lib+"."+part+"."))
+			m.parts[lib+"."+part] = m.meta("__index", fields)
+		}
 	}
+}
+
+func (m *machine) natives(l *glua.LState, funcs map[string]native) *glua.LTable {
+	t := l.CreateTable(0, len(funcs))
+	for name, f := range funcs {
+		t.RawSetString(name, l.NewFunction(func(l *glua.LState) int { return f(m, l) }))
+	}
+	return t
 }
 
 func (m *machine) require(l *glua.LState) int {
@@ -147,6 +163,9 @@ func (m *machine) require(l *glua.LState) int {
 		l.RaiseError("%s", unavailable(asked))
 	}
 	t := object(l, meta)
+	for part := range libraries[name].parts {
+		t.RawSetString(part, object(l, m.parts[name+"."+part]))
+	}
 	switch {
 	case libraries[name].chunk:
 		t = m.runChunk(l, name, t)

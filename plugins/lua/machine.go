@@ -28,6 +28,7 @@ type machine struct {
 	array     *glua.LTable               // metatable of JSON arrays
 	null      *glua.LTable               // metatable of JSON null
 	libraries map[string]*glua.LTable    // metatables of what require returns, with the functions
+	parts     map[string]*glua.LTable    // metatables of the tables in those, by "LIBRARY.TABLE"
 	pristine  *glua.LTable               // the environment of libraries written in Lua, as no script has touched it
 	templates map[string]*glua.LFunction // by option
 
