@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
@@ -26,7 +27,7 @@ const (
 // the tree does so before.
 func CompileChunk(name string, chunk []ast.Stmt) (proto *lua.FunctionProto, err error) {
 	defer recoverSyntax(&err)
-	m := &mender{file: name, line: 1}
+	m := &mender{file: name, line: 1, operators: map[string]*lua.LFunction{}}
 	defer m.untag()
 	m.function(&ast.FunctionExpr{ParList: &ast.ParList{}, Stmts: chunk}, 0)
 	proto, err = compileTagged(name, chunk)
@@ -58,6 +59,8 @@ func compileTagged(name string, chunk []ast.Stmt) (proto *lua.FunctionProto, err
 //   - 50 items followed by "x =" or a last call overwrite the first ones;
 //   - a, b = b, a and a = b and c do not always assign;
 //   - a loop that begins with "if nil" ends where it likes;
+//   - x .. y writes numbers its own way, and takes any amount of memory;
+//   - x % 0 and a loop with step 0 are no errors;
 //   - break and goto close too few or too many captured variables, so that
 //     functions and their surroundings disagree about a variable's value.
 //
@@ -70,6 +73,8 @@ type mender struct {
 	fn    *function
 
 	searched int // constants that the compiler will look at
+
+	operators map[string]*lua.LFunction // that operators call, by their placeholder among the constants
 }
 
 // function is what must be known of the function being walked.
@@ -257,7 +262,7 @@ func (m *mender) stmt(s ast.Stmt) ast.Stmt {
 	case *ast.LocalAssignStmt:
 		m.local(s)
 	case *ast.FuncCallStmt:
-		m.need(m.expr(s.Expr))
+		m.need(m.expr(&s.Expr))
 	case *ast.DoBlockStmt:
 		m.stmts(s.Stmts, false)
 	case *ast.IfStmt:
@@ -290,7 +295,7 @@ func (m *mender) assign(s *ast.AssignStmt) ast.Stmt {
 		m.stmts(do.Stmts, false)
 		return do
 	}
-	m.need(4 + max(m.expr(s.Lhs[0]), m.expr(s.Rhs[0])))
+	m.need(4 + max(m.expr(&s.Lhs[0]), m.expr(&s.Rhs[0])))
 	return s
 }
 
@@ -307,7 +312,7 @@ func direct(target, e ast.Expr) bool {
 	case *ast.Comma3Expr:
 		return !e.AdjustRet
 	}
-	return true
+	return !becomesCall(e)
 }
 
 func apart(s *ast.AssignStmt) *ast.DoBlockStmt {
@@ -359,9 +364,9 @@ func (m *mender) local(s *ast.LocalAssignStmt) {
 func (m *mender) functionStmt(s *ast.FuncDefStmt) {
 	params := 0
 	if s.Name.Func != nil {
-		m.need(3 + m.expr(s.Name.Func))
+		m.need(3 + m.expr(&s.Name.Func))
 	} else {
-		m.need(3 + m.expr(s.Name.Receiver))
+		m.need(3 + m.expr(&s.Name.Receiver))
 		m.constant(s.Name.Method)
 		params = 1 // self
 	}
@@ -409,7 +414,11 @@ func (m *mender) loop(s ast.Stmt) ast.Stmt {
 		if s.Step != nil {
 			head = append(head, s.Step)
 		}
-		m.need(m.exprs(head))
+		m.need(1 + m.exprs(head))
+		s.Init, s.Limit = head[0], head[1]
+		if s.Step != nil {
+			s.Step = m.step(head[2])
+		}
 		m.forBody(1, s.Stmts)
 	case *ast.GenericForStmt:
 		fillGenericFor(s)
@@ -444,7 +453,7 @@ func (m *mender) condition(e *ast.Expr) {
 			Rhs:      at(line, &ast.NumberExpr{Value: "1"}),
 		})
 	}
-	m.need(m.expr(*e))
+	m.need(m.expr(e))
 }
 
 // forBody walks the body of a for loop, which has three hidden variables.
@@ -458,44 +467,46 @@ func (m *mender) forBody(names int, body []ast.Stmt) {
 // exprs walks a list and returns the registers it takes.
 func (m *mender) exprs(list []ast.Expr) int {
 	n := len(list)
-	for i, e := range list {
-		n = max(n, i+m.expr(e))
+	for i := range list {
+		n = max(n, i+m.expr(&list[i]))
 	}
 	return n
 }
 
 type numeral string // a number among the constants
 
-// expr walks an expression and returns how many registers it may take.
-func (m *mender) expr(e ast.Expr) int {
+// expr walks an expression, which may be replaced, and returns how many registers it may take.
+func (m *mender) expr(slot *ast.Expr) int {
 	m.enter()
 	defer m.leave()
-	if e.Line() > 0 {
-		m.line = e.Line()
+	if line := (*slot).Line(); line > 0 {
+		m.line = line
 	}
-	switch e := e.(type) {
+	if call := m.operator(*slot); call != nil {
+		*slot = call
+		return 1 + m.exprs(call.Args)
+	}
+	switch e := (*slot).(type) {
 	case *ast.StringExpr:
-		m.constant(e.Value)
+		m.text(e.Value)
 	case *ast.NumberExpr:
 		m.constant(numeral(e.Value))
 	case *ast.IdentExpr:
 		m.constant(e.Value)
 	case *ast.AttrGetExpr:
-		return m.pair(e.Object, e.Key)
+		return m.pair(&e.Object, &e.Key)
 	case *ast.ArithmeticOpExpr:
-		return m.pair(e.Lhs, e.Rhs)
+		return m.pair(&e.Lhs, &e.Rhs)
 	case *ast.RelationalOpExpr:
-		return m.pair(e.Lhs, e.Rhs)
-	case *ast.StringConcatOpExpr:
-		return m.pair(e.Lhs, e.Rhs)
+		return m.pair(&e.Lhs, &e.Rhs)
 	case *ast.LogicalOpExpr:
-		return m.pair(e.Lhs, e.Rhs)
+		return m.pair(&e.Lhs, &e.Rhs)
 	case *ast.UnaryMinusOpExpr:
-		return m.expr(e.Expr)
+		return m.expr(&e.Expr)
 	case *ast.UnaryNotOpExpr:
-		return m.expr(e.Expr)
+		return m.expr(&e.Expr)
 	case *ast.UnaryLenOpExpr:
-		return m.expr(e.Expr)
+		return m.expr(&e.Expr)
 	case *ast.FuncCallExpr:
 		return m.call(e)
 	case *ast.TableExpr:
@@ -507,16 +518,16 @@ func (m *mender) expr(e ast.Expr) int {
 }
 
 // pair is two expressions in registers side by side.
-func (m *mender) pair(l, r ast.Expr) int {
+func (m *mender) pair(l, r *ast.Expr) int {
 	return max(m.expr(l), 1+m.expr(r))
 }
 
 func (m *mender) call(e *ast.FuncCallExpr) int {
 	if e.Func != nil {
-		return max(m.expr(e.Func), 1+m.exprs(e.Args))
+		return max(m.expr(&e.Func), 1+m.exprs(e.Args))
 	}
 	m.constant(e.Method)
-	return max(m.expr(e.Receiver), 2+m.exprs(e.Args))
+	return max(m.expr(&e.Receiver), 2+m.exprs(e.Args))
 }
 
 // table mends a constructor; see mender.
@@ -532,10 +543,10 @@ func (m *mender) table(t *ast.TableExpr) int {
 	for i, f := range t.Fields {
 		base := 1 + items%lua.FieldsPerFlush
 		if f.Key != nil {
-			n = max(n, base+m.pair(f.Key, f.Value))
+			n = max(n, base+m.pair(&f.Key, &f.Value))
 			continue
 		}
-		n = max(n, base+m.expr(f.Value))
+		n = max(n, base+m.expr(&f.Value))
 		if i == last && manyValues(f.Value) && items > 0 && items%lua.FieldsPerFlush == 0 {
 			m.addTag(f.Value, listTag)
 		}
@@ -613,6 +624,11 @@ func (m *mender) patch(p *lua.FunctionProto) {
 			*inst = *inst&^(aMask<<aShift) | uint32(t.closeFrom)<<aShift
 		case op == lua.OP_SETLIST && t.closeFrom == listTag && *inst&bcMask == 0:
 			*inst += 1 << cShift
+		}
+	}
+	for i, c := range p.Constants {
+		if s, ok := c.(lua.LString); ok && strings.HasPrefix(string(s), placeholder) {
+			p.Constants[i] = m.operators[string(s)]
 		}
 	}
 	for _, inner := range p.FunctionPrototypes {

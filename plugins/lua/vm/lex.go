@@ -25,6 +25,9 @@ const (
 	tConcat // ..
 	tDots   // ...
 	tLabel  // ::
+	tIdiv   // //
+	tShl    // <<
+	tShr    // >>
 	tAnd
 	tBreak
 	tDo
@@ -60,6 +63,7 @@ var keywords = map[string]kind{
 var spelling = map[kind]string{
 	tEOF: "<eof>", tName: "<name>", tString: "<string>", tNumber: "<number>",
 	tEq: "==", tNe: "~=", tLe: "<=", tGe: ">=", tConcat: "..", tDots: "...", tLabel: "::",
+	tIdiv: "//", tShl: "<<", tShr: ">>",
 }
 
 func init() {
@@ -233,19 +237,13 @@ func (lx *lexer) scanName(t *token) {
 	}
 }
 
-// symbols longer than one byte, longest first, and those gopher-lua lacks.
+// symbols longer than one byte, longest first.
 var symbols = []struct {
 	text string
 	kind kind
-	lack string
 }{
-	{"...", tDots, ""}, {"..", tConcat, ""}, {"==", tEq, ""}, {"~=", tNe, ""}, {"<=", tLe, ""}, {">=", tGe, ""}, {"::", tLabel, ""},
-	{"//", 0, "operator '//' is not available: use math.floor(a / b) (and a comment begins with '--')"},
-	{"<<", 0, "operator '<<' is not available"},
-	{">>", 0, "operator '>>' is not available"},
-	{"&", 0, "operator '&' is not available"},
-	{"|", 0, "operator '|' is not available"},
-	{"~", 0, "operator '~' is not available (and 'not equal' is written '~=')"},
+	{"...", tDots}, {"..", tConcat}, {"==", tEq}, {"~=", tNe}, {"<=", tLe}, {">=", tGe}, {"::", tLabel},
+	{"//", tIdiv}, {"<<", tShl}, {">>", tShr},
 }
 
 func (lx *lexer) scanSymbol(t *token, c byte) {
@@ -258,14 +256,11 @@ func (lx *lexer) scanSymbol(t *token, c byte) {
 		if !bytes.HasPrefix(rest, []byte(s.text)) {
 			continue
 		}
-		if s.lack != "" {
-			lx.fail(lx.line, "%s", s.lack)
-		}
 		t.kind = s.kind
 		lx.pos += len(s.text)
 		return
 	}
-	if strings.IndexByte("+-*/%^#(){}[];:,.<>=", c) < 0 {
+	if strings.IndexByte("+-*/%^#&|~(){}[];:,.<>=", c) < 0 {
 		_, n := utf8.DecodeRune(rest)
 		lx.fail(lx.line, "unexpected symbol near %s", lx.near(lx.pos, lx.pos+n))
 	}

@@ -19,7 +19,7 @@ const (
 //
 // It takes the place of gopher-lua's own parser, which reads "\x41" as "x41",
 // knows no <const> and no break inside a block, and says little about mistakes.
-// What the VM cannot run (//, bit operators, <close>) is refused.
+// What the VM cannot run (<close>, integers that a float64 cannot hold) is refused.
 func Parse(name string, src []byte) (chunk []ast.Stmt, err error) {
 	defer recoverSyntax(&err)
 	if len(src) > maxSource {
@@ -62,6 +62,8 @@ type parser struct {
 	ahead *token
 	prev  token
 	depth int
+
+	slashes int // line of the last "//"
 }
 
 func (p *parser) advance() token {
@@ -83,7 +85,11 @@ func (p *parser) lookahead() kind {
 }
 
 func (p *parser) errorNear(format string, args ...any) {
-	p.fail(p.tok.line, "%s near %s", fmt.Sprintf(format, args...), p.nearToken(p.tok))
+	hint := ""
+	if p.slashes > 0 && p.tok.line-p.slashes <= 1 {
+		hint = " (a comment begins with '--'; '//' divides)"
+	}
+	p.fail(p.tok.line, "%s near %s%s", fmt.Sprintf(format, args...), p.nearToken(p.tok), hint)
 }
 
 func (p *parser) expected(what string) { p.errorNear("%s expected", what) }
@@ -469,9 +475,10 @@ func (p *parser) callArgs() []ast.Expr {
 var precedence = map[kind][2]int{
 	tOr: {1, 1}, tAnd: {2, 2},
 	'<': {3, 3}, '>': {3, 3}, tLe: {3, 3}, tGe: {3, 3}, tNe: {3, 3}, tEq: {3, 3},
+	'|': {4, 4}, '~': {5, 5}, '&': {6, 6}, tShl: {7, 7}, tShr: {7, 7},
 	tConcat: {9, 8},
 	'+':     {10, 10}, '-': {10, 10},
-	'*': {11, 11}, '/': {11, 11}, '%': {11, 11},
+	'*': {11, 11}, '/': {11, 11}, tIdiv: {11, 11}, '%': {11, 11},
 	'^': {14, 13},
 }
 
@@ -490,6 +497,9 @@ func (p *parser) binary(limit int) ast.Expr {
 			return e
 		}
 		op := p.advance()
+		if op.kind == tIdiv {
+			p.slashes = op.line
+		}
 		e = binaryExpr(op, e, p.binary(prec[1]))
 	}
 }
@@ -504,7 +514,7 @@ func binaryExpr(op token, l, r ast.Expr) ast.Expr {
 		e = &ast.LogicalOpExpr{Operator: sym, Lhs: l, Rhs: r}
 	case tConcat:
 		e = &ast.StringConcatOpExpr{Lhs: l, Rhs: r}
-	case '+', '-', '*', '/', '%', '^':
+	case '+', '-', '*', '/', '%', '^', tIdiv, '&', '|', '~', tShl, tShr: // those that gopher-lua lacks become calls, see mender.operator
 		e = &ast.ArithmeticOpExpr{Operator: sym, Lhs: l, Rhs: r}
 	default:
 		e = &ast.RelationalOpExpr{Operator: sym, Lhs: l, Rhs: r}
@@ -556,6 +566,10 @@ func (p *parser) unary() ast.Expr {
 		} else {
 			e = &ast.UnaryNotOpExpr{Expr: e}
 		}
+		e.SetLine(line)
+	case '~':
+		p.advance()
+		e = &ast.ArithmeticOpExpr{Operator: bitNot, Lhs: p.binary(unaryPrecedence), Rhs: at(line, &ast.NumberExpr{Value: "0"})}
 		e.SetLine(line)
 	case '#':
 		p.advance()

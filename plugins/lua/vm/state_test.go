@@ -215,7 +215,7 @@ func TestDeadline(t *testing.T) {
 
 func TestMemoryLimit(t *testing.T) {
 	for name, src := range map[string]string{
-		"string": "local s = 'x' for i = 1, 27 do s = s .. s end while true do end",
+		"string": "local s, t = string.rep('x', 1e6), {} while true do t[#t + 1] = s .. #t end",
 		"table":  "local t = {} while true do t[#t + 1] = {} end",
 		"pcall":  "local keep = {} while true do pcall(function() while true do keep[#keep + 1] = {1, 2, 3} end end) end",
 	} {

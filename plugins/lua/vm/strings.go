@@ -157,7 +157,7 @@ var stringArithmetic = map[string]lua.LGFunction{
 // luaMod is a - floor(a/b)*b, with the sign of b.
 func luaMod(a, b float64) float64 {
 	m := math.Mod(a, b)
-	if m*b < 0 {
+	if m != 0 && (m < 0) != (b < 0) {
 		m += b
 	}
 	return m
