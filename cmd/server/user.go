@@ -96,6 +96,9 @@ func withPassword(ctx context.Context, cfg *config.Config, args []string, c cons
 	if err != nil {
 		return err
 	}
+	if m, ok := cfg.Host(u.Domain()).Authenticator(); ok { // an account here would let nobody in
+		return fmt.Errorf("%vpasswords of %s are those that module %q knows (%s)", at(m.Pos), u.Domain(), m.Name, m.File)
+	}
 	password, err := readPassword(c)
 	if err != nil {
 		return err
