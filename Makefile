@@ -7,7 +7,9 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
 FUZZTIME   ?= 30s
 
 # Debian's packages that the tests talk to: XMPP clients, a browser, and expat through Python; Node.js if there is none.
+# Prosody's libraries, which scripts are compared with, need Lua and what they are linked to.
 PACKAGES    = curl openssl python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp profanity tmux \
+	lua5.4 lua-expat lua-bitop $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
 .PHONY: all build demo test test-clients check deps lint bench fuzz deb deb-test crash clean
@@ -26,8 +28,13 @@ test: deps lint
 	@$(MAKE) --no-print-directory test-clients
 
 # Clients of other people, a browser among them, against a server that runs. What they show is kept in .cache/clients.
-test-clients: deps clients/node_modules/.package-lock.json
-	$(GO) test -tags clients -count=1 -timeout 5m ./clients
+# And what is recorded of Lua and of Prosody's libraries, against both.
+test-clients: deps clients/node_modules/.package-lock.json .cache/prosody/usr/lib/prosody
+	$(GO) test -tags clients -count=1 -timeout 5m ./clients ./plugins/lua/...
+
+# Debian's package, unpacked and not installed: nothing of it is ever started.
+.cache/prosody/usr/lib/prosody:
+	@mkdir -p .cache/prosody && cd .cache/prosody && rm -f *.deb && apt-get -o APT::Sandbox::User=root download -qq prosody && dpkg-deb -x prosody_*.deb . && rm -f *.deb
 
 # npm's packages are pinned by package-lock.json. None of them needs to run anything to be installed.
 clients/node_modules/.package-lock.json: clients/package.json clients/package-lock.json
