@@ -36,10 +36,7 @@ func init() {
 	maps.Copy(libraries, map[string]*library{
 		"net.http":  {funcs: map[string]func(*machine, *glua.LState) int{"request": (*machine).httpRequest, "urlencode": httpURLEncode}},
 		"util.json": {funcs: map[string]func(*machine, *glua.LState) int{"decode": (*machine).jsonDecode, "encode": (*machine).jsonEncode}, fields: []string{"null"}},
-		"util.jid": {funcs: map[string]func(*machine, *glua.LState) int{
-			"split": jidSplit, "prepped_split": jidPreppedSplit, "bare": jidBare, "prep": jidPrep, "join": jidJoin,
-			"node": jidNode, "host": jidHost, "resource": jidResource}},
-		"util.set": {chunk: true},
+		"util.set":  {chunk: true},
 	})
 }
 
