@@ -1,7 +1,6 @@
 package plugins
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -106,27 +105,9 @@ func readCode(root fs.FS, file string) ([]byte, error) {
 	return fs.ReadFile(root, file)
 }
 
-// Opened is a plugin that remembers what it was made of.
-type Opened struct {
-	Plugin
-	source  Source
-	limits  Limits
-	options [2]*Options // the plugin's, and those of its services
-}
-
-// Same tells whether Open would make the same plugin of a module: from the same code, with the same limits and with
-// the same values of all the options that were read until now.
-func (o *Opened) Same(m *Manager, name, host string, cfg Config) bool {
-	src, err := m.Find(name)
-	if err != nil || src.Name != o.source.Name || src.File != o.source.File || !bytes.Equal(src.Code, o.source.Code) || m.limits(host) != o.limits {
-		return false
-	}
-	for _, opts := range o.options {
-		if !opts.same(cfg) {
-			return false
-		}
-	}
-	return true
+// isolates tells whether a module of a host runs in a process of its own.
+func (m *Manager) isolates(src Source, host string) bool {
+	return m.Isolate != nil && !src.Shipped && (m.InProcess == nil || !m.InProcess(host))
 }
 
 // limits are those of a host, with the defaults.
@@ -151,7 +132,8 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Ope
 	if src.Unused != "" {
 		log.Warn("file is not used: rosterd has a module of this name itself", "file", src.Unused)
 	}
-	if m.Isolate != nil && !src.Shipped && (m.InProcess == nil || !m.InProcess(host)) {
+	isolated := m.isolates(src, host)
+	if isolated {
 		open = m.Isolate
 	}
 	h := Host{Name: host, Limits: m.limits(host)}
@@ -167,7 +149,7 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Ope
 		svc.Close()
 		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
 	}
-	return &Opened{Plugin: p, source: src, limits: h.Limits, options: [2]*Options{opts, own}}, nil
+	return &Opened{Plugin: p, source: src, host: host, isolated: isolated, limits: h.Limits, options: [2]*Options{opts, own}, observe: m.Observe}, nil
 }
 
 func (m *Manager) wrapped(svc Services) Services {
