@@ -38,24 +38,29 @@ func TestReadmeSeed(t *testing.T) {
 // TestReadmeScript: the script of README.md, exactly as printed, with the lines of configuration beside it.
 func TestReadmeScript(t *testing.T) {
 	t.Parallel()
-	const printed = "http://localhost/contacts/%s"
-	backend := enginetest.Serve(t, map[string]string{"john": johns, "a?b#c": `{"marie@example.com": {}}`})
-	p := newPlace(t, strings.Replace(readme(t, "crm_url ="), printed, backend.Template(), 1))
+	const printed = "http://localhost/friends/%s"
+	backend := enginetest.Serve(t, map[string]string{
+		"john":  `{"friends": [{"login": "marie", "name": "Marie", "team": "Friends"}, {"login": "aaron", "name": "Aaron"}]}`,
+		"a?b#c": `{"friends": [{"login": "marie"}]}`,
+	})
+	p := newPlace(t, strings.Replace(readme(t, "friends_url ="), printed, backend.Template(), 1))
 	p.head = "authentication = \"internal_plain\"\nc2s_require_encryption = false\nallow_unencrypted_plain_auth = true\nmodules_enabled = { \"saslauth\" }\n"
 	if !strings.Contains(p.text, backend.Template()) {
 		t.Fatalf("README.md does not say %s", printed)
 	}
-	p.module(t, "crm", readme(t, "module:provides"))
+	p.module(t, "friends", readme(t, "module:provides"))
 	s := p.serve(t)
 	status, out, _ := p.command(t, "", "check")
-	if status == 2 || strings.Contains(out, "crm_url") || strings.Contains(out, `"crm"`) {
+	if status == 2 || strings.Contains(out, "friends_url") || strings.Contains(out, `"friends"`) {
 		t.Errorf("check exits with %d:\n%s", status, out)
 	}
 	john := s.login(t, "john@example.com")
 	john.wantRoster("aaron@example.com|Aaron|both|", "marie@example.com|Marie|both|Friends")
-	backend.Set("john", `{"marie@example.com": {"name": "Marie Curie", "groups": ["Friends"]}}`)
+	backend.Set("john", `{"friends": [{"login": "marie", "name": "Marie Curie", "team": "Friends"}]}`)
 	s.refresh(t, "john")
 	john.wantPushes("aaron@example.com||remove|", "marie@example.com|Marie Curie|both|Friends")
+	backend.Set("john", `{"friends": null}`)
+	equal(t, "refresh while there is no list", s.post(t, `["john"]`).outcomes(), []string{"john failed"})
 	backend.SetFault("john", enginetest.Status(503))
 	equal(t, "refresh while the backend fails", s.post(t, `["john"]`).outcomes(), []string{"john failed"})
 	s.login(t, "a?b#c@example.com").wantRoster("marie@example.com||both|")
