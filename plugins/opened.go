@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -165,20 +167,19 @@ func (o *Opened) Drain(ctx context.Context, idle time.Duration) error {
 		case quiet == nil && left <= 0:
 			return nil // closed by somebody else
 		}
-		t := time.NewTimer(left)
-		if quiet != nil {
-			t.Stop()
+		var up <-chan time.Time
+		if quiet == nil {
+			up = time.After(left)
 		}
 		select {
 		case <-quiet:
-		case <-t.C:
+		case <-up:
 		case <-ctx.Done():
 			if quiet != nil {
 				return errors.Join(fmt.Errorf("plugin %s of %s: calls have not ended: %w", o.source.Name, o.host, context.Cause(ctx)), o.Close())
 			}
 			idle = 0
 		}
-		t.Stop()
 	}
 }
 
@@ -217,36 +218,59 @@ const (
 // Retired are plugins that others have taken the place of. The zero value is ready for use.
 type Retired struct {
 	mu      sync.Mutex // guards the fields below
-	ctx     context.Context
-	cancel  context.CancelFunc
+	open    map[*Opened]context.CancelFunc
 	closing sync.WaitGroup
+	closed  bool
 }
 
 // Retire closes a plugin in its own time, and returns at once: calls in it end as they would have, and so do those
-// that are about to begin. It tells log what went wrong.
+// that are about to begin. It tells log what went wrong. After Close it closes the plugin at once.
 func (r *Retired) Retire(o *Opened, log *slog.Logger) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ctx == nil {
-		r.ctx, r.cancel = context.WithCancel(context.Background())
-	}
-	ctx, cancel := context.WithTimeout(r.ctx, longestAfterlife)
-	r.closing.Go(func() {
-		defer cancel()
-		if err := o.Drain(ctx, afterlife); err != nil {
-			log.Warn("plugin of before was not closed in good order", "plugin", o.source.Name, "host", o.host, "error", err)
+	if r.closed {
+		if err := o.Close(); err != nil {
+			retiredBadly(o, log, err)
 		}
+		return
+	}
+	if r.open[o] != nil {
+		return
+	}
+	if r.open == nil {
+		r.open = make(map[*Opened]context.CancelFunc)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), longestAfterlife)
+	r.open[o] = cancel
+	r.closing.Go(func() {
+		if err := o.Drain(ctx, afterlife); err != nil {
+			retiredBadly(o, log, err)
+		}
+		cancel()
+		r.mu.Lock()
+		delete(r.open, o)
+		r.mu.Unlock()
 	})
 }
 
-// Close closes them all now, whatever runs in them, and waits until they are closed. A plugin that retires later is
-// closed as soon as nothing runs in it.
+func retiredBadly(o *Opened, log *slog.Logger, err error) {
+	log.Warn("plugin of before was not closed", "plugin", o.source.Name, "host", o.host, "error", err)
+}
+
+// Plugins are those that are still open.
+func (r *Retired) Plugins() []*Opened {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.open))
+}
+
+// Close closes them all now, whatever runs in them, and waits until they are closed.
 func (r *Retired) Close() {
 	r.mu.Lock()
-	if r.cancel == nil {
-		r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.closed = true
+	for _, cancel := range r.open {
+		cancel()
 	}
-	r.cancel()
 	r.mu.Unlock()
 	r.closing.Wait()
 }
