@@ -1,6 +1,8 @@
 package vm
 
 import (
+	"strings"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -79,6 +81,9 @@ func toString(L *lua.LState, v lua.LValue) string {
 			return formatNumber(float64(r))
 		}
 		L.RaiseError("'__tostring' must return a string")
+	}
+	if name, ok := L.GetMetaField(v, "__name").(lua.LString); ok {
+		return string(name) + strings.TrimPrefix(v.String(), v.Type().String())
 	}
 	return v.String()
 }

@@ -134,23 +134,27 @@ func baseAssert(L *lua.LState) int {
 	if lua.LVAsBool(L.CheckAny(1)) {
 		return L.GetTop()
 	}
+	var v lua.LValue = lua.LString("assertion failed!")
 	if L.GetTop() > 1 {
-		L.Error(L.Get(2), 0)
+		v = L.Get(2)
 	}
-	L.Error(lua.LString("assertion failed!"), 0)
+	L.Error(atLevel(L, v, 1), 0)
 	return 0
 }
 
 // baseError adds the place to messages itself: gopher-lua's Error takes level
 // 2 for level 1.
 func baseError(L *lua.LState) int {
-	v := L.Get(1)
-	level := optInt(L, 2, 1)
-	if msg, ok := v.(lua.LString); ok && level > 0 {
-		v = lua.LString(levelPlace(L, int(level)).prefix()) + msg
-	}
-	L.Error(v, 0)
+	L.Error(atLevel(L, L.Get(1), int(optInt(L, 2, 1))), 0)
 	return 0
+}
+
+// atLevel puts the place of a level before an error that is a string.
+func atLevel(L *lua.LState, v lua.LValue, level int) lua.LValue {
+	if msg, ok := v.(lua.LString); ok && level > 0 {
+		return lua.LString(levelPlace(L, level).prefix()) + msg
+	}
+	return v
 }
 
 // levelPlace is where the function at a level is: 1 called error, 2 called

@@ -235,7 +235,7 @@ func (r *replacement) parse(L *lua.LState, s string) {
 		case i+1 < len(s) && isDigit(s[i+1]):
 			r.parts = append(r.parts, replacementPart{s[:i], int(s[i+1] - '0')})
 		default:
-			L.RaiseError("invalid use of '%%' in replacement string")
+			L.RaiseError("invalid use of '%s' in replacement string", "%")
 		}
 		s = s[i+2:]
 	}

@@ -25,7 +25,7 @@ var mathLib = map[string]lua.LGFunction{
 	"deg":        unary(func(x float64) float64 { return x * (180 / math.Pi) }),
 	"exp":        unary(math.Exp),
 	"floor":      unary(math.Floor),
-	"fmod":       binaryOp(math.Mod),
+	"fmod":       mathFmod,
 	"log":        mathLog,
 	"log10":      unary(math.Log10), // Lua 5.1
 	"max":        extreme(func(a, b float64) bool { return a > b }),
@@ -76,6 +76,15 @@ func optNumber(L *lua.LState, n int, def float64) float64 {
 		return def
 	}
 	return checkNumber(L, n)
+}
+
+func mathFmod(L *lua.LState) int {
+	x, y := checkNumber(L, 1), checkNumber(L, 2)
+	if y == 0 && isInteger(x) {
+		L.ArgError(2, "zero")
+	}
+	L.Push(lua.LNumber(math.Mod(x, y)))
+	return 1
 }
 
 func mathAtan(L *lua.LState) int {

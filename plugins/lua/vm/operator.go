@@ -29,6 +29,11 @@ func (m *mender) operator(e ast.Expr) *ast.FuncCallExpr {
 	switch e := e.(type) {
 	case *ast.StringConcatOpExpr:
 		return m.callOf("..", concat, e.Line(), chain(e)...)
+	case *ast.RelationalOpExpr:
+		if !equality(e) {
+			return nil
+		}
+		return m.callOf(e.Operator, equal(e.Operator == "=="), e.Line(), e.Lhs, e.Rhs)
 	case *ast.ArithmeticOpExpr:
 		f, ok := operators[e.Operator]
 		switch {
@@ -47,10 +52,20 @@ func becomesCall(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.StringConcatOpExpr:
 		return true
+	case *ast.RelationalOpExpr:
+		return equality(e)
 	case *ast.ArithmeticOpExpr:
 		return operators[e.Operator] != nil && !(e.Operator == "%" && fixed(e.Rhs))
 	}
 	return false
+}
+
+// equality says whether e compares values that may both be tables. Of tables
+// with different __eq, gopher-lua asks neither.
+func equality(e *ast.RelationalOpExpr) bool {
+	_, left := constant(e.Lhs)
+	_, right := constant(e.Rhs)
+	return (e.Operator == "==" || e.Operator == "~=") && !left && !right
 }
 
 // fixed says whether e is a number in the source other than 0.
@@ -96,6 +111,9 @@ func (m *mender) callOf(operator string, f operation, line int, operands ...ast.
 	for i, o := range operands {
 		oneValue(o)
 		names[i] = describe(o)
+	}
+	if operator == "==" || operator == "~=" {
+		names = nil // no error names them
 	}
 	key := placeholder + operator + "\x00" + strings.Join(names, "\x00")
 	if m.operators[key] == nil {
@@ -277,9 +295,25 @@ func floorDivide(L *lua.LState, x, y float64) float64 {
 
 func modulo(L *lua.LState, x, y float64) float64 {
 	if y == 0 && isInteger(x) {
-		L.RaiseError("attempt to perform 'n%%%%0'")
+		L.RaiseError("attempt to perform 'n%s0'", "%")
 	}
 	return luaMod(x, y)
+}
+
+// equal is x == y, or x ~= y.
+func equal(want bool) operation {
+	return func([]string) lua.LGFunction {
+		return func(L *lua.LState) int {
+			x, y := L.Get(1), L.Get(2)
+			same := L.RawEqual(x, y)
+			if x.Type() == y.Type() && !same && (x.Type() == lua.LTTable || x.Type() == lua.LTUserData) {
+				v, handled := metamethod(L, "__eq", x, y)
+				same = handled && lua.LVAsBool(v)
+			}
+			L.Push(lua.LBool(same == want))
+			return 1
+		}
+	}
 }
 
 // forStep lets the step of a numeric for through.
@@ -301,10 +335,10 @@ func bitwise(event string, f func(x, y int64) int64) operation {
 		return func(L *lua.LState) int {
 			var v [2]int64
 			for i := range names {
-				arg := L.Get(i + 1)
+				arg, isNumber := L.Get(i + 1).(lua.LNumber)
 				n, ok := toInteger(arg)
 				switch {
-				case !ok:
+				case !ok || !isNumber:
 					L.Push(notBits(L, event, names))
 					return 1
 				case !isInteger(float64(n)):
@@ -330,8 +364,7 @@ func notBits(L *lua.LState, event string, names []string) lua.LValue {
 		return v
 	}
 	for i, name := range names {
-		v := L.Get(i + 1)
-		if _, ok := toNumber(v); !ok {
+		if v := L.Get(i + 1); v.Type() != lua.LTNumber {
 			L.RaiseError("attempt to perform bitwise operation on a %s value%s", v.Type(), name)
 		}
 	}

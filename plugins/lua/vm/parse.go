@@ -116,6 +116,17 @@ func (p *parser) expect(k kind) token {
 	return p.advance()
 }
 
+// variable reads the name of a variable.
+func (p *parser) variable() token {
+	if p.tok.val == environment && p.tok.kind == tName {
+		p.fail(p.tok.line, "'%s' is not available: use _G, or a table of your own", environment)
+	}
+	return p.expect(tName)
+}
+
+// environment is a variable in Lua 5.4 that changes what globals are.
+const environment = "_ENV"
+
 // expectMatch wants the k that closes what open began at line.
 func (p *parser) expectMatch(k, open kind, line int) token {
 	if p.tok.kind == k {
@@ -260,7 +271,7 @@ func (p *parser) ifStmt() ast.Stmt {
 
 func (p *parser) forStmt() ast.Stmt {
 	line := p.advance().line
-	name := p.expect(tName).val
+	name := p.variable().val
 	switch p.tok.kind {
 	case '=':
 		p.advance()
@@ -276,7 +287,7 @@ func (p *parser) forStmt() ast.Stmt {
 	case ',', tIn:
 		s := &ast.GenericForStmt{Names: []string{name}}
 		for p.accept(',') {
-			s.Names = append(s.Names, p.expect(tName).val)
+			s.Names = append(s.Names, p.variable().val)
 		}
 		p.expect(tIn)
 		s.Exprs = p.exprList()
@@ -290,7 +301,7 @@ func (p *parser) forStmt() ast.Stmt {
 
 func (p *parser) functionStmt() ast.Stmt {
 	line := p.advance().line
-	t := p.expect(tName)
+	t := p.variable()
 	name := &ast.FuncName{Func: ident(t)}
 	for p.tok.kind == '.' || p.tok.kind == ':' {
 		method := p.advance().kind == ':'
@@ -308,7 +319,7 @@ func (p *parser) functionStmt() ast.Stmt {
 }
 
 func (p *parser) localFunction(line int) ast.Stmt {
-	name := p.expect(tName).val
+	name := p.variable().val
 	f := p.funcBody(line)
 	s := &ast.LocalAssignStmt{Names: []string{name}, Exprs: []ast.Expr{f}}
 	s.SetLine(line)
@@ -319,10 +330,16 @@ func (p *parser) localFunction(line int) ast.Stmt {
 // localStmt reads names with their attributes. <const> only guards against
 // one's own mistakes and is dropped; <close> would have an effect that the VM
 // does not have.
+//
+// "local _ENV = nil" only guards, too: against globals in the rest of the file.
 func (p *parser) localStmt() ast.Stmt {
 	s := &ast.LocalAssignStmt{Exprs: []ast.Expr{}}
+	if p.tok.kind == tName && p.tok.val == environment && p.noGlobals() {
+		s.Names = []string{environment}
+		return s
+	}
 	for {
-		s.Names = append(s.Names, p.expect(tName).val)
+		s.Names = append(s.Names, p.variable().val)
 		if p.accept('<') {
 			switch a := p.expect(tName); a.val {
 			case "const":
@@ -351,6 +368,27 @@ func (p *parser) localStmt() ast.Stmt {
 		s.Exprs = append(s.Exprs, none)
 	}
 	return s
+}
+
+// noGlobals reads "_ENV = nil" if that is all.
+func (p *parser) noGlobals() bool {
+	rest := *p.lexer
+	if p.lookahead() != '=' {
+		return false
+	}
+	rest.pos = p.ahead.end
+	rest.line = p.ahead.line
+	if rest.next().kind != tNil {
+		return false
+	}
+	after := rest.next().kind
+	if _, operator := precedence[after]; operator || after == ',' {
+		return false
+	}
+	p.advance()
+	p.advance()
+	p.advance()
+	return true
 }
 
 // exprStmt reads an assignment or a call.
@@ -434,7 +472,7 @@ func (p *parser) suffixed() (ast.Expr, form) {
 func (p *parser) primary() (ast.Expr, form) {
 	switch p.tok.kind {
 	case tName:
-		return ident(p.advance()), formVar
+		return ident(p.variable()), formVar
 	case '(':
 		open := p.advance()
 		e := p.expr()
@@ -470,7 +508,7 @@ func (p *parser) callArgs() []ast.Expr {
 	return nil
 }
 
-// precedence of the binary operators, left and right (right > left binds to
+// precedence of the binary operators, left and right (left > right binds to
 // the right), Lua 5.4 §3.4.8.
 var precedence = map[kind][2]int{
 	tOr: {1, 1}, tAnd: {2, 2},
@@ -617,7 +655,7 @@ func (p *parser) funcBody(line int) *ast.FunctionExpr {
 			f.ParList.HasVargs = true
 			break
 		}
-		f.ParList.Names = append(f.ParList.Names, p.expect(tName).val)
+		f.ParList.Names = append(f.ParList.Names, p.variable().val)
 		if !p.accept(',') {
 			break
 		}

@@ -83,7 +83,7 @@ func guarded(L *lua.LState) int {
 // stack of every error if that were not done already.
 func enter(L *lua.LState) int {
 	L.Panic = func(L *lua.LState) {
-		panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: L.Get(-1), StackTrace: "-"})
+		panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: plainer(L, L.Get(-1)), StackTrace: "-"})
 	}
 	L.Call(L.GetTop()-1, lua.MultRet)
 	return L.GetTop()

@@ -174,7 +174,7 @@ type raised struct {
 // the stack is there to tell. gopher-lua's own traceback lists every tail call
 // of a loop of them; a million took 600 MB.
 func raise(L *lua.LState) {
-	v := L.Get(-1)
+	v := plainer(L, L.Get(-1))
 	m := meterOf(L)
 	top := place(L, 0)
 	if m.err != nil {
@@ -185,10 +185,27 @@ func raise(L *lua.LState) {
 	if p, rest := splitPlace(e.Msg); p.Line != 0 && (p == top || sourceOnStack(L, p.File)) {
 		e.Place, e.Msg = p, rest
 	}
-	if e.Msg == "attempt to call a non-function object" {
-		e.Msg += nearCall(L)
-	}
 	panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: raised{v, e}, StackTrace: "-"})
+}
+
+// plainer says what gopher-lua says in words that nobody understands.
+func plainer(L *lua.LState, v lua.LValue) lua.LValue {
+	msg, ok := v.(lua.LString)
+	if !ok {
+		return v
+	}
+	for cryptic, plain := range map[string]string{
+		"__len undefined": "attempt to get the length of a value that is no table and no string",
+		"__unm undefined": "attempt to perform arithmetic on a value that is no number",
+	} {
+		if before, found := strings.CutSuffix(string(msg), cryptic); found {
+			return lua.LString(before + plain)
+		}
+	}
+	if strings.HasSuffix(string(msg), "attempt to call a non-function object") {
+		return msg + lua.LString(nearCall(L))
+	}
+	return v
 }
 
 // uncaught makes Run's error of what PCall returned.
