@@ -7,15 +7,33 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 	glua "github.com/yuin/gopher-lua"
+
+	"rosterd/plugins/lua/vm"
 )
+
+func init() {
+	null := map[string]func(*machine, *glua.LState) *glua.LTable{"null": (*machine).jsonNull}
+	libraries["util.json"] = &library{values: null, funcs: map[string]native{
+		"decode": (*machine).jsonDecode, "encode": (*machine).jsonEncode,
+		"encode_ordered": (*machine).jsonEncode, "encode_array": (*machine).jsonEncodeArray,
+	}}
+	libraries["cjson"] = &library{values: null, funcs: map[string]native{
+		"decode": raising((*machine).jsonDecode), "encode": (*machine).jsonEncode, "new": (*machine).newCJSON,
+	}}
+	libraries["cjson.safe"] = &library{values: null, funcs: map[string]native{
+		"decode": (*machine).jsonDecode, "encode": (*machine).jsonEncodeSafe, "new": (*machine).newSafeCJSON,
+	}}
+}
 
 const (
 	maxJSONDepth  = 64
 	maxJSONValues = 200_000 // of one call
 	maxJSONText   = 4 << 20 // encoded
+	bytesPerValue = 16      // that cost as much as a value
 )
 
 var (
@@ -34,7 +52,11 @@ func (m *machine) jsonNull(l *glua.LState) *glua.LTable {
 
 // jsonDecode is json.decode(text): the value, or nil and what is wrong.
 func (m *machine) jsonDecode(l *glua.LState) int {
-	v, err := m.decode(l, []byte(l.CheckString(1)))
+	text := l.CheckString(1)
+	vm.Charge(l, len(text)/bytesPerValue)
+	before := m.call.values
+	v, err := m.decode(l, []byte(text))
+	vm.Charge(l, m.call.values-before)
 	if err != nil {
 		l.Push(glua.LNil)
 		l.Push(glua.LString(err.Error()))
@@ -43,6 +65,21 @@ func (m *machine) jsonDecode(l *glua.LState) int {
 	l.Push(v)
 	return 1
 }
+
+// raising makes nil, text an error, as lua-cjson has it.
+func raising(f native) native {
+	return func(m *machine, l *glua.LState) int {
+		n := f(m, l)
+		if n == 2 {
+			l.RaiseError("%s", l.Get(-1).String())
+		}
+		return n
+	}
+}
+
+// newCJSON is cjson.new(), which there is for settings of one's own. Here there are none.
+func (m *machine) newCJSON(l *glua.LState) int     { l.Push(m.made(l, "cjson")); return 1 }
+func (m *machine) newSafeCJSON(l *glua.LState) int { l.Push(m.made(l, "cjson.safe")); return 1 }
 
 // decode makes Lua values of JSON within the budget of the call.
 func (m *machine) decode(l *glua.LState, text []byte) (glua.LValue, error) {
@@ -84,7 +121,7 @@ func (m *machine) toValue(l *glua.LState, v gjson.Result, depth int) (glua.LValu
 	}
 	t := l.CreateTable(0, 0)
 	if v.IsArray() {
-		t.Metatable = m.array
+		t.Metatable = m.arrayMeta(l)
 	}
 	var err error
 	v.ForEach(func(key, e gjson.Result) bool {
@@ -104,7 +141,7 @@ func (m *machine) toValue(l *glua.LState, v gjson.Result, depth int) (glua.LValu
 
 // jsonEncode is json.encode(value): text, with the names of objects in order.
 func (m *machine) jsonEncode(l *glua.LState) int {
-	b, err := m.appendJSON(nil, l.CheckAny(1), 0)
+	b, err := m.encode(l)
 	if err != nil {
 		l.RaiseError("json.encode: %s", err.Error())
 	}
@@ -112,8 +149,43 @@ func (m *machine) jsonEncode(l *glua.LState) int {
 	return 1
 }
 
+// jsonEncodeSafe is that of cjson.safe: text, or nil and what is wrong.
+func (m *machine) jsonEncodeSafe(l *glua.LState) int {
+	b, err := m.encode(l)
+	if err != nil {
+		l.Push(glua.LNil)
+		l.Push(glua.LString(err.Error()))
+		return 2
+	}
+	l.Push(glua.LString(b))
+	return 1
+}
+
+// jsonEncodeArray is json.encode_array(list): what stands from 1 on, whatever else is in the table.
+func (m *machine) jsonEncodeArray(l *glua.LState) int {
+	t := l.CheckTable(1)
+	list := l.CreateTable(t.Len(), 0)
+	for i := 1; t.RawGetInt(i) != glua.LNil; i++ {
+		list.Append(t.RawGetInt(i))
+	}
+	vm.Charge(l, list.Len())
+	list.Metatable = m.arrayMeta(l)
+	l.Replace(1, list)
+	return m.jsonEncode(l)
+}
+
+func (m *machine) encode(l *glua.LState) ([]byte, error) {
+	before := m.call.values
+	b, err := m.appendJSON(nil, l.CheckAny(1), 0)
+	vm.Charge(l, m.call.values-before+len(b)/bytesPerValue)
+	return b, err
+}
+
 func (m *machine) appendJSON(b []byte, v glua.LValue, depth int) ([]byte, error) {
-	if m.call.values++; m.call.values > maxJSONValues {
+	if depth == 0 {
+		m.call.values++ // the others are counted with the tables that they are in
+	}
+	if m.call.values > maxJSONValues {
 		return nil, errValues
 	}
 	if len(b) > maxJSONText {
@@ -125,7 +197,7 @@ func (m *machine) appendJSON(b []byte, v glua.LValue, depth int) ([]byte, error)
 	case glua.LBool:
 		return strconv.AppendBool(b, bool(t)), nil
 	case glua.LString:
-		return gjson.AppendJSONString(b, string(t)), nil
+		return appendString(b, string(t)), nil
 	case glua.LNumber:
 		return appendNumber(b, float64(t))
 	case *glua.LTable:
@@ -138,6 +210,49 @@ func (m *machine) appendJSON(b []byte, v glua.LValue, depth int) ([]byte, error)
 		return m.appendTable(b, t, depth)
 	}
 	return nil, fmt.Errorf("a %s has no form in JSON", v.Type())
+}
+
+// appendString escapes what RFC 8259 §7 demands, as Prosody does. What is not UTF-8 becomes U+FFFD: §8.1.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			b = utf8.AppendRune(b, r)
+			i += size
+			continue
+		}
+		i++
+		if c >= ' ' && c != '"' && c != '\\' {
+			b = append(b, c)
+			continue
+		}
+		if short := shortEscape(c); short != 0 {
+			b = append(b, '\\', short)
+		} else {
+			b = fmt.Appendf(b, `\u%04X`, c)
+		}
+	}
+	return append(b, '"')
+}
+
+func shortEscape(c byte) byte {
+	switch c {
+	case '"', '\\':
+		return c
+	case '\b':
+		return 'b'
+	case '\f':
+		return 'f'
+	case '\n':
+		return 'n'
+	case '\r':
+		return 'r'
+	case '\t':
+		return 't'
+	}
+	return 0
 }
 
 func appendNumber(b []byte, n float64) ([]byte, error) {
@@ -165,10 +280,13 @@ func (m *machine) appendTable(b []byte, t *glua.LTable, depth int) ([]byte, erro
 			other = true
 		}
 	})
+	if m.call.values += items + len(names); m.call.values > maxJSONValues {
+		return nil, errValues
+	}
 	switch {
 	case other || items > 0 && (len(names) > 0 || t.RawGetInt(items) == glua.LNil):
 		return nil, errors.New("a table with other keys than names, or than 1 to n, has no form in JSON")
-	case items > 0 || len(names) == 0 && t.Metatable == m.array:
+	case items > 0 || len(names) == 0 && m.isArray(t):
 		return m.appendList(b, t, items, depth)
 	}
 	slices.Sort(names)
@@ -177,7 +295,7 @@ func (m *machine) appendTable(b []byte, t *glua.LTable, depth int) ([]byte, erro
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(gjson.AppendJSONString(b, n), ':')
+		b = append(appendString(b, n), ':')
 		var err error
 		if b, err = m.appendJSON(b, t.RawGetString(n), depth+1); err != nil {
 			return nil, err

@@ -27,10 +27,10 @@ func (m *machine) value(v glua.LValue) any {
 	case glua.LBool:
 		return bool(t)
 	case *glua.LTable:
-		switch t.Metatable {
-		case m.null:
+		switch {
+		case t.Metatable == m.null:
 			return nil
-		case m.array:
+		case m.isArray(t):
 			list := []any{}
 			for i := 1; i <= t.Len(); i++ {
 				list = append(list, m.value(t.RawGetInt(i)))

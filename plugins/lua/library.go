@@ -20,8 +20,8 @@ type native = func(*machine, *glua.LState) int
 // is run for each call that asks for it. Such a chunk gets the Go functions as its argument, in a table.
 type library struct {
 	funcs  map[string]native
-	parts  map[string]map[string]native // tables of functions, of those without a chunk
-	fields []string                     // others than functions and tables, of those without a chunk
+	values map[string]func(*machine, *glua.LState) *glua.LTable // what else is in the table, made for each call
+	parts  map[string]map[string]native                         // tables of functions, of those without a chunk
 	chunk  bool
 }
 
@@ -34,9 +34,11 @@ var libraries = map[string]*library{}
 
 func init() {
 	maps.Copy(libraries, map[string]*library{
-		"net.http":  {funcs: map[string]func(*machine, *glua.LState) int{"request": (*machine).httpRequest, "urlencode": httpURLEncode}},
-		"util.json": {funcs: map[string]func(*machine, *glua.LState) int{"decode": (*machine).jsonDecode, "encode": (*machine).jsonEncode}, fields: []string{"null"}},
-		"util.set":  {chunk: true},
+		"net.http":       {funcs: map[string]func(*machine, *glua.LState) int{"request": (*machine).httpRequest, "urlencode": httpURLEncode}},
+		"util.array":     {chunk: true, values: map[string]func(*machine, *glua.LState) *glua.LTable{"metatable": (*machine).arrayMeta}},
+		"util.cache":     {chunk: true},
+		"util.iterators": {chunk: true},
+		"util.set":       {chunk: true},
 	})
 }
 
@@ -100,7 +102,7 @@ func (d *library) provides(name, field string) bool {
 	if d.chunk {
 		return written()[name].fields[field]
 	}
-	return d.funcs[field] != nil || d.parts[field] != nil || slices.Contains(d.fields, field)
+	return d.funcs[field] != nil || d.parts[field] != nil || d.values[field] != nil
 }
 
 // Names lists everything of a library, sorted.
@@ -108,19 +110,13 @@ func (d *library) names(name string) []string {
 	if d.chunk {
 		return slices.Sorted(maps.Keys(written()[name].fields))
 	}
-	list := slices.Concat(slices.Collect(maps.Keys(d.funcs)), slices.Collect(maps.Keys(d.parts)), d.fields)
+	list := slices.Concat(slices.Collect(maps.Keys(d.funcs)), slices.Collect(maps.Keys(d.parts)), slices.Collect(maps.Keys(d.values)))
 	slices.Sort(list)
 	return list
 }
 
-// libraryName knows the names of Prosody 13 and the JSON library that older modules ask for.
-func libraryName(name string) string {
-	name = strings.TrimPrefix(name, "prosody.")
-	if name == "cjson" || name == "cjson.safe" {
-		return "util.json"
-	}
-	return name
-}
+// libraryName knows the names of Prosody 13.
+func libraryName(name string) string { return strings.TrimPrefix(name, "prosody.") }
 
 func (m *machine) buildLibraries(l *glua.LState) {
 	m.libraries, m.parts = map[string]*glua.LTable{}, map[string]*glua.LTable{}
@@ -149,32 +145,41 @@ func (m *machine) natives(l *glua.LState, funcs map[string]native) *glua.LTable 
 func (m *machine) require(l *glua.LState) int {
 	asked := l.CheckString(1)
 	name := libraryName(asked)
-	for _, had := range m.call.loaded {
-		if had.name == name {
-			l.Push(had.table)
-			return 1
-		}
-	}
-	meta, ok := m.libraries[name]
-	if !ok {
+	if libraries[name] == nil {
 		l.RaiseError("%s", unavailable(asked))
 	}
-	t := object(l, meta)
-	for part := range libraries[name].parts {
-		t.RawSetString(part, object(l, m.parts[name+"."+part]))
-	}
-	switch {
-	case libraries[name].chunk:
-		t = m.runChunk(l, name, t)
-	case name == "util.json":
-		t.RawSetString("null", m.jsonNull(l))
-	}
-	m.call.loaded = append(m.call.loaded, loaded{name, t})
-	l.Push(t)
+	l.Push(m.library(l, name))
 	return 1
 }
 
-// runChunk makes a library that is written in Lua, for this call alone: whatever a script does to it ends with the call.
+// library is what require returns for a name that is there.
+func (m *machine) library(l *glua.LState, name string) *glua.LTable {
+	for _, had := range m.call.loaded {
+		if had.name == name {
+			return had.table
+		}
+	}
+	t := m.made(l, name)
+	m.call.loaded = append(m.call.loaded, loaded{name, t})
+	return t
+}
+
+// made is a library for this call alone: whatever a script does to it ends with the call.
+func (m *machine) made(l *glua.LState, name string) *glua.LTable {
+	t := object(l, m.libraries[name])
+	for part := range libraries[name].parts {
+		t.RawSetString(part, object(l, m.parts[name+"."+part]))
+	}
+	for field, value := range libraries[name].values {
+		t.RawSetString(field, value(m, l))
+	}
+	if libraries[name].chunk {
+		t = m.runChunk(l, name, t)
+	}
+	return t
+}
+
+// runChunk makes a library that is written in Lua.
 func (m *machine) runChunk(l *glua.LState, name string, native *glua.LTable) *glua.LTable {
 	f := l.NewFunctionFromProto(written()[name].proto)
 	f.Env = m.pristine

@@ -25,7 +25,7 @@ type machine struct {
 	env       *glua.LTable               // metatable of environments
 	module    *glua.LTable               // metatable of module, with its methods
 	response  *glua.LTable               // metatable of HTTP responses
-	array     *glua.LTable               // metatable of JSON arrays
+	arrays    map[string]*glua.LFunction // metamethods of arrays, until their library is asked for
 	null      *glua.LTable               // metatable of JSON null
 	libraries map[string]*glua.LTable    // metatables of what require returns, with the functions
 	parts     map[string]*glua.LTable    // metatables of the tables in those, by "LIBRARY.TABLE"
@@ -47,6 +47,7 @@ type call struct {
 	module   *glua.LTable
 	loaded   []loaded // by require
 	null     *glua.LTable
+	arrays   *glua.LTable // their metatable, nil before there is one
 	fetch    *glua.LFunction
 	mapBody  *glua.LFunction
 	provided bool
@@ -120,7 +121,7 @@ func newMachine(p *Plugin) *machine {
 	m.pristine = m.untouched(l, base)
 	base.Metatable = m.meta("__index", l.NewFunction(m.missing))
 	m.env = m.meta("__index", base)
-	m.array = m.meta("__array", glua.LTrue)
+	m.buildArrays(l)
 	m.null = m.meta("__tostring", l.NewFunction(func(l *glua.LState) int { l.Push(glua.LString("null")); return 1 }))
 	m.null.RawSetString("__newindex", l.NewFunction(func(l *glua.LState) int { l.RaiseError("json.null cannot be changed"); return 0 }))
 	m.nullIsNoList(l)
