@@ -9,7 +9,7 @@ FUZZTIME   ?= 30s
 # Debian's packages that the tests talk to: XMPP clients, a browser, and expat through Python; Node.js if there is none.
 # Prosody's libraries, which scripts are compared with, need Lua and what they are linked to.
 PACKAGES    = curl openssl python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp profanity tmux \
-	lua5.4 lua-expat lua-bitop $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
+	lua5.4 lua-expat lua-bitop lua-cjson $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
 .PHONY: all build demo test test-clients check deps lint bench fuzz deb deb-test crash clean

@@ -13,8 +13,11 @@ import (
 
 var updateRecordings = flag.Bool("update", false, "record again what Prosody's libraries print")
 
-// prosodyLibraries is where Debian's package has them. Nothing of Prosody is started.
-const prosodyLibraries = `package.path, package.cpath = "/usr/lib/prosody/?.lua", package.cpath .. ";/usr/lib/prosody/?.so"`
+// prosodyLibraries is where Debian's package has them: unpacked by "make test-clients", or installed. Nothing of
+// Prosody is started.
+const prosodyLibraries = `for _, dir in ipairs { "../../.cache/prosody/usr/lib/prosody/", "/usr/lib/prosody/" } do
+	package.path, package.cpath = package.path .. ";" .. dir .. "?.lua", package.cpath .. ";" .. dir .. "?.so"
+end`
 
 // TestPeerRecordings runs the snippets with the libraries of Prosody, so that what is recorded of them is true.
 func TestPeerRecordings(t *testing.T) {
