@@ -243,6 +243,9 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("x = '\\x41\\u{48}\\z \n' .. 0x1p4")
 	f.Add("local t = {" + strings.Repeat("1,", 50) + "f(), x = f()}")
+	for _, d := range differences {
+		f.Add(d.src)
+	}
 	f.Add("for i = 1, 2 do local x = i; g = function() return x end if i then goto e end ::e:: end")
 	f.Fuzz(func(t *testing.T, src string) {
 		lines := 1 + strings.Count(src, "\n") + strings.Count(src, "\r")

@@ -7,9 +7,9 @@
 // on memory.
 //
 // What stays of gopher-lua: every number is a float64, so integers are exact
-// up to 2^53 and print without ".0"; there is no //, no bit operator, no weak
-// table and no finalizer; coroutines cannot yield across pcall, a metamethod
-// or an iterator.
+// up to 2^53 and print without ".0", and bit operators refuse larger ones;
+// there is no <close>, no weak table and no finalizer; coroutines cannot yield
+// across pcall, a metamethod or an iterator. TestDifferences has the list.
 //
 // A Go function that Lua calls must use the L it is given: pcall and coroutines
 // run in threads of their own.
