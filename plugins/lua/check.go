@@ -18,8 +18,8 @@ const maxFindings = 20
 
 // check looks for everything a script names that it cannot have, without running it: globals that neither
 // rosterd nor the script defines, modules for require, functions of those modules, methods of module. What a
-// script computes at run time is caught when it runs. It returns the globals that the script sets.
-func check(file string, chunk []ast.Stmt) (assigned map[string]bool, err error) {
+// script computes at run time is caught when it runs.
+func check(file string, chunk []ast.Stmt) (static, error) {
 	c := &checker{assigned: map[string]bool{}, reads: map[int][]global{}}
 	c.block(chunk, nil)
 	for line, reads := range c.reads {
@@ -33,19 +33,29 @@ func check(file string, chunk []ast.Stmt) (assigned map[string]bool, err error) 
 	for _, line := range slices.Sorted(maps.Keys(c.findings)) {
 		for _, what := range c.findings[line] {
 			if len(errs) == maxFindings {
-				return nil, errors.Join(append(errs, errors.New("and more"))...)
+				return static{}, errors.Join(append(errs, errors.New("and more"))...)
 			}
 			errs = append(errs, fmt.Errorf("%s:%d: %s", file, line, unavailable(what)))
 		}
 	}
-	return c.assigned, errors.Join(errs...)
+	return static{c.assigned, c.promises}, errors.Join(errs...)
+}
+
+// static is what is known of a script without running it.
+type static struct {
+	assigns  map[string]bool // globals that it sets
+	promises bool            // it works with promises, so that http.request gives it one
 }
 
 type checker struct {
 	assigned map[string]bool  // globals that the script sets somewhere
 	reads    map[int][]global // by line
 	findings map[int][]string // by line
+	promises bool
 }
+
+// promised are the libraries and the methods by which a script is known to work with promises.
+var promised = names("util.promise util.async next catch finally")
 
 // global is a use of a global that is wrong unless the script sets that global itself.
 type global struct{ name, what string }
@@ -186,6 +196,8 @@ func (c *checker) expr(e ast.Expr, s *scope) {
 	switch t := e.(type) {
 	case *ast.IdentExpr:
 		c.ident(t, s)
+	case *ast.StringExpr: // require takes it, whichever way
+		c.promises = c.promises || strings.Contains(t.Value, ".") && promised[libraryName(t.Value)]
 	case *ast.AttrGetExpr:
 		c.expr(t.Object, s)
 		c.expr(t.Key, s)
@@ -239,6 +251,7 @@ func (c *checker) ident(t *ast.IdentExpr, s *scope) {
 func (c *checker) call(t *ast.FuncCallExpr, s *scope) {
 	c.exprs(t.Args, s)
 	if t.Receiver != nil {
+		c.promises = c.promises || promised[t.Method]
 		c.expr(t.Receiver, s)
 		c.member(t.Receiver, ":", t.Method, t.Line(), s)
 		return

@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,17 +12,29 @@ import (
 	"rosterd/plugins"
 )
 
-// httpRequest is http.request(url, { method, headers, body, rev }): it waits for the answer and returns it,
-// or nil and why there is none.
+func init() {
+	libraries["net.http"] = &library{
+		funcs: map[string]native{
+			"request": (*machine).httpRequest, "new": (*machine).httpNew, "urlencode": httpURLEncode,
+			"urldecode": utilHTTP("urldecode"), "formencode": utilHTTP("formencode"), "formdecode": utilHTTP("formdecode"),
+			"destroy_request": func(*machine, *glua.LState) int { return 0 }, // it ends with the call
+		},
+		parts: map[string]map[string]native{"default": {"request": (*machine).clientRequest, "new": (*machine).httpNew}},
+	}
+}
+
+// utilHTTP is a function of util.http, which net.http has too.
+func utilHTTP(name string) native {
+	return func(m *machine, l *glua.LState) int { return libraries["util.http"].funcs[name](m, l) }
+}
+
+// httpRequest is http.request(url, { method, headers, body, rev }, callback). With a callback it is called with body,
+// code, response and request, from the loop in which the script waits. Without one a script that works with promises
+// gets a promise, and any other waits and gets the response, or nil and why there is none.
 func (m *machine) httpRequest(l *glua.LState) int {
+	m.waiting(l, "net.http.request")
 	c := m.call
-	if !c.running {
-		l.RaiseError("net.http.request is for functions given to module:provides: the script itself must not wait")
-	}
-	if l.Get(3) != glua.LNil {
-		l.RaiseError("%s", unavailable("callback of net.http.request (it returns the response)"))
-	}
-	if len(c.sent) >= maxRequests {
+	if c.asked >= maxRequests {
 		l.RaiseError("more than %d HTTP requests in one call", maxRequests)
 	}
 	r := plugins.HTTPRequest{URL: l.CheckString(1)}
@@ -30,20 +43,106 @@ func (m *machine) httpRequest(l *glua.LState) int {
 	} else if l.Get(2) != glua.LNil {
 		l.ArgError(2, "a table is expected")
 	}
-	start := m.plugin.svc.Now()
-	res, err := m.plugin.svc.HTTP(c.ctx, r)
-	c.waited += m.plugin.svc.Now().Sub(start)
-	c.sent = append(c.sent, exchange{})
+	callback := l.Get(3)
+	if _, ok := callback.(*glua.LFunction); !ok && callback != glua.LNil {
+		l.ArgError(3, "a function is expected")
+	}
+	c.asked++
+	switch f, ok := callback.(*glua.LFunction); {
+	case ok:
+		l.Push(m.requestWithCallback(l, r, f))
+		return 1
+	case m.plugin.static.promises:
+		l.Push(m.requestWithPromise(l, r))
+		return 1
+	}
+	return m.requestPlainly(l, r)
+}
+
+// requestPlainly waits for the answer. If nothing else is under way, there is no need of a goroutine.
+func (m *machine) requestPlainly(l *glua.LState, r plugins.HTTPRequest) int {
+	c := m.call
+	var res *plugins.HTTPResponse
+	var err error
+	if c.events.idle() {
+		start := m.plugin.svc.Now()
+		res, err = m.plugin.svc.HTTP(c.ctx, r)
+		c.waited += m.plugin.svc.Now().Sub(start)
+	} else {
+		done := false
+		m.events().begin(m.plugin.svc, r, func(_ *glua.LState, answer *plugins.HTTPResponse, failed error) {
+			res, err, done = answer, failed, true
+		})
+		for !done {
+			m.step(l)
+		}
+	}
 	if err != nil {
 		c.httpErr = err
-		l.Push(glua.LNil)
-		l.Push(glua.LString(err.Error()))
-		return 2
+		return failed(l, err)
 	}
-	t := object(l, m.response)
-	c.sent[len(c.sent)-1] = exchange{t, res}
-	l.Push(t)
+	l.Push(m.newExchange(l, res))
 	return 1
+}
+
+func (m *machine) requestWithCallback(l *glua.LState, r plugins.HTTPRequest, f *glua.LFunction) *glua.LTable {
+	request := object(l, m.request)
+	request.RawSetString("url", glua.LString(r.URL))
+	request.RawSetString("method", glua.LString(cmp.Or(r.Method, http.MethodGet)))
+	if r.Body != nil {
+		request.RawSetString("body", glua.LString(r.Body))
+	}
+	m.events().begin(m.plugin.svc, r, func(l *glua.LState, res *plugins.HTTPResponse, err error) {
+		if err != nil {
+			m.invokePlain(l, f, glua.LString(err.Error()), glua.LNumber(0), request)
+			return
+		}
+		t := m.newExchange(l, res)
+		m.invokePlain(l, f, glua.LString(res.Body), glua.LNumber(res.Status), t, request)
+	})
+	return request
+}
+
+func (m *machine) requestWithPromise(l *glua.LState, r plugins.HTTPRequest) *glua.LTable {
+	p, resolve, reject := m.newPromise(l)
+	m.events().begin(m.plugin.svc, r, func(l *glua.LState, res *plugins.HTTPResponse, err error) {
+		if err != nil {
+			m.invokePlain(l, reject, glua.LString(err.Error()))
+			return
+		}
+		m.invokePlain(l, resolve, m.newExchange(l, res))
+	})
+	return p
+}
+
+// newExchange is the table that stands for a response.
+func (m *machine) newExchange(l *glua.LState, res *plugins.HTTPResponse) *glua.LTable {
+	t := object(l, m.response)
+	m.call.sent = append(m.call.sent, exchange{t, res})
+	return t
+}
+
+// clientOptions are what http.new takes and what here has no effect.
+var clientOptions = names("suppress_errors connection_pooling")
+
+// httpNew is http.new(options): a client, which is the one there is.
+func (m *machine) httpNew(l *glua.LState) int {
+	if t, ok := l.Get(1).(*glua.LTable); ok {
+		t.ForEach(func(k, _ glua.LValue) {
+			if !clientOptions[k.String()] {
+				l.RaiseError("%s", unavailable("option "+k.String()+" of net.http.new"))
+			}
+		})
+	}
+	l.Push(object(l, m.parts["net.http.default"]))
+	return 1
+}
+
+// clientRequest is client:request(url, ex, callback).
+func (m *machine) clientRequest(l *glua.LState) int {
+	l.CheckTable(1)
+	l.Remove(1)
+	return m.httpRequest(l)
 }
 
 func readRequest(l *glua.LState, r *plugins.HTTPRequest, ex *glua.LTable) {
@@ -62,12 +161,20 @@ func readRequest(l *glua.LState, r *plugins.HTTPRequest, ex *glua.LTable) {
 			}
 			r.Header = http.Header{}
 			t.ForEach(func(name, v glua.LValue) { r.Header.Set(name.String(), requestText(l, name, v)) })
+		case "suppress_errors": // they end the call
 		default:
 			l.RaiseError("%s", unavailable("field "+k.String()+" of net.http.request"))
 		}
 	})
-	if r.Method == "" && r.Body != nil {
-		r.Method = http.MethodPost
+	if r.Body == nil {
+		return
+	}
+	r.Method = cmp.Or(r.Method, http.MethodPost)
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	if r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // Prosody's
 	}
 }
 

@@ -123,7 +123,7 @@ func TestCloseWhileFetching(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("the call that was running: %v", err)
 	}
-	if _, err := fetch(t, p, request("jim")); errorKind(err) != "temporary" || !strings.Contains(err.Error(), "plugin http_roster_admin is closed") {
+	if _, err := fetch(t, p, request("jim")); errorKind(err) != "temporary" || !strings.Contains(err.Error(), "plugin http_roster_admin of example.com is closed") {
 		t.Errorf("a later call: %v", err)
 	}
 }

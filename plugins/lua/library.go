@@ -34,7 +34,6 @@ var libraries = map[string]*library{}
 
 func init() {
 	maps.Copy(libraries, map[string]*library{
-		"net.http":       {funcs: map[string]func(*machine, *glua.LState) int{"request": (*machine).httpRequest, "urlencode": httpURLEncode}},
 		"util.array":     {chunk: true, values: map[string]func(*machine, *glua.LState) *glua.LTable{"metatable": (*machine).arrayMeta}},
 		"util.cache":     {chunk: true},
 		"util.iterators": {chunk: true},

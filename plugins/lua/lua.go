@@ -40,12 +40,13 @@ type Plugin struct {
 	name, file, host string
 	shipped          bool
 	proto            *glua.FunctionProto
-	assigns          map[string]bool // globals that the script sets
+	static           static // what is known of the script without running it
 	opts             *plugins.Options
 	svc              plugins.Services
 	limits           vm.Limits
 	contacts         roster.Limits
 	tag              string // of the code and its options, so that no revision outlives them
+	info             plugins.Info
 
 	mu     sync.Mutex // guards the fields below
 	idle   []*machine
@@ -74,7 +75,7 @@ func Open(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins
 	if err != nil {
 		return nil, err
 	}
-	assigns, err := check(src.File, chunk)
+	static, err := check(src.File, chunk)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +83,12 @@ func Open(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins
 	if err != nil {
 		return nil, err
 	}
-	p := &Plugin{name: src.Name, file: src.File, host: h.Name, contacts: roster.Limits{Items: h.Limits.Contacts}, shipped: src.Shipped, proto: proto, assigns: assigns, opts: opts, svc: svc}
+	p := &Plugin{name: src.Name, file: src.File, host: h.Name, contacts: roster.Limits{Items: h.Limits.Contacts}, shipped: src.Shipped, proto: proto, static: static, opts: opts, svc: svc}
 	if !src.Shipped {
 		p.limits.HeapBytes = heapPerCall
 	}
 	m := newMachine(p)
-	if err := m.run(ctx, &call{loading: true}, func(*glua.LState) error { return nil }); err != nil {
+	if err := m.run(ctx, &call{}, func(*glua.LState) (err error) { p.info, err = m.info(); return err }); err != nil {
 		m.close()
 		return nil, p.loadError(err)
 	}
@@ -135,26 +136,37 @@ func withoutUserinfo(v any) any {
 }
 
 // Info is what the script provides.
-func (p *Plugin) Info() plugins.Info { return plugins.Info{Roster: true} }
+func (p *Plugin) Info() plugins.Info { return p.info }
 
 // Fetch runs the script's fetch function.
 func (p *Plugin) Fetch(ctx context.Context, r engine.Request) (engine.Answer, error) {
-	m, err := p.get()
-	if err != nil {
-		return engine.Answer{}, err
+	if !p.info.Roster {
+		return p.Nothing.Fetch(ctx, r)
 	}
-	c := &call{request: r, rev: p.heldRevision(r.Rev)}
+	c := &call{work: plugins.WorkRoster, request: r, rev: p.heldRevision(r.Rev)}
 	out := outcome{}
-	err = m.run(ctx, c, func(l *glua.LState) (err error) {
+	err := p.run(ctx, c, func(m *machine, l *glua.LState) (err error) {
 		out, err = m.fetch(l)
 		return err
 	})
 	if err != nil {
+		return engine.Answer{}, err
+	}
+	return p.answer(c, out)
+}
+
+// run does a call on a machine of its own.
+func (p *Plugin) run(ctx context.Context, c *call, f func(*machine, *glua.LState) error) error {
+	m, err := p.get()
+	if err != nil {
+		return err
+	}
+	if err := m.run(ctx, c, func(l *glua.LState) error { return f(m, l) }); err != nil {
 		m.close() // what was cut short is not used again
-		return engine.Answer{}, p.failure(ctx, c, err)
+		return p.failure(ctx, c, err)
 	}
 	p.put(m)
-	return p.answer(c, out)
+	return nil
 }
 
 // Generation changes with the code and the options that it was loaded with.

@@ -2,15 +2,12 @@ package lua
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
 	glua "github.com/yuin/gopher-lua"
 
-	"rosterd/engine"
-	"rosterd/plugins"
 	"rosterd/plugins/lua/vm"
 )
 
@@ -25,50 +22,17 @@ type machine struct {
 	env       *glua.LTable               // metatable of environments
 	module    *glua.LTable               // metatable of module, with its methods
 	response  *glua.LTable               // metatable of HTTP responses
+	request   *glua.LTable               // metatable of HTTP requests
 	arrays    map[string]*glua.LFunction // metamethods of arrays, until their library is asked for
 	null      *glua.LTable               // metatable of JSON null
 	libraries map[string]*glua.LTable    // metatables of what require returns, with the functions
 	parts     map[string]*glua.LTable    // metatables of the tables in those, by "LIBRARY.TABLE"
 	pristine  *glua.LTable               // the environment of libraries written in Lua, as no script has touched it
 	templates map[string]*glua.LFunction // by option
+	timer     *glua.LTable               // metatable of timers
+	store     *glua.LTable               // metatable of stores
 
 	call *call // nil between calls
-}
-
-// call is what one call needs and leaves behind.
-type call struct {
-	loading bool // the script is run for the first time, and nothing else is
-	request engine.Request
-	rev     string // for the script: the revision that we hold
-
-	ctx      context.Context
-	running  bool // the script itself has run; its functions are called now
-	env      *glua.LTable
-	module   *glua.LTable
-	loaded   []loaded // by require
-	null     *glua.LTable
-	arrays   *glua.LTable // their metatable, nil before there is one
-	fetch    *glua.LFunction
-	mapBody  *glua.LFunction
-	provided bool
-
-	sent    []exchange
-	started time.Time
-	waited  time.Duration // for HTTP
-	httpErr error         // of the last request that failed
-	values  int           // of JSON, decoded or encoded
-	lines   int           // logged
-}
-
-type loaded struct {
-	name  string
-	table *glua.LTable
-}
-
-// exchange is a response and the table that stands for it.
-type exchange struct {
-	table *glua.LTable
-	res   *plugins.HTTPResponse
 }
 
 const (
@@ -126,6 +90,9 @@ func newMachine(p *Plugin) *machine {
 	m.null.RawSetString("__newindex", l.NewFunction(func(l *glua.LState) int { l.RaiseError("json.null cannot be changed"); return 0 }))
 	m.nullIsNoList(l)
 	m.response = m.meta("__index", l.NewFunction(m.responseField))
+	m.request = m.meta("__name", glua.LString("HTTP request"))
+	m.buildTimer(l)
+	m.buildStore(l)
 	m.buildModule(l)
 	m.buildLibraries(l)
 	return m
@@ -176,7 +143,7 @@ func (m *machine) close() { m.state.Close() }
 func (m *machine) run(ctx context.Context, c *call, f func(*glua.LState) error) error {
 	m.calls++
 	m.call = c
-	defer func() { m.call = nil }()
+	defer func() { c.end(); m.call = nil }()
 	return m.state.Run(ctx, func(l *glua.LState) error {
 		c.ctx, c.started = ctx, m.plugin.svc.Now()
 		c.env = object(l, m.env)
@@ -185,9 +152,6 @@ func (m *machine) run(ctx context.Context, c *call, f func(*glua.LState) error) 
 		script.Env = c.env
 		l.Push(script)
 		l.Call(0, 0)
-		if !c.provided {
-			return fmt.Errorf(`the script never calls module:provides("roster", { fetch = … })`)
-		}
 		c.running = true
 		return f(l)
 	})
@@ -207,7 +171,7 @@ func (m *machine) missing(l *glua.LState) int {
 		own.Metatable = t.Metatable
 		m.call.env.RawSetString(name, own)
 		l.Push(own)
-	case m.plugin.assigns[name]:
+	case m.plugin.static.assigns[name]:
 		l.Push(glua.LNil)
 	default:
 		l.RaiseError("%s", unavailable(name))
@@ -245,7 +209,7 @@ func object(l *glua.LState, meta *glua.LTable) *glua.LTable {
 // log writes a script's line. What a script says while it is read is said once, when it is loaded.
 func (m *machine) log(level slog.Level, line string) {
 	c := m.call
-	if !c.loading && !c.running || c.lines >= maxLines {
+	if !c.loading() && !c.running || c.lines >= maxLines {
 		return
 	}
 	c.lines++
@@ -253,10 +217,10 @@ func (m *machine) log(level slog.Level, line string) {
 		line = line[:maxLine] + "…"
 	}
 	line = strings.ToValidUTF8(line, "\uFFFD")
-	if c.loading {
+	if c.loading() {
 		m.plugin.svc.Log(c.ctx, level, line)
 	} else {
-		m.plugin.svc.Log(c.ctx, level, line, "user", c.request.User.String())
+		m.plugin.svc.Log(c.ctx, level, line, m.plugin.attributes(c)...)
 	}
 }
 

@@ -3,38 +3,42 @@ package lua
 import (
 	"fmt"
 	"log/slog"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
 
 	glua "github.com/yuin/gopher-lua"
-
-	"rosterd/engine"
-	"rosterd/plugins"
 )
 
 // moduleFields of module that are no functions.
 var moduleFields = map[string]bool{"host": true, "name": true}
 
-var moduleMethods map[string]func(*machine, *glua.LState) int
+var moduleMethods map[string]native
 
 func init() { // not in the declaration: the methods are looked up while they run
-	moduleMethods = map[string]func(*machine, *glua.LState) int{
-		"get_name":                func(m *machine, l *glua.LState) int { l.Push(glua.LString(m.plugin.name)); return 1 },
-		"get_host":                func(m *machine, l *glua.LState) int { l.Push(glua.LString(m.plugin.host)); return 1 },
-		"log":                     (*machine).moduleLog,
-		"provides":                (*machine).provides,
-		"get_option":              option(anyOption),
-		"get_option_string":       option(stringOption),
-		"get_option_number":       option(numberOption),
-		"get_option_integer":      option(integerOption),
-		"get_option_boolean":      option(booleanOption),
-		"get_option_array":        option(arrayOption),
-		"get_option_set":          option(setOption),
-		"get_option_enum":         option(enumOption),
-		"get_option_period":       (*machine).periodOption,
-		"get_option_url_template": (*machine).urlTemplateOption,
+	moduleMethods = map[string]native{
+		"get_name":                 func(m *machine, l *glua.LState) int { l.Push(glua.LString(m.plugin.name)); return 1 },
+		"get_host":                 func(m *machine, l *glua.LState) int { l.Push(glua.LString(m.plugin.host)); return 1 },
+		"log":                      (*machine).moduleLog,
+		"get_host_type":            func(m *machine, l *glua.LState) int { l.Push(glua.LString("local")); return 1 },
+		"provides":                 (*machine).provides,
+		"depends":                  (*machine).depends,
+		"hook":                     (*machine).moduleHook,
+		"add_timer":                (*machine).addTimer,
+		"open_store":               (*machine).openStore,
+		"refresh_rosters":          (*machine).refreshRosters,
+		"get_option":               option(anyOption),
+		"get_option_string":        option(stringOption),
+		"get_option_number":        option(numberOption),
+		"get_option_integer":       option(integerOption),
+		"get_option_boolean":       option(booleanOption),
+		"get_option_array":         arrayOf(option(arrayOption)),
+		"get_option_set":           setOf(option(setOption)),
+		"get_option_enum":          option(enumOption),
+		"get_option_period":        (*machine).periodOption,
+		"get_option_scalar":        option(scalarOption),
+		"get_option_path":          option(stringOption), // scripts have no files: it is text
+		"get_option_inherited_set": setOf(option(setOption)),
+		"get_option_url_template":  (*machine).urlTemplateOption,
 	}
 }
 
@@ -55,41 +59,16 @@ func (m *machine) buildModule(l *glua.LState) {
 	m.module.RawSetString("__newindex", m.absentIn(l, "module."))
 }
 
-// provides is module:provides("roster", { fetch = function, map = function }).
-func (m *machine) provides(l *glua.LState) int {
-	c := m.call
-	kind := l.CheckString(2)
-	if kind != "roster" {
-		l.RaiseError("%s", unavailable(fmt.Sprintf("module:provides(%q)", kind)))
+// builtIn are the modules of Prosody that rosterd has in itself, so that a script may depend on them.
+var builtIn = names("http http_errors roster presence disco c2s saslauth tls iq message ping posix")
+
+// depends is module:depends(name).
+func (m *machine) depends(l *glua.LState) int {
+	if name := l.CheckString(2); !builtIn[name] {
+		l.RaiseError("%s", unavailable(name))
 	}
-	if c.running {
-		l.RaiseError("module:provides belongs into the script itself, not into a function that is called later")
-	}
-	if c.provided {
-		l.RaiseError("module:provides(%q) is called twice", kind)
-	}
-	t := l.CheckTable(3)
-	t.ForEach(func(k, v glua.LValue) {
-		f, ok := v.(*glua.LFunction)
-		switch k.String() {
-		case "fetch":
-			c.fetch = f
-		case "map":
-			c.mapBody = f
-		case "name":
-			return
-		default:
-			l.RaiseError("%s", unavailable(fmt.Sprintf("field %s of module:provides(%q)", k.String(), kind)))
-		}
-		if !ok {
-			l.RaiseError("module:provides(%q): %s is a %s, not a function", kind, k.String(), v.Type())
-		}
-	})
-	if c.fetch == nil {
-		l.RaiseError("module:provides(%q): no function fetch", kind)
-	}
-	c.provided = true
-	return 0
+	l.Push(l.CreateTable(0, 0))
+	return 1
 }
 
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
@@ -144,202 +123,4 @@ func writeArg(b *strings.Builder, l *glua.LState, directive byte, arg int) {
 		s = strconv.Quote(s)
 	}
 	b.WriteString(s)
-}
-
-// option makes a get_option method of a reader: its value, or else the default that the script names.
-func option(read func(m *machine, l *glua.LState, name string) (glua.LValue, error)) func(*machine, *glua.LState) int {
-	return func(m *machine, l *glua.LState) int {
-		v, err := read(m, l, l.CheckString(2))
-		if err != nil {
-			l.RaiseError("%s", err.Error())
-		}
-		if v == nil {
-			v = l.Get(3)
-		}
-		l.Push(v)
-		return 1
-	}
-}
-
-func anyOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
-	v, ok := m.plugin.opts.Get(name)
-	if !ok {
-		return nil, nil
-	}
-	return toLua(l, v), nil
-}
-
-func stringOption(m *machine, _ *glua.LState, name string) (glua.LValue, error) {
-	s, ok, err := m.plugin.opts.String(name)
-	if !ok {
-		return nil, err
-	}
-	return glua.LString(s), nil
-}
-
-func booleanOption(m *machine, _ *glua.LState, name string) (glua.LValue, error) {
-	b, ok, err := m.plugin.opts.Boolean(name)
-	if !ok {
-		return nil, err
-	}
-	return glua.LBool(b), nil
-}
-
-func numberOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
-	n, ok, err := m.plugin.opts.Number(name)
-	if !ok {
-		return nil, err
-	}
-	return glua.LNumber(m.clamp(l, name, n)), nil
-}
-
-func integerOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
-	n, ok, err := m.plugin.opts.Integer(name)
-	if !ok {
-		return nil, err
-	}
-	return glua.LNumber(m.clamp(l, name, float64(n))), nil
-}
-
-// clamp keeps n within the bounds that follow the default, and says so where it is not, as Prosody does.
-func (m *machine) clamp(l *glua.LState, name string, n float64) float64 {
-	lo, hi := float64(l.OptNumber(4, glua.LNumber(math.Inf(-1)))), float64(l.OptNumber(5, glua.LNumber(math.Inf(1))))
-	within := min(max(n, lo), hi)
-	if within != n {
-		m.log(slog.LevelWarn, fmt.Sprintf("option %s: %v is not between %v and %v, %v is taken", name, n, lo, hi, within))
-	}
-	return within
-}
-
-func arrayOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
-	list, ok, err := m.plugin.opts.Array(name)
-	if !ok {
-		return nil, err
-	}
-	return toLua(l, list), nil
-}
-
-func setOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
-	list, ok, err := m.plugin.opts.Set(name)
-	if !ok {
-		return nil, err
-	}
-	return toLua(l, list), nil
-}
-
-// enumOption allows the default and the words that follow it.
-func enumOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
-	var words []string
-	for i := 3; i <= l.GetTop(); i++ {
-		if s, ok := l.Get(i).(glua.LString); ok {
-			words = append(words, string(s))
-		}
-	}
-	s, ok, err := m.plugin.opts.Enum(name, words...)
-	if !ok {
-		return nil, err
-	}
-	return glua.LString(s), nil
-}
-
-// periodOption reads the default as it reads the option: get_option_period("ttl", "1h") is 3600.
-func (m *machine) periodOption(l *glua.LState) int {
-	name := l.CheckString(2)
-	n, ok, err := m.plugin.opts.Period(name)
-	if err == nil && !ok {
-		if l.Get(3) == glua.LNil {
-			l.Push(glua.LNil)
-			return 1
-		}
-		n, err = plugins.ParsePeriod(fromLua(l.Get(3)))
-	}
-	if err != nil {
-		l.RaiseError("%s", err.Error())
-	}
-	l.Push(glua.LNumber(m.clamp(l, name, n)))
-	return 1
-}
-
-// urlTemplateOption is a function that puts a user name into the option's URL. A URL that cannot be used is
-// refused when the script is loaded.
-func (m *machine) urlTemplateOption(l *glua.LState) int {
-	name := l.CheckString(2)
-	if f, ok := m.templates[name]; ok {
-		l.Push(f)
-		return 1
-	}
-	s, ok, err := m.plugin.opts.String(name)
-	if err != nil {
-		l.RaiseError("%s", err.Error())
-	}
-	if !ok {
-		// Which servers are asked is the operator's word, not a script's.
-		if s = l.OptString(3, ""); s == "" || !m.plugin.shipped {
-			l.RaiseError("option %s is not set", name)
-		}
-		m.plugin.opts.Trust(s)
-	}
-	t, err := plugins.ParseURLTemplate(s)
-	if err != nil {
-		l.RaiseError("%s", m.plugin.opts.Wrong(name, "%v", err).Error())
-	}
-	f := l.NewFunction(func(l *glua.LState) int {
-		url, err := t.Fill(l.CheckString(1))
-		if err != nil {
-			m.throw(l, &engine.PermanentError{Err: err})
-		}
-		l.Push(glua.LString(url))
-		return 1
-	})
-	m.templates[name] = f
-	l.Push(f)
-	return 1
-}
-
-// toLua copies a configuration value.
-func toLua(l *glua.LState, v any) glua.LValue {
-	switch t := v.(type) {
-	case string:
-		return glua.LString(t)
-	case bool:
-		return glua.LBool(t)
-	case int64:
-		return glua.LNumber(t)
-	case float64:
-		return glua.LNumber(t)
-	case []any:
-		tb := l.CreateTable(len(t), 0)
-		for _, e := range t {
-			tb.Append(toLua(l, e))
-		}
-		return tb
-	case map[string]any:
-		tb := l.CreateTable(0, len(t))
-		for _, k := range sortedKeys(t) {
-			tb.RawSetString(k, toLua(l, t[k]))
-		}
-		return tb
-	}
-	return glua.LNil
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-func fromLua(v glua.LValue) any {
-	switch t := v.(type) {
-	case glua.LString:
-		return string(t)
-	case glua.LNumber:
-		return float64(t)
-	case glua.LBool:
-		return bool(t)
-	}
-	return v.Type().String()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	glua "github.com/yuin/gopher-lua"
 
@@ -22,7 +23,15 @@ type outcome struct {
 	native  bool // body is the standard form
 	roster  roster.Roster
 	dropped []roster.BadItem
+	kept    keeping
 	err     error
+}
+
+// keeping is what a script says of contacts that it returns as a table.
+type keeping struct {
+	rev       string
+	maxAge    time.Duration
+	unchanged bool
 }
 
 // protocolError is a result of the wrong shape.
@@ -37,6 +46,12 @@ func wrong(format string, args ...any) error {
 // fetch calls the script's functions and reads what they return.
 func (m *machine) fetch(l *glua.LState) (outcome, error) {
 	c := m.call
+	switch {
+	case len(c.hooks) > 0:
+		return m.rosterLoad(l)
+	case c.fetch == nil:
+		return outcome{}, m.changed(`module:provides("roster")`)
+	}
 	user := c.request.User
 	req := l.CreateTable(0, 4)
 	req.RawSetString("host", glua.LString(user.Domain()))
@@ -45,7 +60,11 @@ func (m *machine) fetch(l *glua.LState) (outcome, error) {
 	if c.rev != "" {
 		req.RawSetString("rev", glua.LString(c.rev))
 	}
-	out, err := m.read(l, "fetch", m.invoke(l, c.fetch, glua.LString(user.Local()), req))
+	r, err := m.invoke(l, "fetch", c.fetch, glua.LString(user.Local()), req)
+	if err != nil {
+		return outcome{}, err
+	}
+	out, err := m.read(l, "fetch", r)
 	if err != nil || !out.native || out.status != http.StatusOK || c.mapBody == nil {
 		return out, err
 	}
@@ -54,7 +73,10 @@ func (m *machine) fetch(l *glua.LState) (outcome, error) {
 		return outcome{err: &engine.TemporaryError{Err: fmt.Errorf("%s: %w", out.res, err)}}, nil
 	}
 	res := out.res
-	out, err = m.read(l, "map", m.invoke(l, c.mapBody, body, glua.LString(user.Local()), req))
+	if r, err = m.invoke(l, "map", c.mapBody, body, glua.LString(user.Local()), req); err != nil {
+		return outcome{}, err
+	}
+	out, err = m.read(l, "map", r)
 	if err == nil && out.native {
 		return outcome{}, wrong("map returned an HTTP response, not contacts")
 	}
@@ -65,7 +87,19 @@ func (m *machine) fetch(l *glua.LState) (outcome, error) {
 // results of a Lua function: what it returns, why it returns nothing, and more about that.
 type results [3]glua.LValue
 
-func (m *machine) invoke(l *glua.LState, f *glua.LFunction, args ...glua.LValue) (r results) {
+// invoke calls a function of the script. If it returns a promise, what that comes to counts; a promise that is rejected
+// with a text is nil, "temporary" and that text.
+func (m *machine) invoke(l *glua.LState, name string, f *glua.LFunction, args ...glua.LValue) (results, error) {
+	m.call.in = f
+	r := m.invokePlain(l, f, args...)
+	if t, ok := r[0].(*glua.LTable); ok && m.isPromise(t) {
+		r, _, err := m.settled(l, name, t)
+		return r, err
+	}
+	return r, nil
+}
+
+func (m *machine) invokePlain(l *glua.LState, f *glua.LFunction, args ...glua.LValue) (r results) {
 	l.Push(f)
 	for _, a := range args {
 		l.Push(a)
@@ -78,26 +112,53 @@ func (m *machine) invoke(l *glua.LState, f *glua.LFunction, args ...glua.LValue)
 	return r
 }
 
+// ask is invoke for work that is not about a user: nil, "temporary", text is a refusal, and so is a promise that is
+// rejected, unless with a number.
+func (m *machine) ask(l *glua.LState, name string, f *glua.LFunction, args ...glua.LValue) (r results, refusal, err error) {
+	m.call.in = f
+	r = m.invokePlain(l, f, args...)
+	rejected := false
+	if t, ok := r[0].(*glua.LTable); ok && m.isPromise(t) {
+		if r, rejected, err = m.settled(l, name, t); err != nil {
+			return r, nil, err
+		}
+	}
+	if status, ok := r[2].(glua.LNumber); ok && rejected {
+		return results{status, glua.LNil, glua.LNil}, nil, nil
+	}
+	if rejected || r[0] == glua.LNil && (r[1] == glua.LString("temporary") || m.failedRequest(r[1]) != nil) {
+		out, err := m.refused(l, name, r)
+		return r, out.err, err
+	}
+	return r, nil, nil
+}
+
 func (m *machine) read(l *glua.LState, function string, r results) (outcome, error) {
 	switch t := r[0].(type) {
 	case *glua.LTable:
 		if res := m.call.response(t); res != nil {
 			return responseOutcome(t, res)
 		}
+		if t.Metatable == m.request {
+			return outcome{}, wrong("%s returned an HTTP request, not its response: that comes to the callback", function)
+		}
 		if m.absent(t) {
 			return outcome{}, wrong("%s returned a null out of JSON where contacts are expected", function)
+		}
+		if t.RawGetString("unchanged") == glua.LTrue {
+			return m.unchanged(function)
 		}
 		b := roster.NewBuilder(m.call.request.User, m.plugin.contacts)
 		if err := m.contacts(b, t); err != nil {
 			return outcome{}, wrong("%s returned %v", function, err)
 		}
-		ro, dropped, err := b.Roster()
-		if err != nil {
-			return outcome{}, wrong("%s returned %v", function, err)
+		out, err := built(b, function+" returned")
+		if err == nil {
+			out.kept, err = keepingOf(function, r[1])
 		}
-		return outcome{roster: ro, dropped: dropped}, nil
+		return out, err
 	case *glua.LNilType:
-		return m.refusal(l, function, r)
+		return m.refused(l, function, r)
 	}
 	return outcome{}, wrong("%s returned a %s where contacts, an HTTP response or nil are expected", function, r[0].Type())
 }
@@ -124,30 +185,79 @@ func responseOutcome(t *glua.LTable, res *plugins.HTTPResponse) (outcome, error)
 	return out, nil
 }
 
-// refusal is nil, "not-found" | "temporary" | "denied", text.
-func (m *machine) refusal(l *glua.LState, function string, r results) (outcome, error) {
-	kind, _ := r[1].(glua.LString)
+// unchanged is what fetch returns if the backend says that the revision that it was given still holds.
+func (m *machine) unchanged(function string) (outcome, error) {
+	if m.call.rev == "" {
+		return outcome{}, wrong("%s returned unchanged = true, but was given no req.rev", function)
+	}
+	return outcome{kept: keeping{rev: m.call.rev, unchanged: true}}, nil
+}
+
+// keepingOf reads what follows contacts: { rev = "…", max_age = seconds }.
+func keepingOf(function string, v glua.LValue) (k keeping, err error) {
+	t, ok := v.(*glua.LTable)
+	if !ok {
+		return k, nil
+	}
+	t.ForEach(func(name, v glua.LValue) {
+		switch name.String() {
+		case "rev":
+			s, ok := v.(glua.LString)
+			if !ok || len(s) > maxRev {
+				err = wrong("%s returned a rev that is no string of up to %d bytes but a %s", function, maxRev, v.Type())
+			}
+			k.rev = string(s)
+		case "max_age":
+			n, ok := v.(glua.LNumber)
+			if !ok || !(n >= 0 && float64(n) <= maxDelay.Seconds()) {
+				err = wrong("%s returned max_age = %s, not a number of seconds up to a year", function, shown(v))
+			}
+			k.maxAge = time.Duration(float64(n) * float64(time.Second))
+		default:
+			err = wrong("%s returned, after the contacts, a table with %s: only rev and max_age are known", function, name.String())
+		}
+	})
+	return k, err
+}
+
+// maxRev bounds the revision that a script names, which is kept with the roster.
+const maxRev = 1024
+
+// reasons are why there is no roster.
+var reasons = map[string]bool{"not-found": true, "denied": true, "temporary": true}
+
+// failedRequest is the error of the last request that failed, if v is its text.
+func (m *machine) failedRequest(v glua.LValue) error {
+	if s, ok := v.(glua.LString); ok && m.call.httpErr != nil && m.call.httpErr.Error() == string(s) {
+		return m.call.httpErr
+	}
+	return nil
+}
+
+// refused reads nil, "not-found" | "temporary" | "denied", text.
+func (m *machine) refused(l *glua.LState, function string, r results) (outcome, error) {
+	word, _ := r[1].(glua.LString)
 	text := ""
 	if r[2] != glua.LNil {
 		text = l.ToStringMeta(r[2]).String()
 	}
-	err := errors.New(text)
-	if h := m.call.httpErr; h != nil && h.Error() == text {
-		err = h
-	}
-	switch kind {
+	switch word {
 	case "not-found":
 		return outcome{err: because(engine.ErrUnknownUser, text)}, nil
 	case "denied":
 		return outcome{err: because(engine.ErrDenied, text)}, nil
 	case "temporary":
+		err := m.failedRequest(r[2])
+		if err == nil {
+			err = errors.New(text)
+		}
 		if text == "" {
-			err = fmt.Errorf("%s says that the roster cannot be had now", m.plugin.file)
+			err = fmt.Errorf("%s says that the %s cannot be had now", m.plugin.file, m.call.work)
 		}
 		return outcome{err: &engine.TemporaryError{Err: err}}, nil
 	}
-	if h := m.call.httpErr; h != nil && h.Error() == string(kind) { // return http.request(…)
-		return outcome{err: &engine.TemporaryError{Err: h}}, nil
+	if err := m.failedRequest(r[1]); err != nil { // return http.request(…)
+		return outcome{err: &engine.TemporaryError{Err: err}}, nil
 	}
 	if r[1] == glua.LNil {
 		return outcome{}, wrong(`%s returned nil without a reason: nil, "not-found" or "temporary" or "denied", text`, function)
@@ -167,7 +277,10 @@ func (p *Plugin) answer(c *call, out outcome) (engine.Answer, error) {
 	if out.err != nil {
 		return engine.Answer{}, out.err
 	}
-	a := engine.Answer{Roster: out.roster, Dropped: out.dropped}
+	a := engine.Answer{Roster: out.roster, Dropped: out.dropped, MaxAge: out.kept.maxAge, Unchanged: out.kept.unchanged}
+	if out.kept.rev != "" {
+		a.Rev = p.tag + ":" + out.kept.rev
+	}
 	if out.res != nil {
 		f := out.res.Freshness()
 		a.MaxAge, a.StaleIfError, a.Bounded = f.MaxAge, f.StaleIfError, f.Bounded
@@ -208,11 +321,14 @@ func (p *Plugin) statusError(out outcome) error {
 // failure says whose fault it was that a call ended early: the script's, the backend's, or the caller's who
 // no longer wants the answer.
 func (p *Plugin) failure(ctx context.Context, c *call, err error) error {
-	where := fmt.Errorf("%s: roster of %s: %w", p.file, c.request.User, err)
+	where := fmt.Errorf("%s: %s: %w", p.file, p.subject(c), err)
 	var wrongResult *protocolError
 	var raised *vm.RuntimeError
 	switch {
 	case errors.As(err, &wrongResult):
+		if c.in != nil && !c.in.IsG {
+			where = fmt.Errorf("%w (the function at %s:%d)", where, p.file, c.in.Proto.LineDefined)
+		}
 		return &engine.FaultError{Kind: "protocol", Err: where}
 	case errors.Is(err, vm.ErrInstructions):
 		return &engine.FaultError{Kind: "instructions", Err: where}
@@ -223,6 +339,9 @@ func (p *Plugin) failure(ctx context.Context, c *call, err error) error {
 	case errors.As(err, &raised):
 		if ud, ok := raised.Value.(*glua.LUserData); ok {
 			if t, ok := ud.Value.(thrown); ok {
+				if errors.Is(t.err, context.DeadlineExceeded) || errors.Is(t.err, context.Canceled) {
+					return p.late(ctx, c, fmt.Errorf("%s: %s: %s%w", p.file, p.subject(c), whereRaised(raised), t.err))
+				}
 				return t.err
 			}
 		}
@@ -243,4 +362,12 @@ func (p *Plugin) late(ctx context.Context, c *call, err error) error {
 		return &engine.TemporaryError{Err: fmt.Errorf("%w: of %v the backend took %v", err, took, c.waited)}
 	}
 	return &engine.FaultError{Kind: "deadline", Err: err}
+}
+
+// whereRaised is where an error was raised, if that is known.
+func whereRaised(e *vm.RuntimeError) string {
+	if e.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d: ", e.File, e.Line)
 }

@@ -1,0 +1,99 @@
+package lua
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+
+	glua "github.com/yuin/gopher-lua"
+
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/plugins"
+)
+
+// authFields are what Prosody's providers of authentication have. Only the first two are called: rosterd does SASL
+// itself, and changes no passwords.
+var authFields = names(`test_password get_password name user_exists get_sasl_handler set_password create_user delete_user users
+	is_enabled enable disable get_account_info`)
+
+func (m *machine) provideAuth(l *glua.LState, t *glua.LTable) {
+	known(l, "auth", t, authFields)
+	m.call.testPassword = functionOf(l, "auth", t, "test_password")
+	m.call.getPassword = functionOf(l, "auth", t, "get_password")
+	if m.call.testPassword == nil && m.call.getPassword == nil {
+		l.RaiseError("module:provides(%q): no function test_password", "auth")
+	}
+}
+
+// Authenticate asks the script's test_password, or compares with what its get_password says.
+func (p *Plugin) Authenticate(ctx context.Context, user addr.Bare, password string) error {
+	if !p.info.Auth {
+		return p.Nothing.Authenticate(ctx, user, password)
+	}
+	c := &call{work: plugins.WorkAuth, request: engine.Request{User: user}}
+	var verdict error
+	err := p.run(ctx, c, func(m *machine, l *glua.LState) (err error) {
+		verdict, err = m.authenticate(l, password)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return verdict
+}
+
+// authenticate gives the script's verdict, or an error if there is none.
+func (m *machine) authenticate(l *glua.LState, password string) (verdict, err error) {
+	c := m.call
+	name := glua.LString(c.request.User.Local())
+	switch {
+	case c.testPassword != nil:
+		r, err := m.invoke(l, "test_password", c.testPassword, name, glua.LString(password))
+		if err != nil {
+			return nil, err
+		}
+		switch r[0] {
+		case glua.LTrue:
+			return nil, nil
+		case glua.LFalse, glua.LNil:
+			return m.turnedAway(l, "test_password", r)
+		}
+		return nil, wrong("test_password returned a %s, not true, false or nil", r[0].Type())
+	case c.getPassword != nil:
+		r, err := m.invoke(l, "get_password", c.getPassword, name)
+		if err != nil {
+			return nil, err
+		}
+		switch known := r[0].(type) {
+		case glua.LString:
+			if !same(string(known), password) {
+				return engine.ErrDenied, nil
+			}
+			return nil, nil
+		case *glua.LNilType:
+			return m.turnedAway(l, "get_password", r)
+		}
+		return nil, wrong("get_password returned a %s, not a string or nil", r[0].Type())
+	}
+	return nil, m.changed(`module:provides("auth")`)
+}
+
+// same compares passwords in a time that says nothing about them.
+func same(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// turnedAway reads why a user is not let in. Without a reason of fetch's it is denied, and what is said is the text.
+func (m *machine) turnedAway(l *glua.LState, function string, r results) (error, error) {
+	if word, ok := r[1].(glua.LString); ok && reasons[string(word)] || m.failedRequest(r[1]) != nil {
+		out, err := m.refused(l, function, r)
+		return out.err, err
+	}
+	text := ""
+	if r[1] != glua.LNil {
+		text = l.ToStringMeta(r[1]).String()
+	}
+	return because(engine.ErrDenied, text), nil
+}
