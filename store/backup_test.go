@@ -15,11 +15,12 @@ import (
 	"rosterd/store/credential"
 )
 
-// filled is a store with an account and, committed, a roster.
+// filled is a store with an account, a value of a plugin and, committed, a roster.
 func filled(t *testing.T, path string) *Store {
 	t.Helper()
 	s := open(t, path)
-	if err := errors.Join(s.AddUser(t.Context(), juliet, derive(t, "SHA-1", "secret")), s.SaveRoster(t.Context(), juliet, []byte("{}"))); err != nil {
+	if err := errors.Join(s.AddUser(t.Context(), juliet, derive(t, "SHA-1", "secret")), s.SaveRoster(t.Context(), juliet, []byte("{}")),
+		s.SaveValue(t.Context(), juliet.Domain(), "crm", "st", "key", []byte("value"), 0)); err != nil {
 		t.Fatal(err)
 	}
 	commit(t, s)
@@ -88,6 +89,9 @@ func TestBackup(t *testing.T) {
 			}
 			if doc, ok, err := restored.LoadRoster(t.Context(), juliet); string(doc) != "{}" || !ok || err != nil {
 				t.Errorf("the roster: %q, %v, %v", doc, ok, err)
+			}
+			if v, ok, err := restored.LoadValue(t.Context(), juliet.Domain(), "crm", "st", "key"); string(v) != "value" || !ok || err != nil {
+				t.Errorf("the value: %q, %v, %v", v, ok, err)
 			}
 		})
 	}

@@ -47,6 +47,30 @@ var migrations = []string{
 	CREATE TRIGGER roster_gone AFTER DELETE ON roster BEGIN
 		DELETE FROM fresh WHERE host = OLD.host AND name = OLD.name;
 	END;`,
+	`CREATE TABLE plugin_value (
+		host   TEXT NOT NULL,
+		plugin TEXT NOT NULL,
+		store  BLOB NOT NULL, -- this and the key: any bytes
+		key    BLOB NOT NULL,
+		value  BLOB NOT NULL,
+		until  INTEGER,       -- Unix time in nanoseconds; NULL is for ever
+		PRIMARY KEY (host, plugin, store, key)
+	) STRICT;
+	CREATE INDEX plugin_value_until ON plugin_value (until) WHERE until IS NOT NULL;
+	CREATE TABLE plugin_size ( -- of the stores, keys and values of one plugin
+		host   TEXT NOT NULL,
+		plugin TEXT NOT NULL,
+		bytes  INTEGER NOT NULL,
+		PRIMARY KEY (host, plugin)
+	) STRICT, WITHOUT ROWID;
+	CREATE TRIGGER plugin_value_new AFTER INSERT ON plugin_value BEGIN
+		INSERT INTO plugin_size VALUES (NEW.host, NEW.plugin, length(NEW.store) + length(NEW.key) + length(NEW.value))
+			ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes;
+	END;
+	CREATE TRIGGER plugin_value_gone AFTER DELETE ON plugin_value BEGIN
+		UPDATE plugin_size SET bytes = bytes - length(OLD.store) - length(OLD.key) - length(OLD.value)
+			WHERE host = OLD.host AND plugin = OLD.plugin;
+	END;`,
 }
 
 // migrate brings a database to the last version in one transaction, or leaves it as it is.

@@ -1,6 +1,6 @@
-// Package store keeps what outlives the process: accounts and the last good rosters. Its own place is one SQLite
-// file; accounts are also read and written where Prosody's "internal" storage has them, so that a server can
-// change hands and change back.
+// Package store keeps what outlives the process: accounts, the last good rosters and values of plugins. Its own place
+// is one SQLite file; accounts are also read and written where Prosody's "internal" storage has them, so that a
+// server can change hands and change back.
 //
 // Where a user is, is decided here once, by Accounts:
 //
@@ -37,14 +37,15 @@ import (
 // Durability: accounts are on disk when a call returns (WAL, synchronous=FULL). Rosters are copies of what a
 // backend has; they are queued and committed together without waiting for the disk (synchronous=NORMAL). A
 // killed process loses those of the last moments, a power cut perhaps those since the last checkpoint: either
-// way the file stays sound and an older roster takes their place.
+// way the file stays sound and an older roster takes their place. Values of plugins are committed when a call returns,
+// in the same way: a killed process loses none.
 type Store struct {
 	path    string
 	db      *sql.DB // accounts, and everything that is read
-	bulk    *sql.DB // rosters are written here; may be db
+	bulk    *sql.DB // rosters and values of plugins are written here; may be db
 	rosters *rosterWriter
 
-	findAccount, findRoster, findFresh *sql.Stmt // what a login asks for, parsed once
+	findAccount, findRoster, findFresh, findValue *sql.Stmt // what logins ask for, parsed once
 }
 
 // Open opens the file, and creates it and its folder where they are not there. Whoever else may read the
@@ -86,11 +87,15 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if err := s.migrate(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
-	var errAccount, errRoster, errFresh error
+	var errAccount, errRoster, errFresh, errValue error
 	s.findAccount, errAccount = s.db.Prepare(`SELECT ` + credentialColumns + ` FROM account WHERE host = ? AND name = ?`)
 	s.findRoster, errRoster = s.db.Prepare(`SELECT doc FROM roster WHERE host = ? AND name = ?`)
 	s.findFresh, errFresh = s.db.Prepare(`SELECT until FROM fresh WHERE host = ? AND name = ?`)
-	if err := errors.Join(errAccount, errRoster, errFresh); err != nil {
+	s.findValue, errValue = s.db.Prepare(findValue)
+	if err := errors.Join(errAccount, errRoster, errFresh, errValue); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
+	}
+	if err := dropExpired(context.Background(), s.bulk, time.Now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	s.rosters = newRosterWriter(s.bulk, log)

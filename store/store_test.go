@@ -291,11 +291,14 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// writeAndWait is a process that is killed: it says when its account is written.
+// writeAndWait is a process that is killed: it says when its account and its value are written.
 func writeAndWait(path string) {
 	s, err := Open(path, quiet)
 	if err == nil {
 		err = s.AddUser(context.Background(), juliet, credential.Credentials{Password: "secret", HasPassword: true})
+	}
+	if err == nil {
+		err = s.SaveValue(context.Background(), juliet.Domain(), "crm", "", "key", []byte("value"), 0)
 	}
 	fmt.Println("written:", err)
 	_, _ = io.Copy(io.Discard, os.Stdin)
@@ -334,5 +337,8 @@ func TestKilled(t *testing.T) {
 	}
 	if c, err := open(t, path).Credentials(t.Context(), juliet); err != nil || !c.Verify("secret") {
 		t.Errorf("after the kill: %v, %v", c, err)
+	}
+	if v, ok, err := open(t, path).LoadValue(t.Context(), juliet.Domain(), "crm", "", "key"); string(v) != "value" || !ok || err != nil {
+		t.Errorf("value after the kill: %q, %v, %v", v, ok, err)
 	}
 }
