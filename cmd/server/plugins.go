@@ -32,6 +32,7 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 // plugins is the pluginManager of a server.
 func (d *daemon) plugins(cfg *config.Config) *plugins.Manager {
 	m := pluginManager(cfg, part(d.log, "plugins"))
+	m.Keeper = values{d.db}
 	m.Refresh = func(ctx context.Context, host string, users []string) (plugins.Refreshed, error) {
 		s := d.eng.Refresh(ctx, host, users)
 		return plugins.Refreshed{Updated: s.Updated, Errors: s.Errors}, ctx.Err()
