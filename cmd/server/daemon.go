@@ -39,6 +39,7 @@ type daemon struct {
 	metrics  *metrics.Metrics
 	operator operator
 	serving  sync.WaitGroup
+	retired  plugins.Retired                        // those that a reload has exchanged
 	ticking  sync.WaitGroup                         // timers of plugins
 	timers   map[*plugins.Opened]context.CancelFunc // those that run
 	stops    []func(context.Context) error          // in the order of starting
@@ -67,7 +68,10 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	d.onStop(func(context.Context) error { return d.plan.closePluginsBut(nil) })
+	d.onStop(func(context.Context) error {
+		d.retired.Close()
+		return d.plan.closePlugins()
+	})
 	p.xmpp.Tap = d.tap
 	d.xmpp = xmppcore.New(p.xmpp)
 	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, part(d.log, "engine"))

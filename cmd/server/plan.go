@@ -109,18 +109,19 @@ func (d *daemon) adopt(p *plan) error {
 			door.shut()
 		}
 	}
-	if err := before.closePluginsBut(p.openedPlugins()); err != nil {
-		d.log.Warn("plugins of before were not closed", "error", err)
+	keep := p.openedPlugins()
+	for b := range before.openedPlugins() {
+		if !keep[b] {
+			d.retired.Retire(b, part(d.log, "plugins"))
+		}
 	}
 	return nil
 }
 
-// closePluginsBut closes those plugins that are not among the others. Calls that are under way end as they would have.
-func (p *plan) closePluginsBut(others map[*plugins.Opened]bool) (err error) {
+// closePlugins closes all plugins.
+func (p *plan) closePlugins() (err error) {
 	for b := range p.openedPlugins() {
-		if !others[b] {
-			err = errors.Join(err, b.Close())
-		}
+		err = errors.Join(err, b.Close())
 	}
 	return err
 }

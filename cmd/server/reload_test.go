@@ -235,12 +235,12 @@ func TestReloadOfWhatClings(t *testing.T) {
 	if err := d.reload(t.Context(), p.config(), logs); err != nil {
 		t.Errorf("reload: %v", err)
 	}
+	if err := errors.Join(d.stop(), logs.Close()); err != nil {
+		t.Error(err)
+	}
 	for _, want := range []string{"it does not let go", "rosterd.log"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("nothing of %q in\n%s", want, said.String())
 		}
-	}
-	if err := errors.Join(d.stop(), logs.Close()); err != nil {
-		t.Error(err)
 	}
 }
