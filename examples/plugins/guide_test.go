@@ -33,7 +33,7 @@ var (
 func TestGuideTables(t *testing.T) {
 	was := read(t, guide)
 	text := was
-	for name, table := range map[string]func(*testing.T) string{"limits": limits} {
+	for name, table := range map[string]func(*testing.T) string{"limits": limits, "module": moduleCalls, "libraries": libraryCalls, "lua": luaNames} {
 		place := regexp.MustCompile(`(?s)(<!-- table: ` + name + ` -->\n).*?(<!-- end -->)`)
 		if !place.MatchString(text) {
 			t.Errorf("%s has no table %s", guide, name)
@@ -61,7 +61,7 @@ func limits(t *testing.T) string {
 	engine := packageOf(t, "plugins", "lua")
 	services := packageOf(t, "plugins")
 	rows := []struct{ what, limit, option string }{
-		{"time of a fetch or of a question about a password, all in", config.BackendTimeout.Get(cfg).String(), "`rosterd_backend_timeout`"},
+		{"time of a fetch or of a question about a password, all in", seconds(config.BackendTimeout.Get(cfg)), "`rosterd_backend_timeout`"},
 		{"time of a request from outside and of a timer", services.duration("handleTime"), ""},
 		{"calls of a script at a time; further ones wait", services.fallback("Calls"), ""},
 		{"memory of a call", size(int64(config.PluginMemory.Get(cfg))), "`rosterd_plugin_memory`"},
@@ -79,7 +79,7 @@ func limits(t *testing.T) string {
 		{"JSON: values in a call", engine.constant("maxJSONValues"), ""},
 		{"JSON: text that is encoded", size(engine.number(engine.constant("maxJSONText"))), ""},
 		{"lines in the log of a call", engine.constant("maxLines"), ""},
-		{"bytes of such a line", engine.constant("maxLine"), ""},
+		{"such a line", size(engine.number(engine.constant("maxLine"))), ""},
 		{"timers of a script, and of a call", engine.constant("maxTimers"), ""},
 		{"what a script keeps for a host, in all", size(services.number(services.constant("maxKept"))), ""},
 		{"a value in a store", size(services.number(services.constant("maxValue"))), ""},
@@ -91,9 +91,22 @@ func limits(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("| | limit | option |\n| --- | --- | --- |\n")
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.what, r.limit, r.option)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.what, grouped(r.limit), r.option)
 	}
 	return b.String()
+}
+
+var thousands = regexp.MustCompile(`^\d{4,}$`)
+
+// grouped writes 50000000 as 50,000,000 and leaves everything else alone.
+func grouped(s string) string {
+	if !thousands.MatchString(s) {
+		return s
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 func size(n int64) string {
@@ -163,8 +176,10 @@ func (s source) duration(name string) string {
 	for word, seconds := range unit {
 		text = strings.ReplaceAll(text, word, seconds)
 	}
-	return (time.Duration(s.number(s.eval(text))) * time.Second).String()
+	return seconds(time.Duration(s.number(s.eval(text))) * time.Second)
 }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%v s", d.Seconds()) }
 
 // fallback is what a zero field of Limits means.
 func (s source) fallback(field string) string {
