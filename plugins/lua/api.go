@@ -1,33 +1,171 @@
 package lua
 
-import (
-	"maps"
-	"slices"
+import "slices"
+
+// Fit says how something of Prosody is here.
+type Fit string
+
+// The ways in which something can be here.
+const (
+	Same      Fit = "same"
+	Different Fit = "different" // the note says how
+	Absent    Fit = "absent"    // the note says what there is instead, if anything
+	Own       Fit = "own"       // not in Prosody
 )
 
-// API lists what scripts can name: the fields and methods of "module", the "globals", and of each standard library and
-// of each that require knows what is in it. The lists are sorted.
-func API() map[string][]string {
-	all := map[string][]string{
-		"module":  slices.Sorted(maps.Keys(moduleMethods)),
-		"globals": slices.Sorted(maps.Keys(globals)),
-	}
-	for field := range moduleFields {
-		all["module"] = append(all["module"], field)
-	}
-	slices.Sort(all["module"])
-	for name, fields := range standard {
-		all[name] = slices.Sorted(maps.Keys(fields))
-	}
-	for name, def := range libraries {
-		all[name] = def.names(name)
-		for part, funcs := range def.parts {
-			all[name] = slices.DeleteFunc(all[name], func(n string) bool { return n == part })
-			for f := range funcs {
-				all[name] = append(all[name], part+"."+f)
-			}
+// Entry is a part of Prosody's API for modules, or of rosterd's own.
+type Entry struct {
+	Name   string // "module:log", "util.jid", "event roster-load"
+	Fit    Fit
+	Note   string
+	Fields []string // of a library: what it has here
+}
+
+// API is what people use of Prosody in modules, and what there is here, in the order in which it is read best.
+func API() []Entry {
+	list := slices.Concat(moduleAPI, eventAPI, libraryAPI)
+	for i, e := range list {
+		if lib := libraries[e.Name]; lib != nil {
+			list[i].Fields = lib.names(e.Name)
 		}
-		slices.Sort(all[name])
 	}
-	return all
+	return list
+}
+
+var moduleAPI = []Entry{
+	{Name: "module.host", Fit: Same},
+	{Name: "module.name", Fit: Same},
+	{Name: "module:get_name", Fit: Same},
+	{Name: "module:get_host", Fit: Same},
+	{Name: "module:get_host_type", Fit: Same, Note: `always "local"`},
+	{Name: "module:log", Fit: Different, Note: "64 lines of 1 KiB a call; each names the module, the host, the user and the call; what the script says while it is read is said once, when it is loaded"},
+	{Name: "module:get_option", Fit: Same},
+	{Name: "module:get_option_string", Fit: Different, Note: "a value that cannot be read refuses the script, with file and line, as with all get_option methods; Prosody logs it and goes on with nil"},
+	{Name: "module:get_option_number", Fit: Different, Note: "as get_option_string; bounds may follow the default"},
+	{Name: "module:get_option_integer", Fit: Different, Note: "a fraction is an error; Prosody rounds"},
+	{Name: "module:get_option_boolean", Fit: Different, Note: "as get_option_string"},
+	{Name: "module:get_option_scalar", Fit: Different, Note: "a list of several values is an error; Prosody takes the first"},
+	{Name: "module:get_option_array", Fit: Same, Note: "a util.array"},
+	{Name: "module:get_option_set", Fit: Same, Note: "a util.set"},
+	{Name: "module:get_option_inherited_set", Fit: Different, Note: "the host's value or else the global one, not both together"},
+	{Name: "module:get_option_enum", Fit: Different, Note: "a word that is not allowed is an error"},
+	{Name: "module:get_option_period", Fit: Different, Note: `"m" and "mo" are errors: Prosody takes them for months, and people mean minutes`},
+	{Name: "module:get_option_path", Fit: Different, Note: "the text as it is: scripts have no files"},
+	{Name: "module:get_option_url_template", Fit: Own, Note: "a function that puts a user name, percent-encoded, into the option's URL at %s"},
+	{Name: `module:provides("roster")`, Fit: Own, Note: "fetch(user, req), and map(body, user, req)"},
+	{Name: `module:provides("auth")`, Fit: Different, Note: "test_password is called, or get_password where there is none; rosterd does SASL and the rest itself, so that other fields are not called"},
+	{Name: `module:provides("http")`, Fit: Different, Note: "default_path, name and route; http_paths and CORS are the server's; a path without its trailing slash is not redirected; no streaming uploads"},
+	{Name: "module:provides, other kinds", Fit: Absent},
+	{Name: "module:depends", Fit: Different, Note: "does nothing for what rosterd has in itself (http, roster, presence…), and is an error for anything else"},
+	{Name: "module:hook", Fit: Different, Note: "knows one event, roster-load"},
+	{Name: "module:add_timer", Fit: Different, Note: "a timer of the script itself is kept by the server: its function is called in a fresh environment each time, at most once a second; one that is set within a call ends with the call; stop and reschedule are for the latter"},
+	{Name: "module:open_store", Fit: Different, Note: `"keyval" and "map", get and set, with a third value for seconds to keep; 1 MiB per script and host, values of 64 KiB and keys of 256 bytes; a keyval and a map of one name do not see each other's values`},
+	{Name: "module:refresh_rosters", Fit: Own, Note: "has the rosters of a list of users fetched anew and waits until who is online was told: { updated, errors }, or nil, \"temporary\", text; in handlers of requests and in timers"},
+	{Name: "module.load, module.unload, module.save, module.restore", Fit: Absent, Note: "the script itself runs for each call; module:open_store keeps values"},
+	{Name: "module:add_extension", Fit: Absent},
+	{Name: "module:add_feature", Fit: Absent},
+	{Name: "module:add_identity", Fit: Absent},
+	{Name: "module:add_item", Fit: Absent},
+	{Name: "module:broadcast", Fit: Absent},
+	{Name: "module:context", Fit: Absent},
+	{Name: "module:cron", Fit: Absent, Note: "module:add_timer"},
+	{Name: "module:daily", Fit: Absent, Note: "module:add_timer"},
+	{Name: "module:fire_event", Fit: Absent},
+	{Name: "module:get_directory", Fit: Absent, Note: "scripts have no files"},
+	{Name: "module:get_host_items", Fit: Absent},
+	{Name: "module:get_status", Fit: Absent},
+	{Name: "module:handle_items", Fit: Absent},
+	{Name: "module:hook_global", Fit: Absent},
+	{Name: "module:hook_object_event", Fit: Absent},
+	{Name: "module:hook_stanza", Fit: Absent},
+	{Name: "module:hook_tag", Fit: Absent},
+	{Name: "module:hourly", Fit: Absent, Note: "module:add_timer"},
+	{Name: "module:http_url", Fit: Absent},
+	{Name: "module:load_resource", Fit: Absent, Note: "scripts have no files"},
+	{Name: "module:log_status", Fit: Absent, Note: "module:log"},
+	{Name: "module:measure", Fit: Absent, Note: "rosterd counts calls, errors, time and memory of each script"},
+	{Name: "module:metric", Fit: Absent, Note: "rosterd counts calls, errors, time and memory of each script"},
+	{Name: "module:remove_item", Fit: Absent},
+	{Name: "module:require", Fit: Absent, Note: "a script is one file"},
+	{Name: "module:send", Fit: Absent, Note: "scripts send no stanzas"},
+	{Name: "module:send_iq", Fit: Absent, Note: "scripts send no stanzas"},
+	{Name: "module:set_global", Fit: Absent, Note: "a script is opened for each host that enables it"},
+	{Name: "module:set_status", Fit: Absent, Note: "module:log"},
+	{Name: "module:shared", Fit: Absent, Note: "module:open_store"},
+	{Name: "module:unhook", Fit: Absent},
+	{Name: "module:weekly", Fit: Absent, Note: "module:add_timer"},
+	{Name: "module:wrap_event", Fit: Absent},
+	{Name: "module:wrap_global", Fit: Absent},
+	{Name: "module:wrap_object_event", Fit: Absent},
+}
+
+var eventAPI = []Entry{
+	{Name: "event roster-load", Fit: Different, Note: "the module provides the roster: what stands in event.roster afterwards is the roster, and nil, \"temporary\", text is why there is none"},
+	{Name: "other events", Fit: Absent},
+	{Name: "prosody, hosts, full_sessions, bare_sessions", Fit: Absent},
+}
+
+var libraryAPI = []Entry{
+	{Name: "net.http", Fit: Different, Note: "request with a callback; with a promise, in scripts that work with promises; and plainly: it waits, and returns the response, or nil and why there is none. 8 requests a call; the servers that the operator allows"},
+	{Name: "util.array", Fit: Same},
+	{Name: "util.async", Fit: Different, Note: "waiting is a loop in which the rest of the call goes on, and runner:run comes back when the work is done; what waits for what can never come is an error"},
+	{Name: "util.cache", Fit: Different, Note: "a cache ends with the call"},
+	{Name: "util.datetime", Fit: Same},
+	{Name: "util.encodings", Fit: Same},
+	{Name: "util.hashes", Fit: Same},
+	{Name: "util.hex", Fit: Same},
+	{Name: "util.hmac", Fit: Same},
+	{Name: "util.http", Fit: Same},
+	{Name: "util.id", Fit: Same},
+	{Name: "util.iterators", Fit: Same},
+	{Name: "util.jid", Fit: Same},
+	{Name: "util.json", Fit: Same},
+	{Name: "cjson", Fit: Same},
+	{Name: "cjson.safe", Fit: Same},
+	{Name: "util.promise", Fit: Different, Note: "also any; a handler's error is the reason without a traceback, and if nobody catches it, the call's error; a function may return nil, reason, text to the end of a chain"},
+	{Name: "util.random", Fit: Same},
+	{Name: "util.set", Fit: Same},
+	{Name: "util.stanza", Fit: Same},
+	{Name: "util.time", Fit: Same},
+	{Name: "util.uuid", Fit: Same},
+	{Name: "util.xml", Fit: Same},
+	{Name: "util.adhoc", Fit: Absent},
+	{Name: "util.cron", Fit: Absent, Note: "module:add_timer"},
+	{Name: "util.dataforms", Fit: Absent},
+	{Name: "util.datamanager", Fit: Absent, Note: "module:open_store"},
+	{Name: "util.datamapper", Fit: Absent},
+	{Name: "util.error", Fit: Absent},
+	{Name: "util.events", Fit: Absent},
+	{Name: "util.filters", Fit: Absent},
+	{Name: "util.format", Fit: Absent, Note: "module:log formats as it does"},
+	{Name: "util.ip", Fit: Absent},
+	{Name: "util.jwt", Fit: Absent},
+	{Name: "util.logger", Fit: Absent, Note: "module:log"},
+	{Name: "util.multitable", Fit: Absent},
+	{Name: "util.queue", Fit: Absent},
+	{Name: "util.rsm", Fit: Absent},
+	{Name: "util.sasl", Fit: Absent, Note: "rosterd does SASL itself: test_password is enough"},
+	{Name: "util.serialization", Fit: Absent, Note: "util.json"},
+	{Name: "util.session", Fit: Absent},
+	{Name: "util.sql", Fit: Absent, Note: "an HTTP service in front of the database"},
+	{Name: "util.startup", Fit: Absent},
+	{Name: "util.template", Fit: Absent},
+	{Name: "util.throttle", Fit: Absent},
+	{Name: "util.timer", Fit: Absent, Note: "module:add_timer"},
+	{Name: "util.x509", Fit: Absent},
+	{Name: "core.configmanager", Fit: Absent, Note: "module:get_option"},
+	{Name: "core.hostmanager", Fit: Absent},
+	{Name: "core.moduleapi", Fit: Absent},
+	{Name: "core.modulemanager", Fit: Absent},
+	{Name: "core.rostermanager", Fit: Absent, Note: "fetch returns the roster; module:refresh_rosters has it fetched again"},
+	{Name: "core.sessionmanager", Fit: Absent},
+	{Name: "core.storagemanager", Fit: Absent, Note: "module:open_store"},
+	{Name: "core.usermanager", Fit: Absent},
+	{Name: "net.adns", Fit: Absent},
+	{Name: "net.http.errors", Fit: Absent},
+	{Name: "net.http.parser", Fit: Absent},
+	{Name: "net.http.server", Fit: Absent, Note: `module:provides("http")`},
+	{Name: "net.server", Fit: Absent},
+	{Name: "net.websocket", Fit: Absent},
+	{Name: "lfs, socket, ssl, lxp, luasql", Fit: Absent, Note: "scripts have neither files nor sockets"},
 }

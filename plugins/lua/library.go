@@ -122,7 +122,7 @@ func (m *machine) buildLibraries(l *glua.LState) {
 	for lib, def := range libraries {
 		fields := m.natives(l, def.funcs)
 		if !def.chunk {
-			fields.Metatable = m.meta("__index", m.absentIn(l, lib+"."))
+			fields.Metatable = m.meta("__index", l.NewFunction(func(l *glua.LState) int { return m.onDemand(l, lib) }))
 		}
 		m.libraries[lib] = m.meta("__index", fields)
 		for part, funcs := range def.parts {
@@ -166,16 +166,30 @@ func (m *machine) library(l *glua.LState, name string) *glua.LTable {
 // made is a library for this call alone: whatever a script does to it ends with the call.
 func (m *machine) made(l *glua.LState, name string) *glua.LTable {
 	t := object(l, m.libraries[name])
-	for part := range libraries[name].parts {
-		t.RawSetString(part, object(l, m.parts[name+"."+part]))
+	if !libraries[name].chunk {
+		return t
 	}
 	for field, value := range libraries[name].values {
 		t.RawSetString(field, value(m, l))
 	}
-	if libraries[name].chunk {
-		t = m.runChunk(l, name, t)
+	return m.runChunk(l, name, t)
+}
+
+// onDemand makes what a library has besides functions when it is first asked for: tables are costly to make.
+func (m *machine) onDemand(l *glua.LState, lib string) int {
+	field, def := l.Get(2).String(), libraries[lib]
+	var v *glua.LTable
+	switch {
+	case def.parts[field] != nil:
+		v = object(l, m.parts[lib+"."+field])
+	case def.values[field] != nil:
+		v = def.values[field](m, l)
+	default:
+		l.RaiseError("%s", unavailable(lib+"."+field))
 	}
-	return t
+	m.library(l, lib).RawSetString(field, v)
+	l.Push(v)
+	return 1
 }
 
 // runChunk makes a library that is written in Lua.

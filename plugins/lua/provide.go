@@ -23,22 +23,23 @@ type supply struct {
 
 	schedules []schedule
 
-	kinds []string // of provides
+	provided [3]bool // which kinds, by their places
 }
 
 // providers are the kinds of module:provides, and for which work each is looked at.
 var providers map[string]provider
 
 type provider struct {
-	work plugins.Work
-	read func(m *machine, l *glua.LState, t *glua.LTable)
+	place int
+	work  plugins.Work
+	read  func(m *machine, l *glua.LState, t *glua.LTable)
 }
 
 func init() {
 	providers = map[string]provider{
-		"roster": {plugins.WorkRoster, (*machine).provideRoster},
-		"auth":   {plugins.WorkAuth, (*machine).provideAuth},
-		"http":   {plugins.WorkHTTP, (*machine).provideRoutes},
+		"roster": {0, plugins.WorkRoster, (*machine).provideRoster},
+		"auth":   {1, plugins.WorkAuth, (*machine).provideAuth},
+		"http":   {2, plugins.WorkHTTP, (*machine).provideRoutes},
 	}
 }
 
@@ -51,12 +52,10 @@ func (m *machine) provides(l *glua.LState) int {
 		l.RaiseError("%s", unavailable(fmt.Sprintf("module:provides(%q)", kind)))
 	}
 	m.script(l, "module:provides")
-	for _, had := range c.kinds {
-		if had == kind {
-			l.RaiseError("module:provides(%q) is called twice", kind)
-		}
+	if c.provided[p.place] {
+		l.RaiseError("module:provides(%q) is called twice", kind)
 	}
-	c.kinds = append(c.kinds, kind)
+	c.provided[p.place] = true
 	t := l.CheckTable(3)
 	if c.loading() || c.work == p.work {
 		p.read(m, l, t)
