@@ -33,7 +33,7 @@ var (
 func TestGuideTables(t *testing.T) {
 	was := read(t, guide)
 	text := was
-	for name, table := range map[string]func(*testing.T) string{"limits": limits, "module": moduleCalls, "libraries": libraryCalls, "lua": luaNames} {
+	for name, table := range map[string]func(*testing.T) string{"limits": limits, "module": moduleCalls, "libraries": libraryCalls} {
 		place := regexp.MustCompile(`(?s)(<!-- table: ` + name + ` -->\n).*?(<!-- end -->)`)
 		if !place.MatchString(text) {
 			t.Errorf("%s has no table %s", guide, name)
