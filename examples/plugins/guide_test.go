@@ -63,8 +63,9 @@ func limits(t *testing.T) string {
 	rows := []struct{ what, limit, option string }{
 		{"time of a fetch or of a question about a password, all in", seconds(config.BackendTimeout.Get(cfg)), "`rosterd_backend_timeout`"},
 		{"time of a request from outside and of a timer", services.duration("handleTime"), ""},
-		{"calls of a script at a time; further ones wait", services.fallback("Calls"), ""},
-		{"memory of a call", size(int64(config.PluginMemory.Get(cfg))), "`rosterd_plugin_memory`"},
+		{"calls of a script at a time, in a process of its own; further ones wait", services.fallback("Calls"), ""},
+		{"memory of a call, in a process of its own", size(int64(config.PluginMemory.Get(cfg))), "`rosterd_plugin_memory`"},
+		{"memory of a call, in the server's process: how much this one may grow meanwhile", size(engine.number(engine.constant("heapPerCall"))), ""},
 		{"instructions of a call", vm.fallback("Instructions"), ""},
 		{"nested function calls", vm.fallback("CallDepth"), ""},
 		{"a string that a library function makes", size(vm.number(vm.fallback("StringBytes"))), ""},
