@@ -6,23 +6,25 @@ local teams_of = module:get_option_url_template("crm_url"); -- with %s for the u
 local max_pages = module:get_option_integer("crm_pages", 5, 1, 8); -- a call may send 8 requests
 
 -- The members of teams, and of the teams in them, as contacts. A member of several teams is in several groups.
-local function add(contacts, teams, host)
+local function add(contacts, teams, req)
 	for _, team in ipairs(teams) do
 		for _, member in ipairs(team.members) do
-			local jid = member.login .. "@" .. host;
-			contacts[jid] = contacts[jid] or { name = member.profile.display_name, groups = {} };
-			contacts[jid].groups[team.title] = true;
+			local jid = member.login .. "@" .. req.host;
+			if jid ~= req.jid then -- the user is in his teams himself
+				contacts[jid] = contacts[jid] or { name = member.profile.display_name, groups = {} };
+				contacts[jid].groups[team.title] = true;
+			end
 		end
 		if team.teams then
-			add(contacts, team.teams, host);
+			add(contacts, team.teams, req);
 		end
 	end
 end
 
 -- What is not as agreed raises an error here: a roster without contacts must not be read into it.
-local function read_page(contacts, body, host)
+local function read_page(contacts, body, req)
 	local page = assert(json.decode(body));
-	add(contacts, page.teams, host);
+	add(contacts, page.teams, req);
 	return tonumber(page.pages) or 1;
 end
 
@@ -39,7 +41,7 @@ local function fetch(user, req)
 		elseif response.code ~= 200 then
 			return response; -- rosterd knows what 401, 404 and 503 mean
 		end
-		local ok, result = pcall(read_page, contacts, response.body, req.host);
+		local ok, result = pcall(read_page, contacts, response.body, req);
 		if not ok then
 			return nil, "temporary", "page " .. number .. " cannot be read: " .. tostring(result);
 		end
