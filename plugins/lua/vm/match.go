@@ -102,12 +102,13 @@ func strFind(L *lua.LState) int {
 		return 1
 	}
 	if lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(p, "^$*+?.([%-") {
-		Charge(L, (len(s)-init)>>4)
 		i := strings.Index(s[init:], p)
 		if i < 0 {
+			Charge(L, (len(s)-init)>>4)
 			L.Push(lua.LNil)
 			return 1
 		}
+		Charge(L, (i+len(p))>>4) // as far as it looked: going through a long text from one find to the next is not quadratic
 		L.Push(lua.LNumber(init + i + 1))
 		L.Push(lua.LNumber(init + i + len(p)))
 		return 2

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -101,5 +102,25 @@ func searchAll(t *testing.T, m *matcher) {
 		if m.anchored {
 			return
 		}
+	}
+}
+
+// What a search costs is how far it looks: a script goes through a long text from one find to the next within its
+// budget, and one that looks at all of it each time does not.
+func TestSearchIsChargedByHowFarItLooks(t *testing.T) {
+	const text = `local text = ("field;"):rep(150000)
+		local n, at = 0, 1
+		while at <= #text do at = text:find(%s, at, %s) + 1 n = n + 1 end
+		print(n)`
+	for _, args := range [][2]string{{`";"`, "true"}, {`";"`, "false"}, {`"[;\n]"`, "false"}} {
+		if got := mustRun(t, fmt.Sprintf(text, args[0], args[1])); got != "150000\n" {
+			t.Errorf("%s: %q", args[0], got)
+		}
+	}
+	s := New(Limits{})
+	defer s.Close()
+	_, err := runScript(t, s, "test.lua", `local text = ("field;"):rep(150000) for i = 1, 10000 do text:find("\n", 1, true) end`)
+	if !errors.Is(err, ErrInstructions) {
+		t.Errorf("10,000 searches of 900,000 bytes end with %v", err)
 	}
 }
