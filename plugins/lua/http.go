@@ -15,8 +15,8 @@ import (
 func init() {
 	libraries["net.http"] = &library{
 		funcs: map[string]native{
-			"request": (*machine).httpRequest, "new": (*machine).httpNew, "urlencode": httpURLEncode,
-			"urldecode": utilHTTP("urldecode"), "formencode": utilHTTP("formencode"), "formdecode": utilHTTP("formdecode"),
+			"request": (*machine).httpRequest, "new": (*machine).httpNew,
+			"urlencode": utilHTTP("urlencode"), "urldecode": utilHTTP("urldecode"), "formencode": utilHTTP("formencode"), "formdecode": utilHTTP("formdecode"),
 			"destroy_request": func(*machine, *glua.LState) int { return 0 }, // it ends with the call
 		},
 		parts: map[string]map[string]native{"default": {"request": (*machine).clientRequest, "new": (*machine).httpNew}},
@@ -238,9 +238,4 @@ func (c *call) response(t *glua.LTable) *plugins.HTTPResponse {
 		}
 	}
 	return nil
-}
-
-func httpURLEncode(_ *machine, l *glua.LState) int {
-	l.Push(glua.LString(plugins.EncodeURL(l.CheckString(1))))
-	return 1
 }

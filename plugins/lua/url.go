@@ -23,6 +23,7 @@ const lowerHex = "0123456789abcdef"
 // services want the text that was signed byte by byte.
 func percentEncoded(s string) string {
 	var b strings.Builder
+	b.Grow(len(s))
 	for _, c := range []byte(s) {
 		if unreserved(c) {
 			b.WriteByte(c)
@@ -40,6 +41,7 @@ func unreserved(c byte) bool {
 // percentDecoded leaves what is no escape as it is.
 func percentDecoded(s string) string {
 	var b strings.Builder
+	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) && nibble(s[i+1]) >= 0 && nibble(s[i+2]) >= 0 {
 			b.WriteByte(byte(nibble(s[i+1])<<4 | nibble(s[i+2])))
