@@ -7,7 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/tidwall/gjson"
 	glua "github.com/yuin/gopher-lua"
@@ -33,7 +33,7 @@ const (
 	maxJSONDepth  = 64
 	maxJSONValues = 200_000 // of one call
 	maxJSONText   = 4 << 20 // encoded
-	bytesPerValue = 16      // that cost as much as a value
+	bytesPerValue = 8       // that cost as much as a value
 )
 
 var (
@@ -177,7 +177,14 @@ func (m *machine) jsonEncodeArray(l *glua.LState) int {
 func (m *machine) encode(l *glua.LState) ([]byte, error) {
 	before := m.call.values
 	b, err := m.appendJSON(nil, l.CheckAny(1), 0)
-	vm.Charge(l, m.call.values-before+len(b)/bytesPerValue)
+	if err == nil && len(b) > maxJSONText { // with the last text in it
+		err = errText
+	}
+	n := len(b)
+	if errors.Is(err, errText) {
+		n = maxJSONText // were made, and thrown away
+	}
+	vm.Charge(l, m.call.values-before+n/bytesPerValue)
 	return b, err
 }
 
@@ -214,27 +221,23 @@ func (m *machine) appendJSON(b []byte, v glua.LValue, depth int) ([]byte, error)
 
 // appendString escapes what RFC 8259 §7 demands, as Prosody does. What is not UTF-8 becomes U+FFFD: §8.1.
 func appendString(b []byte, s string) []byte {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	b = append(b, '"')
-	for i := 0; i < len(s); {
+	done := 0
+	for i := range len(s) {
 		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			b = utf8.AppendRune(b, r)
-			i += size
-			continue
-		}
-		i++
 		if c >= ' ' && c != '"' && c != '\\' {
-			b = append(b, c)
 			continue
 		}
+		b = append(b, s[done:i]...)
+		done = i + 1
 		if short := shortEscape(c); short != 0 {
 			b = append(b, '\\', short)
 		} else {
 			b = fmt.Appendf(b, `\u%04X`, c)
 		}
 	}
-	return append(b, '"')
+	return append(append(b, s[done:]...), '"')
 }
 
 func shortEscape(c byte) byte {

@@ -41,22 +41,29 @@ func faultOf(s, kind string) string {
 	if !utf8.ValidString(s) {
 		return "it is not UTF-8"
 	}
-	for _, c := range s {
-		switch {
-		case c == '\t' || c == '\n' || c == '\r' || kind == "attribute" && c == 1:
-		case c < ' ', c == 0xFFFE, c == 0xFFFF: // XML 1.0 §2.2
-			return fmt.Sprintf("%U is no character of XML", c)
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' && (c != 1 || kind != "attribute") {
+			return noCharacter(rune(c))
+		}
+	}
+	for _, c := range []rune{0xFFFE, 0xFFFF} {
+		if strings.ContainsRune(s, c) {
+			return noCharacter(c)
 		}
 	}
 	return ""
 }
+
+// noCharacter is what XML 1.0 §2.2 leaves out.
+func noCharacter(c rune) string { return fmt.Sprintf("%U is no character of XML", c) }
 
 var xmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&apos;", `"`, "&quot;")
 
 // xmlEscape is xml_escape(text).
 func xmlEscape(_ *machine, l *glua.LState) int {
 	s := l.CheckString(1)
-	vm.Charge(l, len(s)/bytesPerValue)
-	l.Push(glua.LString(xmlEscapes.Replace(s)))
+	escaped := xmlEscapes.Replace(s)
+	vm.Charge(l, (len(s)+len(escaped))/bytesPerValue)
+	l.Push(glua.LString(escaped))
 	return 1
 }

@@ -188,11 +188,15 @@ func raise(L *lua.LState) {
 	panic(&lua.ApiError{Type: lua.ApiErrorRun, Object: raised{v, e}, StackTrace: "-"})
 }
 
-// plainer says what gopher-lua says in words that nobody understands.
+// plainer says what gopher-lua says in words that nobody understands, and of lines that the script has.
 func plainer(L *lua.LState, v lua.LValue) lua.LValue {
 	msg, ok := v.(lua.LString)
 	if !ok {
 		return v
+	}
+	if strings.HasPrefix(string(msg), libraryPrefix) {
+		_, rest := splitPlace(string(msg))
+		msg = lua.LString(place(L, 0).prefix() + rest)
 	}
 	for cryptic, plain := range map[string]string{
 		"__len undefined": "attempt to get the length of a value that is no table and no string",
@@ -205,7 +209,7 @@ func plainer(L *lua.LState, v lua.LValue) lua.LValue {
 	if strings.HasSuffix(string(msg), "attempt to call a non-function object") {
 		return msg + lua.LString(nearCall(L))
 	}
-	return v
+	return msg
 }
 
 // uncaught makes Run's error of what PCall returned.
@@ -231,13 +235,16 @@ func message(v lua.LValue) string {
 	return fmt.Sprintf("(error object is a %s value)", v.Type())
 }
 
+// maxLevels is how far down the stack a script's line is looked for: libraries may be deep in themselves.
+const maxLevels = 256
+
 // frames calls f for each frame of L from level on, innermost first, as far as
 // f wants. Where there were tail calls, gopher-lua counts them as levels and
 // shows the outermost frame for each; those are left out.
 func frames(L *lua.LState, level int, f func(fn *lua.LFunction, d *lua.Debug) bool) {
 	var lastFn *lua.LFunction
 	lastLine := 0
-	for n := 0; n < 64; n++ {
+	for n := 0; n < maxLevels; n++ {
 		d, ok := L.GetStack(level + n)
 		if !ok {
 			return
