@@ -21,6 +21,8 @@ import (
 const (
 	// maxRequest bounds the body of a request.
 	maxRequest = 256 << 10
+	// maxHead bounds its URL and its header, together.
+	maxHead = 64 << 10
 	// maxHops bounds the redirects of a request.
 	maxHops = 3
 )
@@ -32,6 +34,8 @@ type httpClient struct {
 	guard     *guard
 	agent     string
 	header    http.Header // rosterd_backend_headers, for the servers of the plugin's own options
+	secrets   secrets
+	hops      int // redirects that are followed unasked
 	maxAnswer int64
 	pause     time.Duration // before a request is sent again
 }
@@ -63,39 +67,102 @@ func (c *httpClient) do(ctx context.Context, r HTTPRequest) (*HTTPResponse, erro
 	if err := checkURL(u); err != nil {
 		return nil, err
 	}
-	if len(r.Body) > maxRequest {
-		return nil, fmt.Errorf("%s %s: request of %d bytes, more than %d", r.Method, redacted(u), len(r.Body), maxRequest)
-	}
 	if err := c.guard.first(u); err != nil {
 		return nil, err
 	}
-	res, err := c.follow(ctx, r, u)
+	res, err := c.ask(ctx, r, u)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", r.Method, redacted(u), plain(ctx, err))
+		return nil, fmt.Errorf("%s %s: %w", r.Method, redacted(u), err)
 	}
 	return res, nil
 }
 
-// follow sends the request and, as far as it only reads, goes where it is redirected to.
-func (c *httpClient) follow(ctx context.Context, r HTTPRequest, first *url.URL) (*HTTPResponse, error) {
-	shown := *first
-	shown.User, shown.Fragment = nil, ""
-	u, hopCtx := first, ctx
+// outgoing is a request that the guard lets go out, with its secrets.
+type outgoing struct {
+	HTTPRequest
+	first *url.URL
+	shown string // the URL as plugins may see it
+	used  used
+}
+
+// ask puts the secrets in and keeps them to us: what comes back has none.
+func (c *httpClient) ask(ctx context.Context, r HTTPRequest, u *url.URL) (*HTTPResponse, error) {
+	if err := checkRequest(r); err != nil {
+		return nil, err
+	}
+	o := &outgoing{HTTPRequest: r, shown: shown(u)}
+	var err error
+	if o.first, err = c.secrets.intoURL(u, &o.used); err != nil {
+		return nil, err
+	}
+	if o.Header, err = c.secrets.intoHeader(r.Header, &o.used); err != nil {
+		return nil, err
+	}
+	if o.Redirects == 0 {
+		o.Redirects = c.hops
+	}
+	if r.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
+		defer cancel()
+	}
+	res, err := c.follow(ctx, o)
+	if err != nil {
+		return nil, o.used.error(plain(ctx, err))
+	}
+	return res, nil
+}
+
+// checkRequest bounds what plugins send.
+func checkRequest(r HTTPRequest) error {
+	head := len(r.URL)
+	for name, values := range r.Header {
+		for _, v := range values {
+			head += len(name) + len(v)
+		}
+	}
+	switch {
+	case len(r.Body) > maxRequest:
+		return fmt.Errorf("%w: a body of %d bytes, more than %d KiB", ErrLimit, len(r.Body), maxRequest>>10)
+	case head > maxHead:
+		return fmt.Errorf("%w: URL and header of %d bytes, more than %d KiB", ErrLimit, head, maxHead>>10)
+	case r.Redirects > maxHops || r.Redirects < 0:
+		return fmt.Errorf("%w: %d redirects, which may be 0 to %d", ErrLimit, r.Redirects, maxHops)
+	case r.Timeout < 0:
+		return fmt.Errorf("a timeout of %v", r.Timeout)
+	}
+	return nil
+}
+
+// shown is a URL without what is not sent or not told.
+func shown(u *url.URL) string {
+	c := *u
+	c.User, c.Fragment, c.RawFragment = nil, "", ""
+	return c.String()
+}
+
+// follow sends the request and, as far as it only reads, goes where it is redirected to. Once it has been led to another
+// server nothing of the plugin's or the operator's goes along any more, not even back to the first.
+func (c *httpClient) follow(ctx context.Context, o *outgoing) (*HTTPResponse, error) {
+	u, hopCtx, home := o.first, ctx, true
 	for hop := 0; ; hop++ {
-		res, err := c.exchange(hopCtx, r, first, u, shown.String())
+		res, err := c.exchange(hopCtx, o, u, home)
 		if err != nil {
 			return nil, err
 		}
-		to := location(u, r, res)
+		to := location(u, o, res)
 		if to == nil {
-			return res, nil
+			return o.seal(res), nil
 		}
-		if hop == maxHops {
-			return nil, fmt.Errorf("more than %d redirects, the last to %s", maxHops, redacted(to))
+		if hop == o.Redirects {
+			return nil, fmt.Errorf("more than %d redirects, the last to %s", o.Redirects, redacted(to))
 		}
 		public, err := c.guard.redirect(u, to)
 		if err != nil {
 			return nil, err
+		}
+		if home = home && origin(to) == origin(o.first); !home && o.used.in(to.String()) {
+			return nil, fmt.Errorf("%w: redirect to another server, %s, with a secret in the URL", ErrRefused, redacted(to))
 		}
 		u, hopCtx = to, ctx
 		if public {
@@ -104,14 +171,24 @@ func (c *httpClient) follow(ctx context.Context, r HTTPRequest, first *url.URL) 
 	}
 }
 
-// location is where a redirect leads (RFC 9110 §15.4), nil if res is none that can be followed.
-func location(u *url.URL, r HTTPRequest, res *HTTPResponse) *url.URL {
+// seal makes of the last answer what a plugin may see.
+func (o *outgoing) seal(res *HTTPResponse) *HTTPResponse {
+	o.used.remove(res)
+	res.Revision = revision(o.shown, res.Header)
+	if res.Status == http.StatusNotModified && res.Revision == "" {
+		res.Revision = o.Revision
+	}
+	return res
+}
+
+// location is where a redirect leads (RFC 9110 §15.4), nil if res is none that is to be followed.
+func location(u *url.URL, o *outgoing, res *HTTPResponse) *url.URL {
 	switch res.Status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 	default:
 		return nil
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if o.Redirects == 0 || o.Method != http.MethodGet && o.Method != http.MethodHead {
 		return nil
 	}
 	to, err := u.Parse(res.Header.Get("Location"))
@@ -122,9 +199,9 @@ func location(u *url.URL, r HTTPRequest, res *HTTPResponse) *url.URL {
 	return to
 }
 
-// exchange sends r to u, one hop on the way from first.
-func (c *httpClient) exchange(ctx context.Context, r HTTPRequest, first, u *url.URL, shown string) (*HTTPResponse, error) {
-	req, err := c.request(ctx, r, first, u, shown)
+// exchange sends o to u, one hop on its way.
+func (c *httpClient) exchange(ctx context.Context, o *outgoing, u *url.URL, home bool) (*HTTPResponse, error) {
+	req, err := c.request(ctx, o, u, home)
 	if err != nil {
 		return nil, err
 	}
@@ -133,13 +210,9 @@ func (c *httpClient) exchange(ctx context.Context, r HTTPRequest, first, u *url.
 		return nil, err
 	}
 	defer res.Body.Close()
-	out := &HTTPResponse{Method: r.Method, URL: shown, Status: res.StatusCode, Header: res.Header}
+	out := &HTTPResponse{Method: o.Method, URL: o.shown, Status: res.StatusCode, Header: res.Header}
 	if out.Body, err = readBody(res, c.maxAnswer); err != nil {
 		return nil, fmt.Errorf("in the body of a %d answer: %w", res.StatusCode, err)
-	}
-	out.Revision = revision(shown, res.Header)
-	if res.StatusCode == http.StatusNotModified && out.Revision == "" {
-		out.Revision = r.Revision
 	}
 	return out, nil
 }
@@ -174,12 +247,12 @@ func broken(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
 }
 
-func (c *httpClient) request(ctx context.Context, r HTTPRequest, first, u *url.URL, shown string) (*http.Request, error) {
+func (c *httpClient) request(ctx context.Context, o *outgoing, u *url.URL, home bool) (*http.Request, error) {
 	var body io.Reader
-	if len(r.Body) > 0 {
-		body = bytes.NewReader(r.Body)
+	if len(o.Body) > 0 {
+		body = bytes.NewReader(o.Body)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), body)
+	req, err := http.NewRequestWithContext(ctx, o.Method, u.String(), body)
 	if err != nil {
 		return nil, errors.New(urlReason(err))
 	}
@@ -188,17 +261,17 @@ func (c *httpClient) request(ctx context.Context, r HTTPRequest, first, u *url.U
 	h.Set("Accept", "application/json")
 	h.Set("User-Agent", c.agent)
 	h.Set("Accept-Encoding", "gzip")
-	if origin(first) == origin(u) {
+	if home {
 		if c.guard.trusted(u) {
 			overlay(h, c.header)
 		}
-		overlay(h, r.Header)
-		if first.User != nil && h.Get("Authorization") == "" {
-			password, _ := first.User.Password()
-			req.SetBasicAuth(first.User.Username(), password)
+		overlay(h, o.Header)
+		if user := o.first.User; user != nil && h.Get("Authorization") == "" {
+			password, _ := user.Password()
+			req.SetBasicAuth(user.Username(), password)
 		}
 	}
-	overlay(h, conditions(shown, r.Revision))
+	overlay(h, conditions(o.shown, o.Revision))
 	if host := h.Get("Host"); host != "" {
 		req.Host = host
 		h.Del("Host")

@@ -37,6 +37,7 @@ type Manager struct {
 	Isolate   Opener
 	InProcess func(host string) bool // nil: no host
 
+	Secret  func(option string) bool                                                  // no plugin may read those, beside the ones that this package knows; nil: there are no others
 	Keeper  Keeper                                                                    // of what plugins save; nil: a memory of their own
 	Refresh func(ctx context.Context, host string, users []string) (Refreshed, error) // nil: nobody is online
 	Observe func(Called)                                                              // told of every call; nil: nobody is
@@ -137,12 +138,13 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Ope
 		open = m.Isolate
 	}
 	h := Host{Name: host, Limits: m.limits(host)}
-	own := NewOptions(cfg)
-	svc, err := m.services(own, log, h, name)
+	own := serverOptions(cfg)
+	svc, err := m.services(own, log, h, src)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s for %s: %w", name, host, err)
 	}
 	opts := NewOptions(cfg)
+	opts.refuse(m.Secret)
 	opts.notice(svc.client.guard.learn)
 	p, err := open(ctx, src, h, opts, m.wrapped(svc))
 	if err != nil {
@@ -160,8 +162,12 @@ func (m *Manager) wrapped(svc Services) Services {
 }
 
 // services makes those of one plugin from the host's configuration.
-func (m *Manager) services(opts *Options, log *slog.Logger, h Host, plugin string) (*services, error) {
+func (m *Manager) services(opts *Options, log *slog.Logger, h Host, src Source) (*services, error) {
 	header, err := backendHeader(opts)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := readSecrets(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -175,6 +181,11 @@ func (m *Manager) services(opts *Options, log *slog.Logger, h Host, plugin strin
 			return nil, opts.Wrong("rosterd_plugin_http_allow", "%v", err)
 		}
 	}
+	client := newHTTPClient("rosterd/"+m.Version, header, g, h.Limits)
+	client.secrets = secrets
+	if src.Shipped {
+		client.hops = maxHops
+	}
 	now := m.Now
 	if now == nil {
 		now = time.Now
@@ -184,8 +195,7 @@ func (m *Manager) services(opts *Options, log *slog.Logger, h Host, plugin strin
 		keeper = new(Memory)
 	}
 	return &services{
-		client: newHTTPClient("rosterd/"+m.Version, header, g, h.Limits), log: log, now: now,
-		host: h.Name, plugin: plugin, keeper: keeper, refresh: m.Refresh,
+		client: client, log: log, now: now, host: h.Name, plugin: src.Name, keeper: keeper, refresh: m.Refresh,
 	}, nil
 }
 
@@ -193,16 +203,9 @@ func (m *Manager) services(opts *Options, log *slog.Logger, h Host, plugin strin
 // carries, credentials above all.
 func backendHeader(opts *Options) (http.Header, error) {
 	const option = "rosterd_backend_headers"
-	v, ok := opts.Get(option)
-	if !ok {
-		return nil, nil
-	}
-	fields, isTable := v.(map[string]any)
-	if list, empty := v.([]any); empty && len(list) == 0 {
-		return nil, nil
-	}
-	if !isTable {
-		return nil, opts.Wrong(option, `a %s where a table such as { ["X-Api-Key"] = "…" } is expected`, kind(v))
+	fields, err := table(opts, option, `{ ["X-Api-Key"] = "…" }`)
+	if err != nil || len(fields) == 0 {
+		return nil, err
 	}
 	h := http.Header{}
 	for name, value := range fields {

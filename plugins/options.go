@@ -18,14 +18,48 @@ import (
 type Options struct {
 	cfg Config
 
-	mu   sync.Mutex
-	read map[string]any
-	seen func(value any) // told of every value read, once per option
+	mu     sync.Mutex
+	read   map[string]any
+	seen   func(value any)        // told of every value read, once per option
+	hidden func(name string) bool // nil: nothing is
 }
 
-// NewOptions reads from cfg; nil is a configuration without any option.
+// NewOptions reads from cfg for a plugin, which does not get at the secrets of the server; nil is a configuration
+// without any option.
 func NewOptions(cfg Config) *Options {
+	o := serverOptions(cfg)
+	o.refuse(nil)
+	return o
+}
+
+// serverOptions reads from cfg for what serves a plugin.
+func serverOptions(cfg Config) *Options {
 	return &Options{cfg: cfg, read: map[string]any{}}
+}
+
+// serverSecrets are what plugins must not read: a plugin would give them to anybody whom it asks or answers. Of the
+// other options of the server they may know.
+var serverSecrets = map[string]bool{
+	"rosterd_backend_headers": true, "rosterd_plugin_secrets": true, "rosterd_refresh_token": true, "rosterd_refresh_hmac_secret": true,
+}
+
+// refuse keeps further options from the plugin.
+func (o *Options) refuse(others func(name string) bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hidden = func(name string) bool { return serverSecrets[name] || others != nil && others(name) }
+}
+
+// Refused says why a plugin may not read an option; nil if it may. To the methods that cannot say so the option is
+// not set.
+func (o *Options) Refused(name string) error {
+	o.mu.Lock()
+	hidden := o.hidden
+	o.mu.Unlock()
+	if hidden == nil || !hidden(name) {
+		return nil
+	}
+	return &OptionError{Name: name, Reason: "it is a secret of the server, which no plugin may read ({{secret:NAME}} in a header or in the query of a URL sends what rosterd_plugin_secrets names)"}
 }
 
 // OptionError is a value that a plugin cannot use. It does not show the value, which may be a secret.
@@ -45,6 +79,12 @@ func (e *OptionError) Error() string {
 func (o *Options) Wrong(name, format string, args ...any) error {
 	_, pos, _ := o.option(name)
 	return &OptionError{Name: name, Pos: pos, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Pos is where the option stands in the configuration, "" if it does not.
+func (o *Options) Pos(name string) string {
+	_, pos, _ := o.option(name)
+	return pos
 }
 
 // Read lists the names of the options asked for so far, set or not.
@@ -72,6 +112,9 @@ func (o *Options) same(other Config) bool {
 
 // Get is the value as the configuration has it.
 func (o *Options) Get(name string) (value any, ok bool) {
+	if o.Refused(name) != nil {
+		return nil, false
+	}
 	value, _, ok = o.option(name)
 	ok = ok && value != nil
 	o.mu.Lock()
@@ -111,6 +154,9 @@ func (o *Options) option(name string) (any, string, bool) {
 
 // scalar is the value, or the first element where a list stands for one value, as in Prosody.
 func (o *Options) scalar(name string) (any, bool, error) {
+	if err := o.Refused(name); err != nil {
+		return nil, false, err
+	}
 	v, ok := o.Get(name)
 	switch t := v.(type) {
 	case []any:
@@ -188,6 +234,9 @@ func (o *Options) Boolean(name string) (b, ok bool, err error) {
 
 // Array reads a list; a single value is a list of one.
 func (o *Options) Array(name string) (list []any, ok bool, err error) {
+	if err := o.Refused(name); err != nil {
+		return nil, false, err
+	}
 	v, ok := o.Get(name)
 	if !ok {
 		return nil, false, nil

@@ -44,13 +44,19 @@ var ErrLimit = errors.New("beyond a limit")
 // ErrRefused is wrapped by the errors for requests that the operator has not allowed.
 var ErrRefused = errors.New("refused by policy")
 
-// HTTPRequest is one request of a plugin. Userinfo in the URL becomes Basic authentication.
+// HTTPRequest is one request of a plugin. Userinfo in the URL becomes Basic authentication, and {{secret:NAME}} in the
+// query or in the value of a header field what the option rosterd_plugin_secrets has under that name.
 type HTTPRequest struct {
 	Method   string // "" is GET
 	URL      string
 	Header   http.Header
 	Body     []byte
 	Revision string // of the copy that is held; the answer may then be 304 (RFC 9110 §13.1)
+
+	// Redirects is how many redirects to follow, at most 3; an answer that leads further is an error. With 0 a redirect
+	// is an answer like any other, but to the plugins that come with rosterd, for which it means 3.
+	Redirects int
+	Timeout   time.Duration // for the whole request; 0: until the call ends
 }
 
 // HTTPResponse is an answer with its whole body, decompressed.

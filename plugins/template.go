@@ -29,6 +29,9 @@ func ParseURLTemplate(s string) (URLTemplate, error) {
 	if err := checkURL(u); err != nil {
 		return URLTemplate{}, err
 	}
+	if misplaced(u) {
+		return URLTemplate{}, errMisplaced
+	}
 	other, err := url.Parse(strings.Join(t.parts, placeholder+placeholder))
 	if err != nil || other.Host != u.Host || other.User.String() != u.User.String() || other.Fragment != u.Fragment {
 		return URLTemplate{}, errors.New("%s may stand in the path and in the query only")
@@ -54,6 +57,10 @@ func literals(s string) []string {
 		case c == '%' && strings.HasPrefix(s[i+1:], "%"):
 			b.WriteByte('%')
 			i++
+		case strings.HasPrefix(s[i:], secretOpens) && strings.Contains(s[i:], secretCloses):
+			end := i + strings.Index(s[i:], secretCloses) + len(secretCloses)
+			b.WriteString(s[i:end])
+			i = end - 1
 		case c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0:
 			fmt.Fprintf(&b, "%%%02X", c)
 		default:
