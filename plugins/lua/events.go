@@ -9,6 +9,7 @@ import (
 	glua "github.com/yuin/gopher-lua"
 
 	"rosterd/plugins"
+	"rosterd/plugins/lua/vm"
 )
 
 // events are what a call waits for: HTTP requests under way and timers of its own. Requests run at the same time, each
@@ -98,7 +99,7 @@ func (m *machine) step(l *glua.LState) bool {
 		if e.pending > 0 { // its error says what was waited for
 			m.call.httpErr = (<-e.done).err
 		}
-		m.throw(l, m.call.ctx.Err())
+		vm.Ended(l)
 	}
 	return true
 }

@@ -339,9 +339,6 @@ func (p *Plugin) failure(ctx context.Context, c *call, err error) error {
 	case errors.As(err, &raised):
 		if ud, ok := raised.Value.(*glua.LUserData); ok {
 			if t, ok := ud.Value.(thrown); ok {
-				if errors.Is(t.err, context.DeadlineExceeded) || errors.Is(t.err, context.Canceled) {
-					return p.late(ctx, c, fmt.Errorf("%s: %s: %s%w", p.file, p.subject(c), whereRaised(raised), t.err))
-				}
 				return t.err
 			}
 		}
@@ -362,12 +359,4 @@ func (p *Plugin) late(ctx context.Context, c *call, err error) error {
 		return &engine.TemporaryError{Err: fmt.Errorf("%w: of %v the backend took %v", err, took, c.waited)}
 	}
 	return &engine.FaultError{Kind: "deadline", Err: err}
-}
-
-// whereRaised is where an error was raised, if that is known.
-func whereRaised(e *vm.RuntimeError) string {
-	if e.Line == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d: ", e.File, e.Line)
 }

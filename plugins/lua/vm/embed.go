@@ -24,3 +24,13 @@ func ChargeBytes(L *lua.LState, n int) { chargeBytes(L, n) }
 
 // CheckLength raises an error if a string of n bytes is too long to be made, and charges for it.
 func CheckLength(L *lua.LState, n int) { checkLength(L, n, n) }
+
+// Ended stops the run if its context has ended, for Go functions that wait and so
+// learn of it first.
+func Ended(L *lua.LState) {
+	m := meterOf(L)
+	m.halt.Store(true)
+	if m.stopped() {
+		L.RaiseError("%s", m.err)
+	}
+}
