@@ -2,6 +2,7 @@
 local http = require "net.http";
 
 local file_url = assert(module:get_option_string("csv_url"), "csv_url is not set");
+local max_age = module:get_option_period("csv_max_age", "10 min", 0, 86400); -- a login within it asks for nothing
 local separator = module:get_option_enum("csv_separator", ",", ";", "\t");
 
 -- A field in quotes, and where the text goes on behind it. It may hold separators and line breaks; "" is a quote.
@@ -83,7 +84,7 @@ local function fetch(user, req)
 		return nil, "not-found", "not in the file";
 	end
 	contacts[req.jid] = nil; -- nobody is his own contact
-	return contacts;
+	return contacts, { max_age = max_age };
 end
 
 module:provides("roster", { fetch = fetch });
