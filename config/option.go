@@ -126,6 +126,12 @@ func declareFor[T any](s Spec, read reader[T], fallback func(*Host) T) *Option[T
 	return o
 }
 
+// Secret tells whether the value of an option must not be shown, under any of its names.
+func Secret(name string) bool {
+	o := registry[name]
+	return o != nil && o.spec().Secret
+}
+
 // Specs returns all honoured options, sorted by name.
 func Specs() []Spec {
 	var list []Spec
