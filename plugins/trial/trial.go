@@ -1,0 +1,381 @@
+package trial
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rosterd/engine"
+	"rosterd/plugins"
+)
+
+// Subject is the plugin that is tried: a file mod_NAME.* in a folder.
+type Subject struct {
+	Name, File, Dir string
+	Paths           []string // where a Manager finds it; nil: it ships with rosterd
+}
+
+// Find finds the plugin that an argument means: a file, with or without its ending, or a folder that holds one file
+// mod_NAME with one of the endings.
+func Find(arg string, endings ...string) (Subject, error) {
+	info, err := os.Stat(arg)
+	if errors.Is(err, fs.ErrNotExist) {
+		for _, ending := range endings {
+			if _, err := os.Stat(arg + ending); err == nil {
+				return Find(arg+ending, endings...)
+			}
+		}
+	}
+	if err != nil {
+		return Subject{}, err
+	}
+	if info.IsDir() {
+		return findIn(arg, endings)
+	}
+	base := filepath.Base(arg)
+	ending := filepath.Ext(base)
+	name, ok := strings.CutPrefix(strings.TrimSuffix(base, ending), "mod_")
+	switch {
+	case !slices.Contains(endings, ending):
+		return Subject{}, fmt.Errorf("%s: a plugin is a file mod_NAME%s", arg, strings.Join(endings, " or mod_NAME"))
+	case !ok || name == "":
+		return Subject{}, fmt.Errorf("%s: a plugin's file begins with mod_, as modules of Prosody do: mod_%s", arg, base)
+	}
+	dir := filepath.Dir(arg)
+	return Subject{Name: name, File: arg, Dir: dir, Paths: []string{dir}}, nil
+}
+
+func findIn(dir string, endings []string) (Subject, error) {
+	var found []string
+	for _, ending := range endings {
+		list, err := filepath.Glob(filepath.Join(escape(dir), "mod_*"+ending))
+		if err != nil {
+			return Subject{}, err
+		}
+		found = append(found, list...)
+	}
+	found = slices.DeleteFunc(found, func(f string) bool { info, err := os.Stat(f); return err != nil || !info.Mode().IsRegular() })
+	switch len(found) {
+	case 0:
+		return Subject{}, fmt.Errorf("%s: no file mod_NAME%s in it", dir, strings.Join(endings, " or mod_NAME"))
+	case 1:
+		return Find(found[0], endings...)
+	}
+	return Subject{}, fmt.Errorf("%s: more than one plugin in it, name one: %s", dir, strings.Join(found, " "))
+}
+
+// escape makes a path a pattern of itself.
+func escape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+}
+
+// Cases are the files of the plugin's cases: *.json in its folder tests.
+func (s Subject) Cases() ([]string, error) {
+	return filepath.Glob(filepath.Join(escape(s.Dir), "tests", "*.json"))
+}
+
+// Trial is a case and how it is tried.
+type Trial struct {
+	Subject Subject
+	Case    *Case
+	Manager *plugins.Manager // of this trial alone: with the engines; its other fields are set as the case wants them
+	Config  plugins.Config   // nil: the case's options
+	Live    bool             // with the real network, and what the case has recorded is not looked at
+	Still   bool             // the clock stands still and randomness repeats itself, also where it is live
+	Time    time.Duration    // for a call; 5 s if zero
+}
+
+// defaultTime is rosterd_backend_timeout's default.
+const defaultTime = 5 * time.Second
+
+// Opened is a plugin that is open for calls of a trial.
+type Opened struct {
+	*plugins.Opened
+	Read   []string // options that it and its services have asked for, in the order of the alphabet
+	Loaded []Line   // what it logged meanwhile
+	Took   time.Duration
+
+	trial  Trial
+	world  *world
+	keeper *plugins.Memory
+	mu     sync.Mutex // guards what is read, while the plugin is opened
+}
+
+// Open opens the plugin.
+func (t Trial) Open(ctx context.Context) (*Opened, error) {
+	o := &Opened{trial: t, keeper: &plugins.Memory{}}
+	now := time.Now
+	if !t.Live || t.Still {
+		at := t.Case.clock()
+		now = func() time.Time { return at }
+	}
+	o.keeper.Now = now
+	asked := map[string]bool{}
+	cfg := cmp.Or(t.Config, plugins.Config(t.Case.Options))
+	m := t.Manager
+	if t.Subject.Paths != nil {
+		m.Paths, m.Shipped = t.Subject.Paths, nil
+	}
+	m.Now, m.Keeper, m.Log = now, o.keeper, slog.New(slog.DiscardHandler)
+	m.Wrap = func(svc plugins.Services) plugins.Services {
+		o.world = &world{Services: svc, now: now, live: t.Live, real: t.Live && !t.Still}
+		o.world.begin(t.Case.Seed, nil)
+		return o.world
+	}
+	start := time.Now()
+	p, err := m.Open(ctx, t.Subject.Name, t.Case.Host, plugins.ConfigFunc(func(name string) (any, string, bool) {
+		o.mu.Lock()
+		asked[name] = true
+		o.mu.Unlock()
+		return cfg.Option(name)
+	}))
+	if err != nil {
+		return nil, &OpenError{Err: errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("plugin %s for %s: ", t.Subject.Name, t.Case.Host)))}
+	}
+	o.Took = time.Since(start)
+	o.Opened, o.Loaded = p, o.world.lines
+	o.mu.Lock()
+	for name := range asked {
+		o.Read = append(o.Read, name)
+	}
+	o.mu.Unlock()
+	slices.Sort(o.Read)
+	return o, nil
+}
+
+// OpenError is a plugin that cannot be opened. Each line of it says one thing.
+type OpenError struct{ Err error }
+
+func (e *OpenError) Error() string { return e.Err.Error() }
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// Servers are those that the plugin may ask.
+func (o *Opened) Servers() []string {
+	if fence, ok := o.world.Services.(plugins.Fenced); ok {
+		return fence.Servers()
+	}
+	return nil
+}
+
+// Allows says why the plugin may not ask for a URL; nil if it may.
+func (o *Opened) Allows(url string) error {
+	if fence, ok := o.world.Services.(plugins.Fenced); ok {
+		return fence.Allows(url)
+	}
+	return nil
+}
+
+func (c *Case) clock() time.Time {
+	if c.Now.IsZero() {
+		return defaultNow
+	}
+	return c.Now
+}
+
+// Outcome is what a call came to.
+type Outcome struct {
+	Answer engine.Answer // of a call of fetch
+	Reply  plugins.Reply // of http
+	Again  time.Duration // of timer
+	Err    error
+
+	Asked     []Asked
+	Logged    []Line
+	Refreshed []string
+	Problems  []string // with what is recorded
+	Kept      Store    // what the expectation names of the store, as it is
+
+	Took, Waited time.Duration // the whole call, and of it for HTTP
+	Allocated    int64         // bytes, in this process
+	Instructions int64         // of the plugin's machine; 0 if it does not count them
+}
+
+// Counting is a plugin that counts the instructions of all its calls.
+type Counting interface{ Instructions() int64 }
+
+// Call makes the case's call.
+func (o *Opened) Call(ctx context.Context) (Outcome, error) {
+	before := allocated()
+	out, err := o.call(ctx)
+	out.Allocated = allocated() - before
+	return out, err
+}
+
+// call leaves out what takes time to measure.
+func (o *Opened) call(ctx context.Context) (out Outcome, err error) {
+	c := o.trial.Case
+	if err := o.fill(ctx, c.Store); err != nil {
+		return out, err
+	}
+	o.world.begin(c.Seed, c.HTTP)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.trial.Time, defaultTime))
+	defer cancel()
+	counting, _ := o.Plugin.(Counting)
+	var before int64
+	if counting != nil {
+		before = counting.Instructions()
+	}
+	start := time.Now()
+	o.make(ctx, c, &out)
+	out.Took = time.Since(start)
+	if counting != nil {
+		out.Instructions = counting.Instructions() - before
+	}
+	w := o.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out.Asked, out.Logged, out.Refreshed, out.Waited = w.asked, w.lines, w.refreshed, w.waited
+	if !o.trial.Live {
+		out.Problems = w.tape.problems()
+	}
+	if c.Expect != nil {
+		out.Kept, err = o.kept(ctx, c.Expect.Store)
+	}
+	return out, err
+}
+
+func allocated() int64 {
+	var m runtime.MemStats // package metrics is less exact
+	runtime.ReadMemStats(&m)
+	return int64(m.TotalAlloc)
+}
+
+func (o *Opened) make(ctx context.Context, c *Case, out *Outcome) {
+	switch c.Call {
+	case CallTimer:
+		if n := len(o.Info().Timers); c.Timer >= n {
+			out.Err = &engine.PermanentError{Err: fmt.Errorf("there is no timer %d: the plugin has %d", c.Timer, n)}
+			return
+		}
+		out.Again, out.Err = o.Tick(ctx, c.Timer)
+		return
+	case CallHTTP:
+		out.Reply, out.Err = o.handle(ctx, c.Request)
+		return
+	}
+	user, err := c.user()
+	if err != nil {
+		out.Err = err
+		return
+	}
+	if c.Call == CallAuth {
+		out.Err = o.Authenticate(ctx, user, *c.Password)
+		return
+	}
+	out.Answer, out.Err = o.Fetch(ctx, engine.Request{User: user, Reason: engine.Reason(cmp.Or(c.Reason, string(engine.ReasonLogin)))})
+}
+
+// handle sends a request the way that the server sends it.
+func (o *Opened) handle(ctx context.Context, in *Incoming) (plugins.Reply, error) {
+	own := o.ownPath()
+	path := in.Path
+	if rest, ok := strings.CutPrefix(path, own+"/"); ok {
+		path = "/" + rest
+	} else if path == own {
+		path = "/"
+	}
+	r, err := http.NewRequestWithContext(ctx, cmp.Or(in.Method, http.MethodPost), path, bytes.NewReader(in.bytes()))
+	if err != nil {
+		return plugins.Reply{}, err
+	}
+	r.URL.RawQuery = in.Query
+	r.RequestURI = own + path
+	if in.Query != "" {
+		r.RequestURI += "?" + in.Query
+	}
+	r.Host, r.RemoteAddr = o.trial.Case.Host, "127.0.0.1:1"
+	for name, values := range in.Headers {
+		r.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	heard := &listener{Plugin: o}
+	w := &writer{header: http.Header{}}
+	plugins.Routes(heard, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+	return w.reply(), heard.err
+}
+
+// ownPath is where the plugin's routes are if no configuration says otherwise.
+func (o *Opened) ownPath() string {
+	info := o.Info()
+	return cmp.Or(strings.TrimSuffix(info.Path, "/"), "/"+cmp.Or(info.App, strings.TrimPrefix(o.trial.Subject.Name, "http_")))
+}
+
+// listener remembers the error that the server only logs.
+type listener struct {
+	plugins.Plugin
+	err error
+}
+
+func (l *listener) Handle(ctx context.Context, c plugins.Call) (r plugins.Reply, err error) {
+	r, l.err = l.Plugin.Handle(ctx, c)
+	return r, l.err
+}
+
+// writer keeps an answer.
+type writer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *writer) Header() http.Header { return w.header }
+
+func (w *writer) WriteHeader(status int) { w.status = cmp.Or(w.status, status) }
+
+func (w *writer) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(b)
+}
+
+func (w *writer) reply() plugins.Reply {
+	return plugins.Reply{Status: cmp.Or(w.status, http.StatusOK), Header: w.header, Body: w.body.Bytes()}
+}
+
+func (o *Opened) fill(ctx context.Context, s Store) error {
+	for store, values := range s {
+		for key, v := range values {
+			if err := o.world.Save(ctx, store, key, v, 0); err != nil {
+				return fmt.Errorf("store %s, key %q: %w", store, key, err)
+			}
+		}
+	}
+	return nil
+}
+
+// kept reads what wanted names.
+func (o *Opened) kept(ctx context.Context, wanted Store) (Store, error) {
+	is := Store{}
+	for store, values := range wanted {
+		for key := range values {
+			v, ok, err := o.world.Load(ctx, store, key)
+			if err != nil {
+				return nil, fmt.Errorf("store %s, key %q: %w", store, key, err)
+			}
+			if !ok {
+				continue
+			}
+			if is[store] == nil {
+				is[store] = map[string]json.RawMessage{}
+			}
+			is[store][key] = v
+		}
+	}
+	return is, nil
+}
+
+// Path is where a route is served if no configuration says otherwise.
+func (o *Opened) Path(r plugins.Route) string {
+	return o.ownPath() + "/" + strings.TrimPrefix(r.Path, "/")
+}
