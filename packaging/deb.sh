@@ -42,7 +42,10 @@ put 644 "$here/rosterd.8" usr/share/man/man8/rosterd.8
 put 644 "$here/prosody.conf" usr/share/doc/rosterd/examples/prosody.conf
 put 644 "$here/debian/copyright" usr/share/doc/rosterd/copyright
 put 644 "$here/debian/lintian-overrides" usr/share/lintian/overrides/rosterd
-for page in OPERATING MIGRATING QUIRKS; do
+(cd "$root/examples" && find plugins -name 'mod_*.lua' -o -name '*.md' -o -name '*.json' -o -path '*/fixtures/*' -type f) | while read -r example; do
+	put 644 "$root/examples/$example" "usr/share/doc/rosterd/examples/$example"
+done
+for page in OPERATING MIGRATING PLUGINS QUIRKS; do
 	put 644 "$root/docs/$page.md" "usr/share/doc/rosterd/$page.md"
 	gzip -9n "$doc/$page.md"
 done
