@@ -4,6 +4,7 @@
 package lua
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -13,6 +14,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	glua "github.com/yuin/gopher-lua"
 
@@ -48,6 +50,8 @@ type Plugin struct {
 	tag              string // of the code and its options, so that no revision outlives them
 	info             plugins.Info
 
+	used atomic.Int64 // instructions, of all calls
+
 	mu     sync.Mutex // guards the fields below
 	idle   []*machine
 	closed bool
@@ -64,8 +68,8 @@ const (
 	maxIdle = 16
 	// maxCalls is how many calls a machine serves.
 	maxCalls = 1000
-	// heapPerCall bounds what a script from outside may make the process grow by.
-	heapPerCall = 256 << 20
+	// heapPerCall bounds what a script from outside may make the process grow by, if the host says nothing.
+	heapPerCall = 64 << 20
 )
 
 // Open compiles a script, refuses what it cannot have, and runs it once: its options are read and checked,
@@ -85,7 +89,7 @@ func Open(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins
 	}
 	p := &Plugin{name: src.Name, file: src.File, host: h.Name, contacts: roster.Limits{Items: h.Limits.Contacts}, shipped: src.Shipped, proto: proto, static: static, opts: opts, svc: svc}
 	if !src.Shipped {
-		p.limits.HeapBytes = heapPerCall
+		p.limits.HeapBytes = uint64(cmp.Or(max(h.Limits.Memory, 0), heapPerCall))
 	}
 	m := newMachine(p)
 	if err := m.run(ctx, &call{}, func(*glua.LState) (err error) { p.info, err = m.info(); return err }); err != nil {
@@ -161,13 +165,18 @@ func (p *Plugin) run(ctx context.Context, c *call, f func(*machine, *glua.LState
 	if err != nil {
 		return err
 	}
-	if err := m.run(ctx, c, func(l *glua.LState) error { return f(m, l) }); err != nil {
+	err = m.run(ctx, c, func(l *glua.LState) error { return f(m, l) })
+	p.used.Add(m.state.Used())
+	if err != nil {
 		m.close() // what was cut short is not used again
 		return p.failure(ctx, c, err)
 	}
 	p.put(m)
 	return nil
 }
+
+// Instructions counts those of all calls that have ended, with the steps of libraries.
+func (p *Plugin) Instructions() int64 { return p.used.Load() }
 
 // Generation changes with the code and the options that it was loaded with.
 func (p *Plugin) Generation() string { return p.tag }

@@ -3,8 +3,6 @@ package vm
 import (
 	"context"
 	"errors"
-	"runtime/metrics"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +25,8 @@ type meter struct {
 
 	halt     atomic.Bool // "look why": ctx may have ended, or memory run out
 	overHeap atomic.Bool
+	census   atomic.Bool  // the watch over the heap asks for
+	busy     atomic.Int64 // what was used when it asked; 0: not running Lua since
 }
 
 var _ context.Context = (*meter)(nil)
@@ -44,7 +44,7 @@ func (m *meter) start(ctx context.Context, l Limits) (stop func()) {
 	unhook := context.AfterFunc(ctx, func() { m.halt.Store(true) })
 	unwatch := func() {}
 	if l.HeapBytes > 0 {
-		unwatch = watchHeap(l.HeapBytes, func() { m.overHeap.Store(true); m.halt.Store(true) })
+		unwatch = heap.watch(m, l.HeapBytes)
 	}
 	return func() {
 		unhook()
@@ -75,6 +75,9 @@ func (m *meter) stopped() bool {
 		return true
 	}
 	m.halt.Store(false)
+	if m.census.CompareAndSwap(true, false) {
+		m.busy.Store(max(m.used, 1))
+	}
 	switch {
 	case m.used > m.limit:
 		m.err = ErrInstructions
@@ -131,47 +134,3 @@ func Charge(L *lua.LState, steps int) {
 
 // chargeBytes charges for copying or comparing n bytes.
 func chargeBytes(L *lua.LState, n int) { Charge(L, n>>5) }
-
-// heapInterval is how often the heap is looked at during a run. A script that
-// doubles a string gets to about twice its limit between two looks.
-const heapInterval = 2 * time.Millisecond
-
-// watchHeap calls over once when the live heap of the process has grown by
-// more than limit. Every goroutine's memory counts: use it in processes that
-// do little else. The function it returns ends the watch; over is not called
-// after that.
-func watchHeap(limit uint64, over func()) (stop func()) {
-	var (
-		mu    sync.Mutex
-		timer *time.Timer
-		done  bool
-	)
-	base := heapBytes()
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(heapInterval, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if done {
-			return
-		}
-		if heapBytes() > base+limit {
-			over()
-			return
-		}
-		timer.Reset(heapInterval)
-	})
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		done = true
-		timer.Stop()
-	}
-}
-
-// heapBytes is the memory held by objects that are live or not yet swept.
-func heapBytes() uint64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
-}

@@ -181,7 +181,7 @@ func raise(L *lua.LState) {
 		m.place = cmp.Or(m.place, top)
 	}
 	e := &RuntimeError{Place: top, Value: v, Traceback: traceback(L)}
-	e.Msg = message(v)
+	e.Msg = shortened(message(v))
 	if p, rest := splitPlace(e.Msg); p.Line != 0 && (p == top || sourceOnStack(L, p.File)) {
 		e.Place, e.Msg = p, rest
 	}
@@ -204,6 +204,11 @@ func plainer(L *lua.LState, v lua.LValue) lua.LValue {
 	} {
 		if before, found := strings.CutSuffix(string(msg), cryptic); found {
 			return lua.LString(before + plain)
+		}
+	}
+	if strings.HasPrefix(string(msg), libraryPrefix) { // the library is not to blame
+		if _, rest := splitPlace(string(msg)); rest != string(msg) {
+			return lua.LString(place(L, 0).prefix() + rest)
 		}
 	}
 	if strings.HasSuffix(string(msg), "attempt to call a non-function object") {
@@ -237,6 +242,16 @@ func message(v lua.LValue) string {
 
 // maxLevels is how far down the stack a script's line is looked for: libraries may be deep in themselves.
 const maxLevels = 256
+
+// longestMessage is what is kept of an error that nobody caught: it goes into logs.
+const longestMessage = 1024
+
+func shortened(msg string) string {
+	if len(msg) <= longestMessage {
+		return msg
+	}
+	return strings.ToValidUTF8(msg[:longestMessage], "") + "…"
+}
 
 // frames calls f for each frame of L from level on, innermost first, as far as
 // f wants. Where there were tail calls, gopher-lua counts them as levels and
