@@ -119,7 +119,7 @@ install -d -o root -g rosterd -m 750 /etc/rosterd/modules
 cat >/etc/rosterd/modules/mod_team.lua <<'LUA'
 module:provides("roster", { fetch = function(user) return { ["boss@localhost"] = { name = "Boss of " .. user } } end })
 LUA
-cp -p /etc/rosterd/prosody.cfg.lua /root/before.cfg.lua
+cp -p /etc/rosterd/prosody.cfg.lua /run/before.cfg.lua
 sed -i 's/"http_roster_admin"/"team"/; 1i plugin_paths = { "/etc/rosterd/modules" }' /etc/rosterd/prosody.cfg.lua
 systemctl restart rosterd
 serving
@@ -129,7 +129,7 @@ is "its user" "$(ps -o user= -p "$worker")" rosterd
 is "its environment" "$(tr -d '\0' <"/proc/$worker/environ")" ""
 grep -q '^Max data size  *[0-9]' "/proc/$worker/limits" || fail "its memory is not limited"
 grep -q '^Seccomp:[[:space:]]*2$' "/proc/$worker/status" || fail "its system calls are not filtered"
-cp -p /root/before.cfg.lua /etc/rosterd/prosody.cfg.lua
+cp -p /run/before.cfg.lua /etc/rosterd/prosody.cfg.lua
 systemctl restart rosterd
 serving
 pgrep -f plugin-worker && fail "the process of the script is still there"

@@ -12,12 +12,17 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"rosterd/plugins/worker"
 )
 
 // version is set by the linker in releases (make build).
 var version = "devel"
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "plugin-worker" { // which the server starts, to run other people's code
+		os.Exit(worker.Main(engines()))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], console{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
@@ -44,6 +49,7 @@ func commands() []command {
 		{"roster", "roster get USER@HOST, refresh USER@HOST…, release USER@HOST…, explain USER@HOST [CONTACT]  [--config FILE] [--json]", "ask the running server where a roster comes from and who sees whom; exit 0, 1 what was asked for is unknown or not well", rosterCommand},
 		{"health", "health [--config FILE]", "ask the running server how it is; exit 0 or 1", health},
 		{"backup", "backup FILE [--config FILE] [--force]", "copy the database, whether or not the server runs", backup},
+		{"plugin", "plugin new|check|run|test|bench", "write, try and measure a backend in Lua; rosterd plugin help says more", pluginCommand},
 		{"demo", "demo", "a server, a sample backend and two users, to see it work", demo},
 		{"version", "version", "print the version", printVersion},
 	}

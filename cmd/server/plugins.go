@@ -13,6 +13,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
+	"rosterd/plugins/worker"
 	"rosterd/xmppcore/auth"
 )
 
@@ -25,6 +26,7 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 	return &plugins.Manager{
 		Version: fullVersion(), Engines: engines(), Shipped: lua.Shipped(),
 		Paths: config.PluginPaths.Get(g), Instead: config.PluginOverride.Get(g), Log: log, Limits: pluginLimits(cfg),
+		Isolate:   worker.Opener(worker.Settings{Log: log}),
 		InProcess: func(host string) bool { return config.PluginIsolation.Get(cfg.Host(host)) == "inproc" },
 	}
 }

@@ -136,10 +136,14 @@ end)`)
 			}
 		}
 		round(2)
-		last := len(s.log.find(": 1 updated"))
+		john.leave()
 		s.exit(t)
-		s = p.serve(t) // what was kept is there
-		round(last + 1)
+		rounds := len(s.log.find(" updated\"")) // nobody is online: 1 updated all the same
+		s = p.serve(t)
+		round(rounds + 1) // what was kept is there
+		if first := s.log.find(" updated\"")[0]; !strings.Contains(first, fmt.Sprintf("round %d:", rounds+1)) {
+			t.Errorf("after %d rounds it begins with %s", rounds, first)
+		}
 	})
 }
 
