@@ -74,7 +74,8 @@ function runner_methods:run(input)
 	end
 	self.state = "running";
 	while #queue > 0 do
-		local ok, err = pcall(self.func, table.remove(queue, 1));
+		local ok, err = pcall(self.func, queue[1]);
+		table.remove(queue, 1);
 		if not ok then
 			local watcher = self.watchers.error;
 			if not watcher then
