@@ -86,7 +86,7 @@ func TestUnavailableInPart(t *testing.T) {
 	script(t, provide(`local e = require "util.encodings"; local b, s = e.base64, e.stringprep.nodeprep; local function f() return b.encode("x"), s("X") end; f()`), nil)
 }
 
-// No argument makes a library function take more than a call has.
+// No argument makes a library function give more than a string may hold.
 func TestNativeLimits(t *testing.T) {
 	const mega = `local mega = ("x"):rep(2^20); `
 	for _, tt := range []struct{ name, code, want string }{
@@ -99,10 +99,6 @@ func TestNativeLimits(t *testing.T) {
 		{"random", `require "util.random".bytes(2^40)`, "resulting string too long"},
 		{"nibbles", `require "util.uuid".get_nibbles(2^31)`, "resulting string too long"},
 		{"custom id", `require "util.id".custom(2^20)`, "0 to 1024 bytes"},
-		{"pbkdf2", `require "util.hashes".pbkdf2_hmac_sha256("p", "s", 2^40)`, "instruction limit"},
-		{"hashes", mega + `local h = require "util.hashes"; while true do h.sha512(mega) end`, "instruction limit"},
-		{"stringprep", `local e = require "util.encodings".stringprep; local s = ("x"):rep(1000); while true do e.nodeprep(s) end`, "instruction limit"},
-		{"XML", `local x = require "util.xml"; local s = ("<a>" .. ("<b/>"):rep(10000) .. "</a>"); while true do x.parse(s) end`, "instruction limit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, err := tryOpen(t, "test", provide(tt.code), nil)
