@@ -52,8 +52,6 @@ type Plugin struct {
 
 	used atomic.Int64 // instructions, of all calls
 
-	used atomic.Int64 // instructions, of all calls
-
 	mu     sync.Mutex // guards the fields below
 	idle   []*machine
 	closed bool
@@ -176,9 +174,6 @@ func (p *Plugin) run(ctx context.Context, c *call, f func(*machine, *glua.LState
 	p.put(m)
 	return nil
 }
-
-// Instructions counts those of all calls that have ended, with the steps of libraries.
-func (p *Plugin) Instructions() int64 { return p.used.Load() }
 
 // Instructions counts those of all calls that have ended, with the steps of libraries.
 func (p *Plugin) Instructions() int64 { return p.used.Load() }
