@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"rosterd/plugins"
-	"rosterd/plugins/lua"
 	"rosterd/plugins/trial"
 )
 
@@ -31,7 +30,7 @@ func TestCases(t *testing.T) {
 					continue
 				}
 				t.Run(c.Name(), func(t *testing.T) {
-					p, err := trial.Trial{Subject: subject, Case: c, Manager: &plugins.Manager{Engines: map[string]plugins.Opener{".lua": lua.Open}}}.Open(t.Context())
+					p, err := trial.Trial{Subject: subject, Case: c, Manager: &plugins.Manager{Engines: engines()}}.Open(t.Context())
 					if err != nil {
 						t.Fatal(err)
 					}

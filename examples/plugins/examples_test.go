@@ -27,7 +27,24 @@ import (
 	"rosterd/engine/roster"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
+	"rosterd/plugins/worker"
 )
+
+// TestMain is the process of a script as well, which the tests start as the server does.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "plugin-worker" {
+		os.Exit(worker.Main(engines()))
+	}
+	os.Exit(m.Run())
+}
+
+func engines() map[string]plugins.Opener { return map[string]plugins.Opener{".lua": lua.Open} }
+
+// placements are where a script runs: nil is this process.
+var placements = map[string]plugins.Opener{
+	"inproc":  nil,
+	"process": worker.Opener(worker.Settings{Log: slog.New(slog.DiscardHandler)}),
+}
 
 const (
 	generous = 20 * time.Second // bounds what must not hang
@@ -187,11 +204,11 @@ type opened struct {
 	refreshed []string
 }
 
-func open(t *testing.T, name string, cfg *config.Config) *opened {
+func open(t *testing.T, name string, cfg *config.Config, isolate plugins.Opener) *opened {
 	t.Helper()
 	o := &opened{}
 	m := &plugins.Manager{
-		Version: "test", Engines: map[string]plugins.Opener{".lua": lua.Open}, Shipped: lua.Shipped(),
+		Version: "test", Engines: engines(), Shipped: lua.Shipped(), Isolate: isolate,
 		Paths: config.PluginPaths.Get(cfg.Global()), Log: slog.New(slog.DiscardHandler),
 		Refresh: func(_ context.Context, _ string, users []string) (plugins.Refreshed, error) {
 			o.mu.Lock()
@@ -244,38 +261,38 @@ func read(t *testing.T, path ...string) string {
 // TestReadmes does what each README says: with its configuration, its backend's answers give its roster.
 func TestReadmes(t *testing.T) {
 	for _, name := range examples(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			readme := read(t, name, "README.md")
-			ctx, cancel := context.WithTimeout(t.Context(), generous)
-			defer cancel()
-			b := &backend{t: t}
-			lines := ""
-			for _, bl := range blocks(readme) {
-				switch bl.info {
-				case "lua":
-					lines += bl.text
-				case "http":
-					b.exchanges = append(b.exchanges, readExchange(t, bl.text))
+		for where, isolate := range placements {
+			t.Run(name+"/"+where, func(t *testing.T) {
+				t.Parallel()
+				readme := blocks(read(t, name, "README.md"))
+				b := &backend{t: t}
+				lines := ""
+				for _, bl := range readme {
+					switch bl.info {
+					case "lua":
+						lines += bl.text
+					case "http":
+						b.exchanges = append(b.exchanges, readExchange(t, bl.text))
+					}
 				}
-			}
-			cfg := place(t, name, lines, b)
-			p := open(t, name, cfg)
-			told := play(ctx, t, p, b, blocks(readme))
-			for _, x := range b.exchanges {
-				if x.seen != 1 {
-					t.Errorf("%s %s took place %d times", x.method, x.path, x.seen)
+				cfg := place(t, name, lines, b)
+				for _, d := range config.Check(cfg) {
+					if d.Severity != config.Note && (d.Name == name || strings.HasPrefix(d.Name, name+"_") || d.Severity == config.Refused) {
+						t.Errorf("check says: %v", d)
+					}
 				}
-			}
-			if told == 0 {
-				t.Error("the README shows no result")
-			}
-			for _, d := range config.Check(cfg) {
-				if d.Severity != config.Note && (d.Name == name || strings.HasPrefix(d.Name, name+"_") || d.Severity == config.Refused) {
-					t.Errorf("check says: %v", d)
+				ctx, cancel := context.WithTimeout(t.Context(), generous)
+				defer cancel()
+				if told := play(ctx, t, open(t, name, cfg, isolate), b, readme); told == 0 {
+					t.Error("the README shows no result")
 				}
-			}
-		})
+				for _, x := range b.exchanges {
+					if x.seen != 1 {
+						t.Errorf("%s %s took place %d times", x.method, x.path, x.seen)
+					}
+				}
+			})
+		}
 	}
 }
 

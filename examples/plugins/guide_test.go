@@ -20,7 +20,6 @@ import (
 	"rosterd/config"
 	"rosterd/engine"
 	"rosterd/plugins"
-	"rosterd/plugins/lua"
 )
 
 var (
@@ -250,7 +249,7 @@ func TestGuideScripts(t *testing.T) {
 		name := m[1]
 		t.Run(name, func(t *testing.T) {
 			m := &plugins.Manager{
-				Version: "test", Engines: map[string]plugins.Opener{".lua": lua.Open}, Log: slog.New(slog.DiscardHandler),
+				Version: "test", Engines: engines(), Log: slog.New(slog.DiscardHandler),
 				Shipped: fstest.MapFS{"mod_" + name + ".lua": {Data: []byte(bl.text)}},
 			}
 			p, err := m.Open(t.Context(), name, "example.com", plugins.ConfigFunc(func(option string) (any, string, bool) {
