@@ -51,18 +51,27 @@ func (still) Random([]byte)  {}
 // runWithin runs code as a script that has a budget of instructions.
 func runWithin(t *testing.T, budget int64, code string) error {
 	t.Helper()
+	m := newMachine(&Plugin{name: "test", file: "mod_test.lua", host: "example.com", svc: still{}, limits: vm.Limits{Instructions: budget}})
+	t.Cleanup(m.close)
+	_, err := m.evaluate(t, code)
+	return err
+}
+
+// evaluate is what code returns as a call of its own.
+func (m *machine) evaluate(t *testing.T, code string) (result glua.LValue, err error) {
+	t.Helper()
 	proto, err := vm.Compile("mod_test.lua", []byte(code))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMachine(&Plugin{name: "test", file: "mod_test.lua", host: "example.com", svc: still{}, limits: vm.Limits{Instructions: budget}})
-	t.Cleanup(m.close)
-	return m.state.Run(t.Context(), func(l *glua.LState) error {
+	return result, m.state.Run(t.Context(), func(l *glua.LState) error {
 		m.call = &call{env: object(l, m.env)}
 		f := l.NewFunctionFromProto(proto)
 		f.Env = m.call.env
 		l.Push(f)
-		l.Call(0, 0)
+		l.Call(0, 1)
+		result = l.Get(-1)
+		l.Pop(1)
 		return nil
 	})
 }

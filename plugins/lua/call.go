@@ -26,7 +26,6 @@ type call struct {
 	module  *glua.LTable
 	loaded  []loaded // by require
 	null    *glua.LTable
-	arrays  *glua.LTable // their metatable, nil before there is one
 	supply
 
 	sent    []exchange

@@ -121,7 +121,7 @@ func (m *machine) toValue(l *glua.LState, v gjson.Result, depth int) (glua.LValu
 	}
 	t := l.CreateTable(0, 0)
 	if v.IsArray() {
-		t.Metatable = m.arrayMeta(l)
+		t.Metatable = m.arrays
 	}
 	var err error
 	v.ForEach(func(key, e gjson.Result) bool {
@@ -169,7 +169,7 @@ func (m *machine) jsonEncodeArray(l *glua.LState) int {
 		list.Append(t.RawGetInt(i))
 	}
 	vm.Charge(l, list.Len())
-	list.Metatable = m.arrayMeta(l)
+	list.Metatable = m.arrays
 	l.Replace(1, list)
 	return m.jsonEncode(l)
 }
@@ -289,7 +289,7 @@ func (m *machine) appendTable(b []byte, t *glua.LTable, depth int) ([]byte, erro
 	switch {
 	case other || items > 0 && (len(names) > 0 || t.RawGetInt(items) == glua.LNil):
 		return nil, errors.New("a table with other keys than names, or than 1 to n, has no form in JSON")
-	case items > 0 || len(names) == 0 && m.isArray(t):
+	case items > 0 || len(names) == 0 && t.Metatable == m.arrays:
 		return m.appendList(b, t, items, depth)
 	}
 	slices.Sort(names)

@@ -30,7 +30,7 @@ func (m *machine) value(v glua.LValue) any {
 		switch {
 		case t.Metatable == m.null:
 			return nil
-		case m.isArray(t):
+		case t.Metatable == m.arrays:
 			list := []any{}
 			for i := 1; i <= t.Len(); i++ {
 				list = append(list, m.value(t.RawGetInt(i)))

@@ -18,11 +18,16 @@ type native = func(*machine, *glua.LState) int
 
 // library is what require returns for a name: Go functions, or a chunk in library/NAME.lua that returns a table and
 // is run for each call that asks for it. Such a chunk gets the Go functions as its argument, in a table.
+//
+// A chunk that remembers nothing is run once in a machine: what it returns is behind a table of each call's own, and
+// what it makes has the metatable that it gets as metatable, which is closed to scripts (metatable_of is for it to tell
+// its own). No function of it may return a table that it keeps: TestLibrariesKeepTheirTables.
 type library struct {
 	funcs  map[string]native
 	values map[string]func(*machine, *glua.LState) *glua.LTable // what else is in the table, made for each call
 	parts  map[string]map[string]native                         // tables of functions, of those without a chunk
 	chunk  bool
+	once   bool
 }
 
 //go:embed library/*.lua
@@ -34,10 +39,10 @@ var libraries = map[string]*library{}
 
 func init() {
 	maps.Copy(libraries, map[string]*library{
-		"util.array":     {chunk: true, values: map[string]func(*machine, *glua.LState) *glua.LTable{"metatable": (*machine).arrayMeta}},
-		"util.cache":     {chunk: true},
-		"util.iterators": {chunk: true},
-		"util.set":       {chunk: true},
+		"util.array":     {chunk: true, once: true},
+		"util.cache":     {chunk: true, once: true},
+		"util.iterators": {chunk: true, once: true},
+		"util.set":       {chunk: true, once: true},
 	})
 }
 
@@ -119,7 +124,11 @@ func libraryName(name string) string { return strings.TrimPrefix(name, "prosody.
 
 func (m *machine) buildLibraries(l *glua.LState) {
 	m.libraries, m.parts = map[string]*glua.LTable{}, map[string]*glua.LTable{}
+	m.kinds, m.ran = map[string]*glua.LTable{}, map[string]bool{}
 	for lib, def := range libraries {
+		if def.once {
+			m.kinds[lib] = m.meta("__name", glua.LString(strings.TrimPrefix(lib, "util.")))
+		}
 		fields := m.natives(l, def.funcs)
 		if !def.chunk {
 			fields.Metatable = m.meta("__index", l.NewFunction(func(l *glua.LState) int { return m.onDemand(l, lib) }))
@@ -165,8 +174,11 @@ func (m *machine) library(l *glua.LState, name string) *glua.LTable {
 
 // made is a library for this call alone: whatever a script does to it ends with the call.
 func (m *machine) made(l *glua.LState, name string) *glua.LTable {
+	if libraries[name].once && !m.ran[name] {
+		m.runOnce(l, name)
+	}
 	t := object(l, m.libraries[name])
-	if !libraries[name].chunk {
+	if !libraries[name].chunk || libraries[name].once {
 		return t
 	}
 	for field, value := range libraries[name].values {
@@ -190,6 +202,28 @@ func (m *machine) onDemand(l *glua.LState, lib string) int {
 	m.library(l, lib).RawSetString(field, v)
 	l.Push(v)
 	return 1
+}
+
+// runOnce makes a library for all calls of this machine.
+func (m *machine) runOnce(l *glua.LState, name string) {
+	native := object(l, m.libraries[name])
+	native.RawSetString("metatable", m.kinds[name])
+	native.RawSetString("metatable_of", l.NewFunction(metatableOf))
+	t := m.runChunk(l, name, native)
+	behind := m.meta("__index", t)
+	if own, ok := t.Metatable.(*glua.LTable); ok {
+		behind.RawSetString("__call", own.RawGetString("__call"))
+	}
+	t.Metatable = m.meta("__index", m.absentIn(l, name+"."))
+	m.libraries[name], m.ran[name] = behind, true
+}
+
+func metatableOf(l *glua.LState) int {
+	if t, ok := l.Get(1).(*glua.LTable); ok {
+		l.Push(t.Metatable)
+		return 1
+	}
+	return 0
 }
 
 // runChunk makes a library that is written in Lua.

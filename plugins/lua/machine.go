@@ -23,9 +23,11 @@ type machine struct {
 	module    *glua.LTable               // metatable of module, with its methods
 	response  *glua.LTable               // metatable of HTTP responses
 	request   *glua.LTable               // metatable of HTTP requests
-	arrays    map[string]*glua.LFunction // metamethods of arrays, until their library is asked for
+	arrays    *glua.LTable               // metatable of arrays, those of JSON too
 	null      *glua.LTable               // metatable of JSON null
 	libraries map[string]*glua.LTable    // metatables of what require returns, with the functions
+	kinds     map[string]*glua.LTable    // metatables of what libraries in Lua make, by library
+	ran       map[string]bool            // libraries in Lua that are there for all calls
 	parts     map[string]*glua.LTable    // metatables of the tables in those, by "LIBRARY.TABLE"
 	pristine  *glua.LTable               // the environment of libraries written in Lua, as no script has touched it
 	templates map[string]*glua.LFunction // by option
@@ -85,7 +87,6 @@ func newMachine(p *Plugin) *machine {
 	m.pristine = m.untouched(l, base)
 	base.Metatable = m.meta("__index", l.NewFunction(m.missing))
 	m.env = m.meta("__index", base)
-	m.buildArrays(l)
 	m.null = m.meta("__tostring", l.NewFunction(func(l *glua.LState) int { l.Push(glua.LString("null")); return 1 }))
 	m.null.RawSetString("__newindex", l.NewFunction(func(l *glua.LState) int { l.RaiseError("json.null cannot be changed"); return 0 }))
 	m.nullIsNoList(l)
@@ -95,6 +96,7 @@ func newMachine(p *Plugin) *machine {
 	m.buildStore(l)
 	m.buildModule(l)
 	m.buildLibraries(l)
+	m.buildArrays(l)
 	return m
 }
 

@@ -158,7 +158,7 @@ func (m *machine) construct(l *glua.LState, lib, function string, arg glua.LValu
 	t := m.library(l, lib)
 	f := glua.LValue(t)
 	if function != "" {
-		f = t.RawGetString(function)
+		f = l.GetField(t, function)
 	}
 	l.Push(f)
 	l.Push(arg)

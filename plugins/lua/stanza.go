@@ -11,7 +11,7 @@ import (
 )
 
 func init() {
-	libraries["util.stanza"] = &library{chunk: true, funcs: map[string]native{"fault": xmlFault, "escape": xmlEscape}}
+	libraries["util.stanza"] = &library{chunk: true, once: true, funcs: map[string]native{"fault": xmlFault, "escape": xmlEscape}}
 }
 
 // xmlFault is fault(v, "name" | "attribute" | "text"): what is wrong with v there, or nil.

@@ -50,13 +50,10 @@ func xmlParse(m *machine, l *glua.LState) int {
 	return 1
 }
 
-// stanzas is the metatable of this call's stanzas.
+// stanzas is the metatable of stanzas.
 func (m *machine) stanzas(l *glua.LState) *glua.LTable {
-	mt, ok := m.library(l, "util.stanza").RawGetString("stanza_mt").(*glua.LTable)
-	if !ok { // the script has put something else there
-		l.RaiseError("util.stanza has no stanza_mt")
-	}
-	return mt
+	m.library(l, "util.stanza")
+	return m.kinds["util.stanza"]
 }
 
 // xmlReader makes stanzas of a document. What encoding/xml leaves open is checked here: one root, tags that match,

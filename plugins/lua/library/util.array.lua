@@ -1,11 +1,12 @@
--- Lists with methods, as Prosody's util.array has them. The chunk gets the metatable that the lists of JSON have in
--- this call, and makes it that of all lists: what json.decode and module:get_option_array return are arrays, too.
+-- Lists with methods, as Prosody's util.array has them. The metatable is that of the lists of JSON: what json.decode and
+-- module:get_option_array return are arrays, too.
 
-local error, type, tostring, ipairs, getmetatable, setmetatable = error, type, tostring, ipairs, getmetatable, setmetatable;
+local error, type, tostring, ipairs, setmetatable = error, type, tostring, ipairs, setmetatable;
 local remove, sort, concat = table.remove, table.sort, table.concat;
 local random, floor = math.random, math.floor;
 
-local array_mt = (...).metatable;
+local native = ...;
+local array_mt, metatable_of = native.metatable, native.metatable_of;
 
 local function empty() return setmetatable({}, array_mt); end
 
@@ -141,9 +142,8 @@ local methods = {
 	end;
 };
 
-local function is_array(v) return getmetatable(v) == array_mt; end
+local function is_array(v) return metatable_of(v) == array_mt; end
 
-array_mt.__name = "array";
 array_mt.__index = methods;
 
 function array_mt.__tostring(self) return "{" .. methods.concat(self, ", ") .. "}"; end
@@ -175,7 +175,8 @@ end
 -- array(list) makes an array of the list itself, array(f, state, key) of what an iterator gives.
 local function new(_, list, state, key)
 	if type(list) == "function" then return collect(list, state, key); end
-	return setmetatable(list or {}, array_mt);
+	if list == nil then return empty(); end
+	return is_array(list) and list or setmetatable(list, array_mt);
 end
 
 return setmetatable({

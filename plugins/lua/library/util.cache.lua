@@ -118,7 +118,8 @@ function methods.table(self)
 	return self._table;
 end
 
-local cache_mt = { __name = "cache", __index = methods };
+local cache_mt = (...).metatable;
+cache_mt.__index = methods;
 
 local function new(size, on_evict)
 	if on_evict and type(on_evict) ~= "function" then

@@ -159,14 +159,16 @@ local function sorted_pairs(t, less)
 end
 
 -- A chain is a list of iterators and can itself be called as one; the state of that says which of them it is at.
-local chain_mt = { __index = {} };
+local chain_mt = (...).metatable;
+local chain = {};
+chain_mt.__index = chain;
 
-function chain_mt.__index.append(self, f, state, key)
+function chain.append(self, f, state, key)
 	self[#self + 1] = { f, state, key };
 	return self, { 1 };
 end
 
-function chain_mt.__index.prepend(self, f, state, key)
+function chain.prepend(self, f, state, key)
 	for i = #self, 1, -1 do self[i + 1] = self[i]; end
 	self[1] = { f, state, key };
 	return self, { 1 };

@@ -1,16 +1,17 @@
 -- Sets, as Prosody's util.set has them. The items of a set are the keys of its table _items.
 
-local getmetatable, setmetatable, error, type = getmetatable, setmetatable, error, type;
+local setmetatable, error, type = setmetatable, error, type;
 local ipairs, next, tostring = ipairs, next, tostring;
 local concat = table.concat;
 
-local set_mt = { __name = "set" };
+local native = ...;
+local set_mt, metatable_of = native.metatable, native.metatable_of;
 
-local function is_set(v) return getmetatable(v) == set_mt; end
+local function is_set(v) return metatable_of(v) == set_mt; end
 
 -- items_of is for arguments: what is no set is the caller's mistake.
 local function items_of(v, arg, name)
-	if getmetatable(v) ~= set_mt then
+	if metatable_of(v) ~= set_mt then
 		error("bad argument #" .. arg .. " to '" .. name .. "' (set expected, got " .. type(v) .. ")");
 	end
 	return v._items;

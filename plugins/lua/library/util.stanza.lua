@@ -1,11 +1,11 @@
 -- XML elements, as Prosody's util.stanza has them. An element is a table { name =, attr = {}, tags = {}, … } whose
 -- items are its children in order, elements and texts; tags are the elements among them. namespaces, where there is
 -- one, is a table from prefixes to namespaces, and last_add the way to where text and tag add. Whoever makes such
--- tables otherwise gives them the metatable that the library's stanza_mt is, in this call.
+-- tables otherwise, in Go, gives them the metatable that this chunk gets: see stanzas in xml.go.
 --
--- The chunk gets fault(text, kind), which says what is wrong with a text or name in XML, and escape(text).
+-- The chunk also gets fault(text, kind), which says what is wrong with a text or name in XML, and escape(text).
 
-local error, type, tostring, getmetatable, setmetatable = error, type, tostring, getmetatable, setmetatable;
+local error, type, tostring, setmetatable = error, type, tostring, setmetatable;
 local next, pairs, ipairs = next, pairs, ipairs;
 local remove, concat = table.remove, table.concat;
 local find, match, sub, rep = string.find, string.match, string.sub, string.rep;
@@ -14,10 +14,11 @@ local fault, xml_escape = native.fault, native.escape;
 
 local xmlns_stanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"; -- RFC 6120 §8.3.2
 
-local stanza_mt = { __name = "stanza" };
-stanza_mt.__index = stanza_mt;
+local stanza_mt, metatable_of = native.metatable, native.metatable_of;
+local methods = {};
+stanza_mt.__index = methods;
 
-local function is_stanza(v) return getmetatable(v) == stanza_mt; end
+local function is_stanza(v) return metatable_of(v) == stanza_mt; end
 
 local function check(what, v, kind)
 	local wrong = fault(v, kind);
@@ -75,14 +76,14 @@ local function text_tag(self, name, s, attr, namespaces)
 	return up(text(tag(self, name, attr, namespaces), s));
 end
 
-stanza_mt.add_direct_child = add_direct_child;
-stanza_mt.tag, stanza_mt.text, stanza_mt.up, stanza_mt.text_tag = tag, text, up, text_tag;
+methods.add_direct_child = add_direct_child;
+methods.tag, methods.text, methods.up, methods.text_tag = tag, text, up, text_tag;
 
-function stanza_mt.add_child(self, child) add_direct_child(place(self), child); return self; end
-function stanza_mt.query(self, xmlns) return tag(self, "query", { xmlns = xmlns }); end
-function stanza_mt.body(self, s, attr) return text_tag(self, "body", s, attr); end
-function stanza_mt.reset(self) self.last_add = nil; return self; end
-function stanza_mt.at_top(self) return self.last_add == nil or #self.last_add == 0; end
+function methods.add_child(self, child) add_direct_child(place(self), child); return self; end
+function methods.query(self, xmlns) return tag(self, "query", { xmlns = xmlns }); end
+function methods.body(self, s, attr) return text_tag(self, "body", s, attr); end
+function methods.reset(self) self.last_add = nil; return self; end
+function methods.at_top(self) return self.last_add == nil or #self.last_add == 0; end
 
 -- Asking. A namespace that is not given is that of the element itself.
 
@@ -117,14 +118,14 @@ local function childtags(self, name, xmlns)
 	end;
 end
 
-stanza_mt.get_child, stanza_mt.get_text, stanza_mt.get_child_text, stanza_mt.childtags = get_child, get_text, get_child_text, childtags;
+methods.get_child, methods.get_text, methods.get_child_text, methods.childtags = get_child, get_text, get_child_text, childtags;
 
-function stanza_mt.get_child_attr(self, name, xmlns, attr)
+function methods.get_child_attr(self, name, xmlns, attr)
 	local child = get_child(self, name, xmlns);
 	return child and child.attr[attr];
 end
 
-function stanza_mt.get_child_with_attr(self, name, xmlns, attr, value, normalize)
+function methods.get_child_with_attr(self, name, xmlns, attr, value, normalize)
 	for child in childtags(self, name, xmlns) do
 		local has = child.attr[attr];
 		if (normalize and normalize(has) or has) == value then return child; end
@@ -132,21 +133,21 @@ function stanza_mt.get_child_with_attr(self, name, xmlns, attr, value, normalize
 	return nil;
 end
 
-function stanza_mt.child_with_name(self, name)
+function methods.child_with_name(self, name)
 	for _, child in ipairs(self.tags) do
 		if child.name == name then return child; end
 	end
 	return nil;
 end
 
-function stanza_mt.child_with_ns(self, xmlns)
+function methods.child_with_ns(self, xmlns)
 	for _, child in ipairs(self.tags) do
 		if child.attr.xmlns == xmlns then return child; end
 	end
 	return nil;
 end
 
-function stanza_mt.children(self)
+function methods.children(self)
 	local i = 0;
 	return function ()
 		i = i + 1;
@@ -155,7 +156,7 @@ function stanza_mt.children(self)
 end
 
 -- find goes along a path: "{namespace}name/name@attribute" or "…/name#" for a text.
-function stanza_mt.find(self, path)
+function methods.find(self, path)
 	local at, after = 1, #path + 1;
 	while self do
 		local xmlns, name, sep;
@@ -194,16 +195,16 @@ local function maptags(self, f)
 	for i, child in ipairs(tags) do self.tags[i] = child; end
 	return self;
 end
-stanza_mt.maptags = maptags;
+methods.maptags = maptags;
 
-function stanza_mt.remove_children(self, name, xmlns)
+function methods.remove_children(self, name, xmlns)
 	return maptags(self, function (child)
 		if not is_called(self, child, name, xmlns) then return child; end
 	end);
 end
 
 -- get_error is the type, condition and text of an error stanza, and the condition of an application (RFC 6120 §8.3).
-function stanza_mt.get_error(self)
+function methods.get_error(self)
 	local err = get_child(self, "error");
 	if not err then return nil, nil, nil, nil; end
 	local condition, described, extra;
@@ -320,7 +321,7 @@ function stanza_mt.__tostring(self)
 	return concat(out);
 end
 
-function stanza_mt.top_tag(self)
+function methods.top_tag(self)
 	local out = {};
 	open_tag(self, out, nil);
 	out[#out + 1] = ">";
@@ -328,10 +329,10 @@ function stanza_mt.top_tag(self)
 end
 
 -- Colours are for terminals.
-stanza_mt.pretty_print, stanza_mt.pretty_top_tag = stanza_mt.__tostring, stanza_mt.top_tag;
+methods.pretty_print, methods.pretty_top_tag = tostring, methods.top_tag;
 
 -- indent is a copy with its elements on lines of their own; what holds nothing but text stays as it is.
-function stanza_mt.indent(self, level, by)
+function methods.indent(self, level, by)
 	if #self == 0 or #self == 1 and type(self[1]) == "string" then return self; end
 	level, by = level or 1, by or "\t";
 	local result, line = copied(self, true), "\n" .. rep(by, level);
@@ -398,7 +399,7 @@ local function error_reply(orig, kind, condition, described, by)
 end
 
 return {
-	stanza_mt = stanza_mt; stanza = new; is_stanza = is_stanza; clone = clone; preserialize = preserialize;
+	stanza = new; is_stanza = is_stanza; clone = clone; preserialize = preserialize;
 	deserialize = deserialize; message = message; iq = iq; presence = presence; reply = reply;
 	error_reply = error_reply; xml_escape = xml_escape; pretty_print = tostring;
 };

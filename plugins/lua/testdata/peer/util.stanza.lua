@@ -1,5 +1,5 @@
 -- util.stanza. Attributes have no order: elements that are printed have one at the most, or those are printed one by
--- one. What rosterd does otherwise: control characters from 0x14 to 0x1f and U+FFFE are refused as well, pretty_print
+-- one. What rosterd does otherwise: stanza_mt is not there, control characters from 0x14 to 0x1f and U+FFFE are refused as well, pretty_print
 -- has no colours, texts of errors are its own, the attributes of an element come in the order they were given.
 local st = require "util.stanza";
 
@@ -16,7 +16,7 @@ local function names(f, s, var)
 end
 
 print("stanza", st.stanza "a", st.stanza("a", { k = "v" }), st.stanza("a", {}), st.stanza "a":tag "b", attrs(st.stanza("x", { a = "1", b = "2" })));
-print("is_stanza", st.is_stanza(st.stanza "a"), st.is_stanza {}, st.is_stanza(nil), st.is_stanza "a", getmetatable(st.stanza "a") == st.stanza_mt);
+print("is_stanza", st.is_stanza(st.stanza "a"), st.is_stanza {}, st.is_stanza(nil), st.is_stanza "a");
 print("builders", attrs(st.iq { id = "1", type = "get" }), attrs(st.message { to = "a@b" }), st.message(nil, "hi"), st.message({ type = "chat" }, "<hi>"), st.presence(), st.presence { type = "unavailable" });
 print("tag and up", st.stanza "a":tag "b":tag "c":up():tag "d":up():up():tag "e", st.stanza "a":up():up():tag "b");
 print("text", st.stanza "a":text "x":text "":text(nil):text "y":tag "b":text "z", st.stanza "a":text_tag("b", "t", { k = "v" }):text_tag("c", nil):text "end");
