@@ -23,8 +23,8 @@ const (
 	maxRequest = 256 << 10
 	// maxHead bounds its URL and its header, together.
 	maxHead = 64 << 10
-	// maxHops bounds the redirects of a request.
-	maxHops = 3
+	// MaxRedirects bounds the redirects of a request.
+	MaxRedirects = 3
 )
 
 // httpClient asks the servers of one plugin: it keeps connections alive, bounds them, and lets no credentials
@@ -126,8 +126,8 @@ func checkRequest(r HTTPRequest) error {
 		return fmt.Errorf("%w: a body of %d bytes, more than %d KiB", ErrLimit, len(r.Body), maxRequest>>10)
 	case head > maxHead:
 		return fmt.Errorf("%w: URL and header of %d bytes, more than %d KiB", ErrLimit, head, maxHead>>10)
-	case r.Redirects > maxHops || r.Redirects < 0:
-		return fmt.Errorf("%w: %d redirects, which may be 0 to %d", ErrLimit, r.Redirects, maxHops)
+	case r.Redirects > MaxRedirects || r.Redirects < 0:
+		return fmt.Errorf("%w: %d redirects, which may be 0 to %d", ErrLimit, r.Redirects, MaxRedirects)
 	case r.Timeout < 0:
 		return fmt.Errorf("a timeout of %v", r.Timeout)
 	}

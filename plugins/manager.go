@@ -184,7 +184,7 @@ func (m *Manager) services(opts *Options, log *slog.Logger, h Host, src Source) 
 	client := newHTTPClient("rosterd/"+m.Version, header, g, h.Limits)
 	client.secrets = secrets
 	if src.Shipped {
-		client.hops = maxHops
+		client.hops = MaxRedirects
 	}
 	now := m.Now
 	if now == nil {

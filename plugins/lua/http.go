@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	glua "github.com/yuin/gopher-lua"
 
@@ -28,9 +29,9 @@ func utilHTTP(name string) native {
 	return func(m *machine, l *glua.LState) int { return libraries["util.http"].funcs[name](m, l) }
 }
 
-// httpRequest is http.request(url, { method, headers, body, rev }, callback). With a callback it is called with body,
-// code, response and request, from the loop in which the script waits. Without one a script that works with promises
-// gets a promise, and any other waits and gets the response, or nil and why there is none.
+// httpRequest is http.request(url, { method, headers, body, rev, max_redirects, timeout }, callback). With a callback
+// it is called with body, code, response and request, from the loop in which the script waits. Without one a script
+// that works with promises gets a promise, and any other waits and gets the response, or nil and why there is none.
 func (m *machine) httpRequest(l *glua.LState) int {
 	m.waiting(l, "net.http.request")
 	c := m.call
@@ -161,6 +162,10 @@ func readRequest(l *glua.LState, r *plugins.HTTPRequest, ex *glua.LTable) {
 			}
 			r.Header = http.Header{}
 			t.ForEach(func(name, v glua.LValue) { r.Header.Set(name.String(), requestText(l, name, v)) })
+		case "max_redirects":
+			r.Redirects = int(requestNumber(l, k, v, plugins.MaxRedirects))
+		case "timeout": // of this request, in seconds
+			r.Timeout = time.Duration(requestNumber(l, k, v, maxTimeout) * float64(time.Second))
 		case "suppress_errors": // they end the call
 		default:
 			l.RaiseError("%s", unavailable("field "+k.String()+" of net.http.request"))
@@ -176,6 +181,17 @@ func readRequest(l *glua.LState, r *plugins.HTTPRequest, ex *glua.LTable) {
 	if r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // Prosody's
 	}
+}
+
+// maxTimeout is more than any call has.
+const maxTimeout = 3600
+
+func requestNumber(l *glua.LState, k, v glua.LValue, most int) float64 {
+	n, ok := v.(glua.LNumber)
+	if !ok || !(n >= 0 && n <= glua.LNumber(most)) {
+		l.RaiseError("net.http.request: %s is %s, not a number from 0 to %d", k.String(), v.String(), most)
+	}
+	return float64(n)
 }
 
 func requestText(l *glua.LState, k, v glua.LValue) string {

@@ -30,7 +30,7 @@ func option(read func(m *machine, l *glua.LState, name string) (glua.LValue, err
 func anyOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
 	v, ok := m.plugin.opts.Get(name)
 	if !ok {
-		return nil, nil
+		return nil, m.plugin.opts.Refused(name)
 	}
 	return toLua(l, v), nil
 }
@@ -51,7 +51,7 @@ func scalarOption(m *machine, l *glua.LState, name string) (glua.LValue, error) 
 		return nil, m.plugin.opts.Wrong(name, "a table where one value is expected")
 	}
 	if !ok {
-		return nil, nil
+		return nil, m.plugin.opts.Refused(name)
 	}
 	return toLua(l, v), nil
 }
