@@ -72,6 +72,7 @@ var attacks = []struct {
 	{"unpack", `return unpack({}, 1, 1e8)`, "too many results"},
 	{"unpack all", `return select('#', table.unpack({}, -2^53, 2^53))`, "too many results"},
 	{"unpack and unpack", `local function f(...) return f(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, ...) end f(table.unpack({}, 1, 9000))`, "registry overflow"},
+	{"unpack in tail calls", `local function f(...) return f(1, 2, 3, 4, 5, 6, 7, 8, ...) end f()`, "overflow"},
 	{"move", `return table.move({}, 1, 1e15, 2)`, "instructions"},
 	{"move caught", `while true do pcall(table.move, {}, 1, 1e15, 2) end`, "instructions"},
 	{"byte", `return string.byte(string.rep("x", 1e6), 1, -1)`, "too long"},

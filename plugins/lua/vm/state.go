@@ -140,7 +140,11 @@ func (s *State) Run(ctx context.Context, f func(L *lua.LState) error) (err error
 	defer func() {
 		// PCall panics where it describes an error that left a frame half made.
 		if r := recover(); r != nil {
-			err = &RuntimeError{Msg: fmt.Sprintf("internal error: %v", r), Value: lua.LNil}
+			msg := fmt.Sprintf("internal error: %v", r)
+			if full := fmt.Sprintf("with length %d", registryMax); strings.HasSuffix(msg, full) || strings.HasSuffix(msg, "out of range [-1]") {
+				msg = "stack overflow (too many values at once)"
+			}
+			err = &RuntimeError{Msg: msg, Value: lua.LNil}
 			s.broken = fmt.Errorf("vm: state not usable after %w", err)
 		}
 	}()
