@@ -18,7 +18,7 @@ var authFields = names(`test_password get_password name user_exists get_sasl_han
 	is_enabled enable disable get_account_info`)
 
 func (m *machine) provideAuth(l *glua.LState, t *glua.LTable) {
-	known(l, "auth", t, authFields)
+	m.known(l, "auth", t, authFields)
 	m.call.testPassword = functionOf(l, "auth", t, "test_password")
 	m.call.getPassword = functionOf(l, "auth", t, "get_password")
 	if m.call.testPassword == nil && m.call.getPassword == nil {

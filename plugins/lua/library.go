@@ -122,23 +122,28 @@ func (d *library) names(name string) []string {
 // libraryName knows the names of Prosody 13.
 func libraryName(name string) string { return strings.TrimPrefix(name, "prosody.") }
 
-func (m *machine) buildLibraries(l *glua.LState) {
+func (m *machine) buildLibraries() {
 	m.libraries, m.parts = map[string]*glua.LTable{}, map[string]*glua.LTable{}
 	m.kinds, m.ran = map[string]*glua.LTable{}, map[string]bool{}
 	for lib, def := range libraries {
 		if def.once {
 			m.kinds[lib] = m.meta("__name", glua.LString(strings.TrimPrefix(lib, "util.")))
 		}
-		fields := m.natives(l, def.funcs)
-		if !def.chunk {
-			fields.Metatable = m.meta("__index", l.NewFunction(func(l *glua.LState) int { return m.onDemand(l, lib) }))
-		}
-		m.libraries[lib] = m.meta("__index", fields)
-		for part, funcs := range def.parts {
-			fields := m.natives(l, funcs)
-			fields.Metatable = m.meta("__index", m.absentIn(l, lib+"."+part+"."))
-			m.parts[lib+"."+part] = m.meta("__index", fields)
-		}
+	}
+}
+
+// buildLibrary makes what is the same of a library for all calls, when a script first requires it: most scripts want few.
+func (m *machine) buildLibrary(l *glua.LState, lib string) {
+	def := libraries[lib]
+	fields := m.natives(l, def.funcs)
+	if !def.chunk {
+		fields.Metatable = m.meta("__index", l.NewFunction(func(l *glua.LState) int { return m.onDemand(l, lib) }))
+	}
+	m.libraries[lib] = m.meta("__index", fields)
+	for part, funcs := range def.parts {
+		fields := m.natives(l, funcs)
+		fields.Metatable = m.meta("__index", m.absentIn(l, lib+"."+part+"."))
+		m.parts[lib+"."+part] = m.meta("__index", fields)
 	}
 }
 
@@ -174,6 +179,9 @@ func (m *machine) library(l *glua.LState, name string) *glua.LTable {
 
 // made is a library for this call alone: whatever a script does to it ends with the call.
 func (m *machine) made(l *glua.LState, name string) *glua.LTable {
+	if m.libraries[name] == nil {
+		m.buildLibrary(l, name)
+	}
 	if libraries[name].once && !m.ran[name] {
 		m.runOnce(l, name)
 	}

@@ -92,7 +92,7 @@ func Open(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins
 		p.limits.HeapBytes = uint64(cmp.Or(max(h.Limits.Memory, 0), heapPerCall))
 	}
 	m := newMachine(p)
-	if err := m.run(ctx, &call{}, func(*glua.LState) (err error) { p.info, err = m.info(); return err }); err != nil {
+	if err := m.run(ctx, &call{}, func(m *machine, _ *glua.LState) (err error) { p.info, err = m.info(); return err }); err != nil {
 		m.close()
 		return nil, p.loadError(err)
 	}
@@ -165,7 +165,7 @@ func (p *Plugin) run(ctx context.Context, c *call, f func(*machine, *glua.LState
 	if err != nil {
 		return err
 	}
-	err = m.run(ctx, c, func(l *glua.LState) error { return f(m, l) })
+	err = m.run(ctx, c, f)
 	p.used.Add(m.state.Used())
 	if err != nil {
 		m.close() // what was cut short is not used again

@@ -95,7 +95,7 @@ func newMachine(p *Plugin) *machine {
 	m.buildTimer(l)
 	m.buildStore(l)
 	m.buildModule(l)
-	m.buildLibraries(l)
+	m.buildLibraries()
 	m.buildArrays(l)
 	return m
 }
@@ -142,7 +142,7 @@ func (m *machine) meta(event string, v glua.LValue) *glua.LTable {
 func (m *machine) close() { m.state.Close() }
 
 // run executes the script in a fresh environment and then f.
-func (m *machine) run(ctx context.Context, c *call, f func(*glua.LState) error) error {
+func (m *machine) run(ctx context.Context, c *call, f func(*machine, *glua.LState) error) error {
 	m.calls++
 	m.call = c
 	defer func() { c.end(); m.call = nil }()
@@ -155,7 +155,7 @@ func (m *machine) run(ctx context.Context, c *call, f func(*glua.LState) error) 
 		l.Push(script)
 		l.Call(0, 0)
 		c.running = true
-		return f(l)
+		return f(m, l)
 	})
 }
 

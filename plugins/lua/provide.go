@@ -83,7 +83,10 @@ func functionOf(l *glua.LState, kind string, t *glua.LTable, field string) *glua
 }
 
 // known refuses fields of what is provided that mean nothing here.
-func known(l *glua.LState, kind string, t *glua.LTable, fields map[string]bool) {
+func (m *machine) known(l *glua.LState, kind string, t *glua.LTable, fields map[string]bool) {
+	if !m.call.loading() {
+		return
+	}
 	t.ForEach(func(k, _ glua.LValue) {
 		if !fields[k.String()] {
 			l.RaiseError("%s", unavailable(fmt.Sprintf("field %s of module:provides(%q)", k.String(), kind)))
@@ -94,7 +97,7 @@ func known(l *glua.LState, kind string, t *glua.LTable, fields map[string]bool) 
 var rosterFields = names("fetch map name")
 
 func (m *machine) provideRoster(l *glua.LState, t *glua.LTable) {
-	known(l, "roster", t, rosterFields)
+	m.known(l, "roster", t, rosterFields)
 	m.call.fetch = functionOf(l, "roster", t, "fetch")
 	m.call.mapBody = functionOf(l, "roster", t, "map")
 	if m.call.fetch == nil {

@@ -27,7 +27,7 @@ var httpFields = names("default_path name title route cors")
 var routeKey = regexp.MustCompile(`^([A-Za-z]+)(?:\s+(/\S*))?$`)
 
 func (m *machine) provideRoutes(l *glua.LState, t *glua.LTable) {
-	known(l, "http", t, httpFields)
+	m.known(l, "http", t, httpFields)
 	c := m.call
 	c.path = m.mountPath(l, t)
 	list, ok := t.RawGetString("route").(*glua.LTable)
