@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"rosterd/plugins"
+	"rosterd/plugins/lua"
+	"rosterd/plugins/trial"
+)
+
+// pluginCheck says what the server would say of plugins, and what they are.
+func pluginCheck(ctx context.Context, args []string, c console) int {
+	t := newPluginTool("check", c)
+	t.configured()
+	rest, err := t.parse(args)
+	if err == nil && len(rest) == 0 {
+		err = t.wrong("which plugin?")
+	}
+	worst := exitOK
+	for _, arg := range rest {
+		if err != nil {
+			break
+		}
+		var status int
+		if status, err = t.check(ctx, arg); status > worst {
+			worst = status
+		}
+	}
+	if err != nil {
+		return t.end(err, exitUsage)
+	}
+	return worst
+}
+
+// checked is what is said of a plugin.
+type checked struct {
+	subject  trial.Subject
+	outline  lua.Outline
+	opened   *trial.Opened // nil: it was refused
+	warnings []string
+	config   plugins.Config
+}
+
+func (t *pluginTool) check(ctx context.Context, arg string) (status int, err error) {
+	s, err := t.find(arg)
+	if err != nil {
+		return exitUsage, err
+	}
+	host, _, err := t.place(s, "")
+	if err != nil {
+		return exitUsage, err
+	}
+	ch := &checked{subject: s, config: t.config(host)}
+	if code, err := os.ReadFile(s.File); err == nil && filepath.Ext(s.File) == ".lua" {
+		ch.outline = lua.Describe(s.File, code)
+	}
+	tr := trial.Trial{Subject: s, Case: &trial.Case{Call: trial.CallFetch, Host: host}, Manager: t.manager(), Config: ch.config, Live: true}
+	o, err := tr.Open(ctx)
+	var refused *trial.OpenError
+	if errors.As(err, &refused) {
+		fmt.Fprintf(t.c.out, "%s: refused\n%s\n", s.File, indent(refused.Error(), "  "))
+		t.hint(ch)
+		return exitUsage, nil
+	}
+	if err != nil {
+		return exitUsage, err
+	}
+	ch.opened = o
+	ch.warn(t.unread(o))
+	t.describe(ch, o)
+	if len(ch.warnings) > 0 {
+		status = exitFailed
+	}
+	return status, o.Close()
+}
+
+// hint names options that a script needs and that are not set.
+func (t *pluginTool) hint(ch *checked) {
+	var missing []string
+	for _, u := range ch.outline.Options {
+		if _, _, set := ch.config.Option(u.Name); u.Must && !set {
+			missing = append(missing, "--option "+u.Name+"=…")
+		}
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(t.c.out, "  not set, and needed: try %s, or --config prosody.cfg.lua\n", strings.Join(missing, " "))
+	}
+}
+
+// slowLoad is how long a script may take that is run for every call.
+const slowLoad = 20 * time.Millisecond
+
+func (ch *checked) warn(unread []string) {
+	add := func(line int, format string, args ...any) {
+		where := ch.subject.File
+		if line > 0 {
+			where = fmt.Sprintf("%s:%d", where, line)
+		}
+		ch.warnings = append(ch.warnings, where+": "+fmt.Sprintf(format, args...))
+	}
+	for _, r := range ch.outline.Odd {
+		add(r.Line, "%s", r.Text)
+	}
+	for _, u := range ch.outline.URLs {
+		if ch.opened.Allows(withPath(u.Text)) != nil {
+			add(u.Line, "%s is no server that the script may ask: have an option name it, or rosterd_plugin_http_allow", u.Text)
+		}
+	}
+	info := ch.opened.Info()
+	if asks(ch) && len(ch.opened.Servers()) == 0 {
+		add(0, "it asks over HTTP, and no option names a server: it may ask nobody")
+	}
+	if !info.Roster && !info.Auth && len(info.Routes) == 0 && len(info.Timers) == 0 {
+		add(0, "it provides nothing")
+	}
+	if ch.opened.Took > slowLoad {
+		add(0, "it took %s to be loaded; what is outside of functions runs again for every call", spent(ch.opened.Took))
+	}
+	for _, l := range ch.opened.Loaded {
+		if l.Level >= 4 {
+			add(0, "it logged: %s", l.Text)
+		}
+	}
+	for _, name := range unread {
+		ch.warnings = append(ch.warnings, fmt.Sprintf("--option %s: the script does not ask for it", name))
+	}
+}
+
+// asks tells whether a script seems to use HTTP.
+func asks(ch *checked) bool {
+	code, err := os.ReadFile(ch.subject.File)
+	return err == nil && strings.Contains(string(code), "net.http")
+}
+
+// withPath makes the beginning of a URL one, "https://crm.example/people/" as well as "https://".
+func withPath(s string) string {
+	if strings.Count(s, "/") < 3 {
+		return s + "/"
+	}
+	return s
+}
+
+// describe prints what a plugin is.
+func (t *pluginTool) describe(ch *checked, o *trial.Opened) {
+	fmt.Fprintf(t.c.out, "%s: ok\n", ch.subject.File)
+	w := tabwriter.NewWriter(t.c.out, 0, 0, 2, ' ', 0)
+	row := func(head string, lines []string) {
+		for i, line := range lines {
+			if i > 0 {
+				head = ""
+			}
+			fmt.Fprintf(w, "  %s\t%s\n", head, line)
+		}
+	}
+	row("provides", provided(o))
+	row("options", ch.options(o))
+	row("asks", servers(o))
+	_ = w.Flush() // the console
+	for _, warning := range ch.warnings {
+		fmt.Fprintln(t.c.out, "  warning:", warning)
+	}
+}
+
+func provided(o *trial.Opened) (list []string) {
+	info := o.Info()
+	if info.Roster {
+		list = append(list, "rosters")
+	}
+	if info.Auth {
+		list = append(list, "passwords")
+	}
+	for _, r := range info.Routes {
+		list = append(list, fmt.Sprintf("%s %s", r.Method, o.Path(r)))
+	}
+	for i, after := range info.Timers {
+		list = append(list, fmt.Sprintf("timer %d, first after %v", i, after))
+	}
+	return list
+}
+
+// options are those that the script reads or might read, and what they are.
+func (ch *checked) options(o *trial.Opened) (list []string) {
+	listed := map[string]bool{}
+	for _, u := range ch.outline.Options {
+		listed[u.Name] = true
+		s := u.Name
+		if u.Type != "" {
+			s += ", " + strings.ReplaceAll(u.Type, "_", " ")
+		}
+		_, pos, set := ch.config.Option(u.Name)
+		switch {
+		case set:
+			s += ": set (" + pos + ")"
+		case u.Default != "":
+			s += ": " + u.Default
+		default:
+			s += ": not set"
+		}
+		list = append(list, s)
+	}
+	for _, name := range o.Read {
+		if !listed[name] && !strings.HasPrefix(name, "rosterd_") {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func servers(o *trial.Opened) []string {
+	list := o.Servers()
+	if len(list) == 0 {
+		return []string{"nobody over HTTP"}
+	}
+	return list
+}
