@@ -34,6 +34,9 @@ type Metrics struct {
 	refreshes    *prometheus.HistogramVec
 	refreshNames *prometheus.CounterVec
 	refreshFails *prometheus.CounterVec
+	pluginCalls  *prometheus.CounterVec
+	pluginTimes  *prometheus.HistogramVec
+	reloads      *prometheus.CounterVec
 
 	mu      sync.Mutex // guards the fields below
 	sources []Source
@@ -62,6 +65,9 @@ func New(version string) *Metrics {
 	m.refreshes = histogram(m.registry, "rosterd_refresh_duration_seconds", refreshBuckets)
 	m.refreshNames = counter(m.registry, "rosterd_refresh_names_total")
 	m.refreshFails = counter(m.registry, "rosterd_refresh_errors_total")
+	m.pluginCalls = counter(m.registry, "rosterd_plugin_calls_total")
+	m.pluginTimes = histogram(m.registry, "rosterd_plugin_call_duration_seconds", callBuckets)
+	m.reloads = counter(m.registry, "rosterd_reloads_total")
 	m.Read(func(emit Emit) { emit("rosterd_build_info", 1, version) }, "rosterd_build_info")
 	return m
 }
@@ -94,6 +100,21 @@ func (m *Metrics) Fetched(f engine.Fetched) {
 	}
 	m.dropped.WithLabelValues(f.Host).Add(float64(f.Dropped))
 	m.changes.WithLabelValues(f.Host).Add(float64(f.Changes))
+}
+
+// Called counts a call of a plugin: what for, and what came of it.
+func (m *Metrics) Called(host, plugin, work, outcome string, took time.Duration) {
+	m.pluginCalls.WithLabelValues(host, plugin, work, outcome).Inc()
+	m.pluginTimes.WithLabelValues(host, plugin, work).Observe(took.Seconds())
+}
+
+// Reloaded counts a reload of the configuration, and of the scripts with it.
+func (m *Metrics) Reloaded(ok bool) {
+	outcome := "ok"
+	if !ok {
+		outcome = "error"
+	}
+	m.reloads.WithLabelValues(outcome).Inc()
 }
 
 // outcome makes few of the kinds of fetches: a histogram has many series for each. An answer that the shrink guard

@@ -90,6 +90,22 @@ func TestTold(t *testing.T) {
 		{"a backend that is not asked", func(m *Metrics) {
 			m.Fetched(engine.Fetched{Host: "a.example", Kind: engine.KindBreaker})
 		}, []string{`rosterd_backend_failures_total{host="a.example",kind="breaker"} 1`}},
+		{"calls of scripts", func(m *Metrics) {
+			m.Called("a.example", "crm", "roster", "ok", 20*time.Millisecond)
+			m.Called("a.example", "crm", "roster", "memory", 2*time.Second)
+			m.Called("a.example", "crm", "auth", "denied", 0)
+		}, []string{
+			`rosterd_plugin_calls_total{host="a.example",outcome="ok",plugin="crm",work="roster"} 1`,
+			`rosterd_plugin_calls_total{host="a.example",outcome="memory",plugin="crm",work="roster"} 1`,
+			`rosterd_plugin_calls_total{host="a.example",outcome="denied",plugin="crm",work="auth"} 1`,
+			`rosterd_plugin_call_duration_seconds_bucket{host="a.example",plugin="crm",work="roster",le="0.025"} 1`,
+			`rosterd_plugin_call_duration_seconds_sum{host="a.example",plugin="crm",work="roster"} 2.02`,
+		}},
+		{"reloads", func(m *Metrics) {
+			m.Reloaded(true)
+			m.Reloaded(true)
+			m.Reloaded(false)
+		}, []string{`rosterd_reloads_total{outcome="ok"} 2`, `rosterd_reloads_total{outcome="error"} 1`}},
 		{"version", func(*Metrics) {}, []string{`rosterd_build_info{version="1.2.3"} 1`}},
 	}
 	for _, tt := range tests {
@@ -242,6 +258,8 @@ func TestTable(t *testing.T) {
 	m.Requested("", 200)
 	m.Refreshed("a.example", 1, 1, 0)
 	m.Fetched(engine.Fetched{Host: "a.example", Kind: engine.KindTimeout})
+	m.Called("a.example", "crm", "roster", "ok", 0)
+	m.Reloaded(true)
 	got := strings.Join(scrape(t, m), "\n")
 	for _, d := range table {
 		if !strings.Contains(got, "\n# TYPE "+d.name+" "+d.kind+"\n") {
@@ -281,6 +299,14 @@ func BenchmarkRequested(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Requested("websocket", 101)
+	}
+}
+
+func BenchmarkCalled(b *testing.B) {
+	m := New("")
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Called("a.example", "crm", "roster", "ok", time.Millisecond)
 	}
 }
 

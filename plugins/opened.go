@@ -58,6 +58,9 @@ func (o *Opened) Same(m *Manager, name, host string, cfg Config) bool {
 // Name is that of the module.
 func (o *Opened) Name() string { return o.source.Name }
 
+// Isolated tells whether it runs in a process of its own.
+func (o *Opened) Isolated() bool { return o.isolated }
+
 // Host is for whom the plugin was opened.
 func (o *Opened) Host() string { return o.host }
 

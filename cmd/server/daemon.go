@@ -44,8 +44,9 @@ type daemon struct {
 	timers   map[*plugins.Opened]context.CancelFunc // those that run
 	stops    []func(context.Context) error          // in the order of starting
 
-	plan  *plan // what is served now
-	certs atomic.Pointer[certificates]
+	plan   *plan                // what is served now
+	served atomic.Pointer[plan] // the same, for who reads it beside a reload
+	certs  atomic.Pointer[certificates]
 }
 
 // start builds a server from a configuration that was checked. Nothing is left running after an error.

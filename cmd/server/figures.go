@@ -9,6 +9,7 @@ import (
 
 	"rosterd/httpd"
 	"rosterd/metrics"
+	"rosterd/plugins"
 )
 
 // figures brings what is counted together. The engine is told of its observer before the first login.
@@ -18,6 +19,7 @@ func (d *daemon) figures() *metrics.Metrics {
 	m.Engine(d.eng)
 	m.Read(d.readStore, "rosterd_store_commits_total", "rosterd_store_rosters_written_total", "rosterd_store_backlog_bytes")
 	m.Read(d.readThrottle, "rosterd_logins_throttled_total")
+	m.Read(d.readPlugins, "rosterd_plugin_memory_bytes", "rosterd_plugin_restarts_total", "rosterd_plugins_retired")
 	m.Read(d.readStreams, "rosterd_sessions", "rosterd_logins_total", "rosterd_streams_refused_total", "rosterd_streams_ended_total",
 		"rosterd_stanzas_total", "rosterd_roster_pushes_total", "rosterd_outbox_bytes", "rosterd_outbox_limit_total")
 	return m
@@ -36,6 +38,29 @@ func (d *daemon) readThrottle(emit metrics.Emit) {
 	emit("rosterd_logins_throttled_total", float64(s.RefusedAddress), "address")
 	emit("rosterd_logins_throttled_total", float64(s.RefusedAccount), "account")
 	emit("rosterd_logins_throttled_total", float64(s.Delayed), "delayed")
+}
+
+// called is told of every call of a plugin, of which there is none before there are figures.
+func (d *daemon) called(c plugins.Called) {
+	d.metrics.Called(c.Host, c.Plugin, string(c.Work), c.Outcome(), c.Took)
+}
+
+// readPlugins counts what a reload has exchanged to those that have taken its place.
+func (d *daemon) readPlugins(emit metrics.Emit) {
+	retired := d.retired.Plugins()
+	memory := map[[2]string]int64{}
+	for _, o := range retired {
+		memory[[2]string{o.Host(), o.Name()}] += o.Usage().Memory
+	}
+	for o := range d.served.Load().openedPlugins() {
+		if !o.Isolated() {
+			continue
+		}
+		u := o.Usage()
+		emit("rosterd_plugin_memory_bytes", float64(u.Memory+memory[[2]string{o.Host(), o.Name()}]), o.Host(), o.Name())
+		emit("rosterd_plugin_restarts_total", float64(u.Restarts), o.Host(), o.Name())
+	}
+	emit("rosterd_plugins_retired", float64(len(retired)))
 }
 
 func (d *daemon) readStreams(emit metrics.Emit) {

@@ -87,6 +87,7 @@ func (d *daemon) adopt(p *plan) error {
 	}
 	before := d.plan
 	d.plan = p
+	d.served.Store(p)
 	d.operator.configure(p.cfg)
 	d.certs.Store(p.certs)
 	d.throttle.Limit(failureLimits(p.cfg))

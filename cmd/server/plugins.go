@@ -27,6 +27,7 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 		Version: fullVersion(), Engines: engines(), Shipped: lua.Shipped(),
 		Paths: config.PluginPaths.Get(g), Instead: config.PluginOverride.Get(g), Log: log, Limits: pluginLimits(cfg),
 		Isolate:   worker.Opener(worker.Settings{Log: log}),
+		Secret:    config.Secret,
 		InProcess: func(host string) bool { return config.PluginIsolation.Get(cfg.Host(host)) == "inproc" },
 	}
 }
@@ -35,6 +36,7 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 func (d *daemon) plugins(cfg *config.Config) *plugins.Manager {
 	m := pluginManager(cfg, part(d.log, "plugins"))
 	m.Keeper = values{d.db}
+	m.Observe = d.called
 	m.Refresh = func(ctx context.Context, host string, users []string) (plugins.Refreshed, error) {
 		s := d.eng.Refresh(ctx, host, users)
 		return plugins.Refreshed{Updated: s.Updated, Errors: s.Errors}, ctx.Err()

@@ -14,7 +14,9 @@ func (d *daemon) hangup(ctx context.Context, path string, l *logs) (ok bool) {
 	if err := l.Reopen(); err != nil {
 		d.log.Error("opening log files anew", "error", err)
 	}
-	if err := d.reload(ctx, path, l); err != nil {
+	err := d.reload(ctx, path, l)
+	d.metrics.Reloaded(err == nil)
+	if err != nil {
 		d.log.Error("configuration not reloaded: everything stays as it was", "error", err)
 		return false
 	}
