@@ -19,7 +19,10 @@ func (m *machine) contacts(b *roster.Builder, t *glua.LTable) error {
 		if err != nil {
 			return
 		}
-		count++
+		if count++; m.plugin.contacts.Items > 0 && count > m.plugin.contacts.Items {
+			err = fmt.Errorf("more than %d contacts", m.plugin.contacts.Items)
+			return
+		}
 		switch k := k.(type) {
 		case glua.LNumber:
 			err = m.listed(b, place{index: k}, v)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	glua "github.com/yuin/gopher-lua"
@@ -40,7 +41,16 @@ type protocolError struct{ msg string }
 func (e *protocolError) Error() string { return e.msg }
 
 func wrong(format string, args ...any) error {
-	return &protocolError{fmt.Sprintf(format, args...)}
+	return &protocolError{brief(fmt.Sprintf(format, args...))}
+}
+
+// brief cuts what a script says to what is fit for a line in the log.
+func brief(text string) string {
+	const most = 1024
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // fetch calls the script's functions and reads what they return.
@@ -239,7 +249,7 @@ func (m *machine) refused(l *glua.LState, function string, r results) (outcome, 
 	word, _ := r[1].(glua.LString)
 	text := ""
 	if r[2] != glua.LNil {
-		text = l.ToStringMeta(r[2]).String()
+		text = brief(l.ToStringMeta(r[2]).String())
 	}
 	switch word {
 	case "not-found":
@@ -262,7 +272,7 @@ func (m *machine) refused(l *glua.LState, function string, r results) (outcome, 
 	if r[1] == glua.LNil {
 		return outcome{}, wrong(`%s returned nil without a reason: nil, "not-found" or "temporary" or "denied", text`, function)
 	}
-	return outcome{}, wrong(`%s returned nil, %q: the reason must be "not-found", "temporary" or "denied"`, function, l.ToStringMeta(r[1]).String())
+	return outcome{}, wrong(`%s returned nil, %q: the reason must be "not-found", "temporary" or "denied"`, function, brief(l.ToStringMeta(r[1]).String()))
 }
 
 func because(err error, text string) error {
