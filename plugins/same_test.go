@@ -34,6 +34,11 @@ func TestSame(t *testing.T) {
 		{"credentials", func(_ *Manager, _ string, s settings) {
 			s["rosterd_backend_headers"] = map[string]any{"X-Key": "l"}
 		}, false},
+		{"secrets", func(_ *Manager, _ string, s settings) { s["rosterd_plugin_secrets"] = map[string]any{"a": "b"} }, false},
+		{"where it runs", func(m *Manager, _ string, _ settings) { m.Isolate = m.Engines[".lua"] }, false},
+		{"where others run", func(m *Manager, _ string, _ settings) {
+			m.Isolate, m.InProcess = m.Engines[".lua"], func(host string) bool { return host == "example.com" }
+		}, true},
 		{"servers that may be asked", func(_ *Manager, _ string, s settings) { s["rosterd_plugin_http_allow"] = []any{"a.example"} }, false},
 		{"a limit", func(m *Manager, _ string, _ settings) {
 			m.Limits = func(string) Limits { return Limits{Contacts: 5} }

@@ -424,3 +424,31 @@ func FuzzSecrets(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAllow: an entry of rosterd_plugin_http_allow allows what it names, or is refused.
+func FuzzAllow(f *testing.F) {
+	for _, s := range []string{"crm.example", "https://crm.example:8443", "[2001:db8::1]", "a b", "http://u:p@x/", "://", "localhost:80", "::1", "http://[::1]", "*", "HTTP://X"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, entry string) {
+		g := &guard{own: map[string]bool{}, allowed: map[string]bool{}, hosts: map[string]bool{}}
+		if err := g.allow(entry); err != nil {
+			if len(g.allowed)+len(g.hosts) > 0 {
+				t.Errorf("%q is refused, and allows %v", entry, g.allowed)
+			}
+			return
+		}
+		if len(g.allowed) != 1 || len(g.hosts) != 1 {
+			t.Errorf("%q allows %v of %v", entry, g.allowed, g.hosts)
+		}
+		for _, other := range []string{"http://other.example/", "https://169.254.169.254/latest"} {
+			u, err := url.Parse(other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(strings.ToLower(entry), u.Hostname()) && g.first(u) == nil {
+				t.Errorf("%q allows %s", entry, other)
+			}
+		}
+	})
+}
