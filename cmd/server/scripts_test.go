@@ -33,10 +33,10 @@ module:provides("roster", { fetch = function(user) return http.request((url:gsub
 func TestNotice(t *testing.T) {
 	inBoth(t, func(t *testing.T, option string) {
 		backend := enginetest.Serve(t, map[string]string{"john": johns})
-		p := newPlace(t, withScript(option)+fmt.Sprintf("crm_url = %q\nhttp_paths = { crm = \"/hooks/crm\" }\n", backend.Template()))
+		p := newPlace(t, withScript(option)+fmt.Sprintf("crm_url = %q\nhttp_paths = { hooks = \"/hooks/crm\" }\n", backend.Template()))
 		p.module(t, "crm", fetchFromURL+`
 local json = require "util.json"
-module:provides("http", { route = {
+module:provides("http", { name = "hooks", route = {
 	["POST /changed"] = function(event)
 		local names = {}
 		for name in event.request.body:gmatch("[^;]+") do names[#names + 1] = name end

@@ -18,8 +18,8 @@ type supply struct {
 	testPassword *glua.LFunction
 	getPassword  *glua.LFunction
 
-	path   string
-	routes []route
+	app, path string
+	routes    []route
 
 	schedules []schedule
 
@@ -108,7 +108,7 @@ func (m *machine) provideRoster(l *glua.LState, t *glua.LTable) {
 // info is what a script provides, once it has been loaded.
 func (m *machine) info() (plugins.Info, error) {
 	c := m.call
-	info := plugins.Info{Roster: c.fetch != nil || len(c.hooks) > 0, Auth: c.testPassword != nil || c.getPassword != nil, Path: c.path}
+	info := plugins.Info{Roster: c.fetch != nil || len(c.hooks) > 0, Auth: c.testPassword != nil || c.getPassword != nil, App: c.app, Path: c.path}
 	if c.fetch != nil && len(c.hooks) > 0 {
 		return info, fmt.Errorf(`the script has both module:provides("roster", …) and module:hook("roster-load", …)`)
 	}

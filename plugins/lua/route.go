@@ -29,6 +29,7 @@ var routeKey = regexp.MustCompile(`^([A-Za-z]+)(?:\s+(/\S*))?$`)
 func (m *machine) provideRoutes(l *glua.LState, t *glua.LTable) {
 	m.known(l, "http", t, httpFields)
 	c := m.call
+	c.app = m.itemName(l, "http", t)
 	c.path = m.mountPath(l, t)
 	list, ok := t.RawGetString("route").(*glua.LTable)
 	if !ok {
@@ -56,7 +57,7 @@ func (m *machine) provideRoutes(l *glua.LState, t *glua.LTable) {
 
 // mountPath is where the routes want to be: default_path, or "/" and the name without "http_", as in Prosody.
 func (m *machine) mountPath(l *glua.LState, t *glua.LTable) string {
-	path := "/" + m.itemName(l, "http", t)
+	path := "/" + m.call.app
 	switch p := t.RawGetString("default_path").(type) {
 	case glua.LString:
 		path = strings.ReplaceAll(string(p), "$host", m.plugin.host)

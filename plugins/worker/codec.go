@@ -264,6 +264,8 @@ type order struct {
 	src   plugins.Source
 	host  plugins.Host
 	calls int // at a time
+
+	staged bool // clock and chance are the parent's
 }
 
 func appendOrder(b []byte, o order) []byte {
@@ -275,7 +277,7 @@ func appendOrder(b []byte, o order) []byte {
 	for _, n := range []int64{l.Answer, int64(l.Contacts), int64(l.Conns), int64(l.Calls), l.Memory, int64(o.calls)} {
 		b = appendInt(b, n)
 	}
-	return b
+	return appendBool(b, o.staged)
 }
 
 func decodeOrder(payload string) (o order, err error) {
@@ -283,7 +285,7 @@ func decodeOrder(payload string) (o order, err error) {
 	o.src = plugins.Source{Name: d.text(), File: d.text(), Code: d.bytes(), Shipped: d.bool(), Unused: d.text()}
 	o.host.Name = d.text()
 	o.host.Limits = plugins.Limits{Answer: d.int(), Contacts: int(d.int()), Conns: int(d.int()), Calls: int(d.int()), Memory: d.int()}
-	o.calls = int(d.int())
+	o.calls, o.staged = int(d.int()), d.bool()
 	return o, d.end("an order")
 }
 
@@ -301,7 +303,7 @@ const (
 )
 
 func appendReadiness(b []byte, r readiness) []byte {
-	b = appendText(appendBool(appendBool(b, r.info.Roster), r.info.Auth), r.info.Path)
+	b = appendText(appendText(appendBool(appendBool(b, r.info.Roster), r.info.Auth), r.info.App), r.info.Path)
 	b = appendUint(b, uint64(len(r.info.Routes)))
 	for _, route := range r.info.Routes {
 		b = appendText(appendText(b, route.Method), route.Path)
@@ -314,7 +316,7 @@ func appendReadiness(b []byte, r readiness) []byte {
 }
 
 func (d *decoder) readiness() (r readiness) {
-	r.info.Roster, r.info.Auth, r.info.Path = d.bool(), d.bool(), d.text()
+	r.info.Roster, r.info.Auth, r.info.App, r.info.Path = d.bool(), d.bool(), d.text(), d.text()
 	if n := d.count(2); n > maxRoutes {
 		d.fail()
 	} else if n > 0 {
@@ -335,7 +337,7 @@ func (d *decoder) readiness() (r readiness) {
 		r.info.Timers[i] = d.duration()
 	}
 	r.generation = d.text()
-	if len(r.info.Path) > maxName || len(r.generation) > maxName {
+	if len(r.info.App) > maxName || len(r.info.Path) > maxName || len(r.generation) > maxName {
 		d.fail()
 	}
 	return r
