@@ -267,7 +267,7 @@ func TestRequestsFromOutside(t *testing.T) {
 				tostring(r.headers.absent), r.body, r.ip, tostring(r.secure), r.host, tostring(rest) }, " ");
 		end
 		module:provides("http", { name = "other", route = { ["GET /b/*"] = show, ["post"] = show, ["GET /a"] = "fixed", ["PUT /a"] = { status_code = 201 } } })`)
-	want := plugins.Info{Path: "/other", Routes: []plugins.Route{{Method: "POST", Path: ""}, {Method: "GET", Path: "/a"}, {Method: "PUT", Path: "/a"}, {Method: "GET", Path: "/b/*"}}}
+	want := plugins.Info{App: "other", Path: "/other", Routes: []plugins.Route{{Method: "POST", Path: ""}, {Method: "GET", Path: "/a"}, {Method: "PUT", Path: "/a"}, {Method: "GET", Path: "/b/*"}}}
 	if got := p.Info(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Fatalf("%+v", got)
 	}

@@ -102,6 +102,9 @@ func validJSON(text []byte) error {
 	return fmt.Errorf("not JSON: %w", err)
 }
 
+// Made without a size, a table is made for 32 names, which takes longer than all else here; more than few make it grow.
+const fewFields = 4
+
 func (m *machine) toValue(l *glua.LState, v gjson.Result, depth int) (glua.LValue, error) {
 	if m.call.values++; m.call.values > maxJSONValues {
 		return nil, errValues
@@ -122,6 +125,8 @@ func (m *machine) toValue(l *glua.LState, v gjson.Result, depth int) (glua.LValu
 	t := l.CreateTable(0, 0)
 	if v.IsArray() {
 		t.Metatable = m.arrays
+	} else {
+		t = l.CreateTable(0, fewFields)
 	}
 	var err error
 	v.ForEach(func(key, e gjson.Result) bool {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"rosterd/engine"
+	"rosterd/plugins"
 )
 
 // Snippets in testdata/peer are Lua that requires libraries and prints what they do. Beside each is what it prints
@@ -17,8 +17,7 @@ import (
 //   - says in a comment what it leaves out, because rosterd differs there on purpose.
 const peerDir = "testdata/peer"
 
-// The snippet becomes the function that is called for a roster, so that it may also wait. What it prints is the text
-// of its refusal.
+// The snippet becomes the function that answers a request, so that it may also wait. What it prints is the answer.
 const (
 	beforeSnippet = `local print, printed; do
 		local lines = {};
@@ -28,8 +27,8 @@ const (
 			lines[#lines + 1] = table.concat(line, "\t", 1, line.n);
 		end
 		function printed() return table.concat(lines, "\n"); end
-	end module:provides("roster", { fetch = function () `
-	afterSnippet = "\nreturn nil, 'denied', printed(); end });"
+	end module:provides("http", { route = { GET = function () `
+	afterSnippet = "\nreturn printed(); end } });"
 )
 
 func snippets(t *testing.T) []string {
@@ -58,12 +57,11 @@ func TestPeer(t *testing.T) {
 	for _, snippet := range snippets(t) {
 		t.Run(filepath.Base(snippet), func(t *testing.T) {
 			p := script(t, strings.Join(strings.Fields(beforeSnippet), " ")+" "+readFile(t, snippet)+afterSnippet, nil)
-			_, err := fetch(t, p, request("jim"))
-			if errorKind(err) != "denied" {
+			reply, err := p.Handle(t.Context(), plugins.Call{Method: "GET", Path: "/test"})
+			if err != nil {
 				t.Fatal(err)
 			}
-			text := strings.TrimPrefix(err.Error(), engine.ErrDenied.Error()+": ")
-			samePrinted(t, text+"\n", readFile(t, recorded(snippet)))
+			samePrinted(t, string(reply.Body)+"\n", readFile(t, recorded(snippet)))
 		})
 	}
 }

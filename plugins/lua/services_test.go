@@ -1,11 +1,9 @@
 package lua_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
-	"rosterd/engine"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
 )
@@ -36,11 +34,11 @@ func printed(t *testing.T, statements string) string {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	_, err = fetch(t, p, request("jim"))
-	if errorKind(err) != "denied" {
+	reply, err := p.Handle(t.Context(), plugins.Call{Method: "GET", Path: "/test"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimPrefix(err.Error(), engine.ErrDenied.Error()+": ")
+	return string(reply.Body)
 }
 
 // Time and chance are the services', wherever a script meets them.
