@@ -163,7 +163,10 @@ func (c *child) send(b []byte) {
 }
 
 func (c *child) load(ctx context.Context, o order, engines map[string]plugins.Opener) {
-	s := &services{child: c}
+	s := plugins.Services(&services{child: c})
+	if o.staged {
+		s = staged{s, c}
+	}
 	ctx = context.WithValue(ctx, callKey{}, c.loader)
 	p, err := open(ctx, o, engines, plugins.NewOptions(&config{child: c, known: map[string]option{}}), s)
 	b := begin(kindReady, 0)
@@ -406,3 +409,27 @@ func (s *services) Random(b []byte) { _, _ = rand.Read(b) } // never fails
 
 // Close is the parent's business.
 func (s *services) Close() {}
+
+// staged has the parent's clock and chance too, so that a trial may set them.
+type staged struct {
+	plugins.Services
+	child *child
+}
+
+// Now asks the parent what time it is.
+func (s staged) Now() time.Time {
+	d, err := s.child.loader.ask(context.Background(), hostNow, nil)
+	if err != nil { // the parent has gone; so will this process
+		return time.Time{}
+	}
+	return time.Unix(0, d.int())
+}
+
+// Random has the parent choose.
+func (s staged) Random(b []byte) {
+	d, err := s.child.loader.ask(context.Background(), hostRandom, appendInt(nil, int64(len(b))))
+	if err != nil {
+		return
+	}
+	copy(b, d.bytes())
+}

@@ -16,6 +16,8 @@ const (
 	hostLoad
 	hostSave
 	hostRefresh
+	hostNow // only where the order says so, as the next
+	hostRandom
 )
 
 // What the services of a call are worth at most. A child of ours keeps to it; one that does not is killed.
@@ -224,8 +226,27 @@ func (proc *process) job(c *call, what byte, d *decoder) (func() ([]byte, error)
 			r, err := svc.Refresh(c.ctx, users)
 			return appendInt(appendInt(nil, int64(r.Updated)), int64(r.Errors)), err
 		}, d.end("a refresh")
+	case hostNow, hostRandom:
+		if proc.plugin.settings.Staged {
+			return proc.staged(what, d)
+		}
 	}
 	return nil, breachf("wants a service of kind %d", what)
+}
+
+// staged is the clock and the chance of the services.
+func (proc *process) staged(what byte, d *decoder) (func() ([]byte, error), error) {
+	if what == hostNow {
+		now := proc.plugin.svc.Now()
+		return func() ([]byte, error) { return appendInt(nil, now.UnixNano()), nil }, d.end("a look at the clock")
+	}
+	n := d.int()
+	if n < 0 || n > maxHostCall {
+		return nil, breachf("asks for %d random bytes", n)
+	}
+	b := make([]byte, n)
+	proc.plugin.svc.Random(b)
+	return func() ([]byte, error) { return appendBytes(nil, b), nil }, d.end("a length")
 }
 
 // option asks the parent's Options, so that they know what was read, and which servers may be asked.

@@ -97,7 +97,7 @@ func (p *Plugin) start(ctx context.Context, calls int) (*process, readiness, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.settings.Load, defaultLoad))
 	defer cancel()
-	o := order{p.src, p.host, calls}
+	o := order{p.src, p.host, calls, p.settings.Staged}
 	proc.outbox.put(appendOrder(begin(kindLoad, 0), o), nil)
 	select {
 	case r := <-proc.ready:

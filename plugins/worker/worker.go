@@ -32,6 +32,7 @@ type Settings struct {
 	Command []string      // nil: this program with the argument "plugin-worker", which calls Main
 	Load    time.Duration // how long a plugin may take to be opened; 0: 10 s
 	Log     *slog.Logger  // nil: slog.Default()
+	Staged  bool          // clock and chance are those of the Services, which for each look costs a way there and back
 }
 
 const defaultLoad = 10 * time.Second

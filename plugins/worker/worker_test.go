@@ -46,7 +46,7 @@ type stage struct {
 }
 
 func openStage(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins.Options, svc plugins.Services) (plugins.Plugin, error) {
-	s := &stage{svc: svc, child: svc.(*services).child, info: plugins.Info{
+	s := &stage{svc: svc, child: childOf(svc), info: plugins.Info{
 		Roster: true, Auth: true, Path: "/stage", Timers: []time.Duration{time.Minute, time.Hour},
 		Routes: []plugins.Route{{Method: "POST", Path: "/echo"}, {Method: "POST", Path: "/refresh"}, {Method: "POST", Path: "/act"}},
 	}}
@@ -71,6 +71,13 @@ func openStage(ctx context.Context, src plugins.Source, h plugins.Host, opts *pl
 		}
 	}
 	return s, nil
+}
+
+func childOf(svc plugins.Services) *child {
+	if s, ok := svc.(staged); ok {
+		return s.child
+	}
+	return svc.(*services).child
 }
 
 func (s *stage) Info() plugins.Info { return s.info }
@@ -121,6 +128,10 @@ func (s *stage) act(ctx context.Context, name string) (engine.Answer, error) {
 		}
 		ro, dropped, err := roster.DecodeJSON(addr.MustBare("http@example.com"), res.Body, roster.Limits{})
 		return engine.Answer{Roster: ro, Dropped: dropped, Rev: res.Revision}, err
+	case "when":
+		b := make([]byte, 4)
+		s.svc.Random(b)
+		return engine.Answer{}, &engine.TemporaryError{Err: fmt.Errorf("%s %x", s.svc.Now().UTC().Format(time.RFC3339Nano), b)}
 	case "unchanged":
 		return engine.Answer{Unchanged: true, Rev: "r2", MaxAge: time.Hour, StaleIfError: time.Minute, Bounded: true}, nil
 	}
