@@ -35,7 +35,12 @@ type Settings struct {
 	Staged  bool          // clock and chance are those of the Services, which for each look costs a way there and back
 }
 
-const defaultLoad = 10 * time.Second
+const (
+	defaultLoad = 10 * time.Second
+	// maxLonely is how many processes there may be for calls that run alone: most suspects are innocent, and some wait
+	// for a slow backend.
+	maxLonely = 4
+)
 
 // Plugin is one whose code runs in a child.
 type Plugin struct {
@@ -49,7 +54,7 @@ type Plugin struct {
 
 	places  chan struct{} // of calls at a time
 	edits   chan struct{} // of those that may change something; some places are left for the fetches that they cause
-	lonely  chan struct{} // of calls that run alone
+	lonely  chan struct{} // of calls that each run alone in a process
 	running sync.WaitGroup
 	done    chan struct{}   // closed when all has ended
 	life    context.Context // until it is closed and no call is left
@@ -77,7 +82,7 @@ func Opener(s Settings) plugins.Opener {
 			log:     cmp.Or(s.Log, slog.Default()).With("plugin", src.Name, "host", h.Name),
 			places:  make(chan struct{}, h.Limits.Calls),
 			edits:   make(chan struct{}, h.Limits.Calls/2),
-			lonely:  make(chan struct{}, 1),
+			lonely:  make(chan struct{}, maxLonely),
 			done:    make(chan struct{}),
 			changed: make(chan struct{}),
 		}
