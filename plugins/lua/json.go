@@ -102,8 +102,8 @@ func validJSON(text []byte) error {
 	return fmt.Errorf("not JSON: %w", err)
 }
 
-// Made without a size, a table is made for 32 names, which takes longer than all else here; more than few make it grow.
-const fewFields = 4
+// few is for how much tables are made. Without a number it is 32, which takes longer than all else here; they grow.
+const few = 4
 
 func (m *machine) toValue(l *glua.LState, v gjson.Result, depth int) (glua.LValue, error) {
 	if m.call.values++; m.call.values > maxJSONValues {
@@ -122,11 +122,10 @@ func (m *machine) toValue(l *glua.LState, v gjson.Result, depth int) (glua.LValu
 	if depth >= maxJSONDepth {
 		return nil, errDepth
 	}
-	t := l.CreateTable(0, 0)
+	t := l.CreateTable(0, few)
 	if v.IsArray() {
+		t = l.CreateTable(few, 0)
 		t.Metatable = m.arrays
-	} else {
-		t = l.CreateTable(0, fewFields)
 	}
 	var err error
 	v.ForEach(func(key, e gjson.Result) bool {
