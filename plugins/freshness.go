@@ -65,7 +65,9 @@ func (r *HTTPResponse) RetryAfter(now time.Time) time.Duration {
 
 // seconds reads delta-seconds; what is more than 68 years is 68 years (RFC 9111 §1.2.2).
 func seconds(s string) (d time.Duration, ok bool) {
-	s = strings.TrimSpace(s)
+	if s = strings.TrimSpace(s); s == "" { // most answers say nothing; an error is not free
+		return 0, false
+	}
 	n, err := strconv.ParseUint(s, 10, 64)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
