@@ -169,7 +169,7 @@ func (t *pluginTool) manager() *plugins.Manager {
 	}
 	m.InProcess, m.Isolate = nil, nil
 	if t.isolation == "process" {
-		m.Isolate = worker.Opener(worker.Settings{Log: quiet})
+		m.Isolate = worker.Opener(worker.Settings{Log: quiet, Staged: true})
 	}
 	return m
 }

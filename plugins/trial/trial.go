@@ -131,7 +131,7 @@ func (t Trial) Open(ctx context.Context) (*Opened, error) {
 	}
 	m.Now, m.Keeper, m.Log = now, o.keeper, slog.New(slog.DiscardHandler)
 	m.Wrap = func(svc plugins.Services) plugins.Services {
-		o.world = &world{Services: svc, now: now, live: t.Live, real: t.Live && !t.Still}
+		o.world = &world{Services: svc, now: now, live: t.Live, real: t.Live && !t.Still, ended: make(chan struct{})}
 		o.world.begin(t.Case.Seed, nil)
 		return o.world
 	}
@@ -154,6 +154,24 @@ func (t Trial) Open(ctx context.Context) (*Opened, error) {
 	o.mu.Unlock()
 	slices.Sort(o.Read)
 	return o, nil
+}
+
+// longestEnd is how long a plugin may take to end.
+const longestEnd = 10 * time.Second
+
+// Close closes the plugin, and waits until it has ended: it may have a process of its own.
+func (o *Opened) Close() error {
+	if err := o.Opened.Close(); err != nil {
+		return err
+	}
+	late := time.NewTimer(longestEnd)
+	defer late.Stop()
+	select {
+	case <-o.world.ended:
+		return nil
+	case <-late.C:
+		return fmt.Errorf("plugin %s has not ended %v after it was closed", o.trial.Subject.Name, longestEnd)
+	}
 }
 
 // OpenError is a plugin that cannot be opened. Each line of it says one thing.

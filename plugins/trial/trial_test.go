@@ -36,7 +36,7 @@ type play struct {
 
 func (p *play) Info() plugins.Info  { return p.info }
 func (p *play) Instructions() int64 { return p.instructions }
-func (p *play) Close() error        { return nil }
+func (p *play) Close() error        { p.Services.Close(); return nil }
 func (p *play) Fetch(ctx context.Context, r engine.Request) (engine.Answer, error) {
 	p.instructions += 100
 	return p.fetch(ctx, p, r.User)

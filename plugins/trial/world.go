@@ -38,6 +38,8 @@ type world struct {
 	live             bool // requests go out
 	real             bool // so does randomness
 
+	ended chan struct{} // closed when the plugin has let go of its services
+
 	mu        sync.Mutex // guards the fields below
 	random    *rand.ChaCha8
 	tape      *tape // nil: nothing is recorded
@@ -126,6 +128,12 @@ func (w *world) Refresh(_ context.Context, users []string) (plugins.Refreshed, e
 	defer w.mu.Unlock()
 	w.refreshed = append(w.refreshed, users...)
 	return plugins.Refreshed{Updated: len(users)}, nil
+}
+
+// Close lets go of the services.
+func (w *world) Close() {
+	w.Services.Close()
+	close(w.ended)
 }
 
 // Log remembers a line.
