@@ -81,7 +81,7 @@ func (e *PermanentError) Unwrap() error { return e.Err }
 
 // FaultError is a mistake of the plugin itself: a trap, a result of the wrong shape, a deadline missed.
 type FaultError struct {
-	Kind string // "deadline", "instructions", "memory", "trap", "protocol"
+	Kind string // "deadline", "instructions", "memory", "trap", "protocol", "crash"
 	Err  error
 }
 

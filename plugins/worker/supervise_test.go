@@ -1,3 +1,5 @@
+//go:build linux
+
 package worker
 
 import (
@@ -134,7 +136,7 @@ func TestStopped(t *testing.T) {
 	if err := syscall.Kill(p.pid(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	var all sync.WaitGroup
 	for range 8 {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package worker
 
 import (
@@ -12,7 +14,9 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -119,8 +123,27 @@ func (s *stage) act(ctx context.Context, name string) (engine.Answer, error) {
 	if f, ok := misbehaviours[name]; ok {
 		return engine.Answer{}, f(ctx, s)
 	}
-	name, _, _ = strings.Cut(name, "-")
+	name, number, _ := strings.Cut(name, "-")
 	switch name {
+	case "people":
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return engine.Answer{}, err
+		}
+		if a, made := crowds.Load(n); made {
+			return a.(engine.Answer), nil
+		}
+		crowds.Store(n, people(n))
+		return s.act(ctx, name+"-"+number)
+	case "look":
+		found, err := look()
+		text, _ := json.Marshal(found)
+		return engine.Answer{Rev: string(text)}, err
+	case "heap":
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return engine.Answer{Rev: fmt.Sprint(m.HeapAlloc, " ", runtime.NumGoroutine())}, nil
 	case "http":
 		res, err := s.svc.HTTP(ctx, plugins.HTTPRequest{Method: "POST", URL: "http://localhost/", Header: http.Header{"X-A": {"1"}}, Body: []byte("x"), Revision: "r", Redirects: 2, Timeout: time.Second})
 		if err != nil {
@@ -137,6 +160,8 @@ func (s *stage) act(ctx context.Context, name string) (engine.Answer, error) {
 	}
 	return people(3), nil
 }
+
+var crowds sync.Map // of answers by their size: they are made once
 
 func people(n int) engine.Answer {
 	items := make([]roster.Item, n)
