@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -326,18 +327,50 @@ func readBody(res *http.Response, limit int64) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("content encoding %q, which was not asked for", enc)
 	}
-	var b bytes.Buffer
-	if size > 0 {
-		b.Grow(int(min(size, limit)) + bytes.MinRead)
+	return readUpTo(src, size, limit)
+}
+
+// largestPiece bounds what is set aside for an answer before it is there.
+const largestPiece = 1 << 20
+
+// readUpTo reads all of src, whose size is known or -1. It reads in pieces: a buffer that grows would take several times
+// the size of a large answer, and a size that is only claimed would cost as much as one that is true.
+func readUpTo(src io.Reader, size, limit int64) ([]byte, error) {
+	var pieces [][]byte
+	next := int64(4 << 10)
+	if size >= 0 {
+		next = min(size, largestPiece-1) + 1 // and so the end is seen at once
 	}
-	n, err := b.ReadFrom(io.LimitReader(src, limit+1))
-	if err != nil {
-		return nil, err
+	for total := int64(0); ; next = min(2*next, largestPiece) {
+		piece, err := readPiece(src, next)
+		if total += int64(len(piece)); total > limit {
+			return nil, tooLarge(limit)
+		}
+		pieces = append(pieces, piece)
+		switch {
+		case err == nil:
+		case err != io.EOF:
+			return nil, err
+		case len(pieces) == 1:
+			return piece, nil
+		default:
+			return slices.Concat(pieces...), nil
+		}
 	}
-	if n > limit {
-		return nil, tooLarge(limit)
+}
+
+// readPiece reads until the piece is full; an error is that of src, its end io.EOF.
+func readPiece(src io.Reader, size int64) ([]byte, error) {
+	piece := make([]byte, size)
+	for n := 0; ; {
+		if n == len(piece) {
+			return piece, nil
+		}
+		m, err := src.Read(piece[n:])
+		if n += m; err != nil {
+			return piece[:n], err
+		}
 	}
-	return b.Bytes(), nil
 }
 
 func tooLarge(limit int64) error {

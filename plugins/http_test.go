@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"testing/iotest"
 	"time"
 )
 
@@ -193,6 +195,42 @@ func TestAnswerTooLarge(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// TestReadUpTo: answers of all sizes, however they come, and what they cost.
+func TestReadUpTo(t *testing.T) {
+	const limit = 5 << 20
+	all := make([]byte, limit+1)
+	for i := range all {
+		all[i] = byte(i * 7 >> 3)
+	}
+	broken := errors.New("broken")
+	for _, n := range []int{0, 1, 4<<10 - 1, 4 << 10, 4<<10 + 1, 12 << 10, 1 << 20, 1<<20 + 1, limit - 1, limit, limit + 1} {
+		for name, src := range map[string]func() io.Reader{
+			"at once":    func() io.Reader { return bytes.NewReader(all[:n]) },
+			"bit by bit": func() io.Reader { return iotest.HalfReader(iotest.DataErrReader(bytes.NewReader(all[:n]))) },
+		} {
+			for _, claimed := range []int{-1, n, 0, limit} {
+				got, err := readUpTo(src(), int64(claimed), limit)
+				if n > limit && (err == nil || !strings.Contains(err.Error(), "larger than 5 MiB")) || n <= limit && (err != nil || !bytes.Equal(got, all[:n])) {
+					t.Errorf("%d bytes %s, claimed %d: %d bytes, %v", n, name, claimed, len(got), err)
+				}
+			}
+			if n <= limit {
+				if _, err := readUpTo(io.MultiReader(src(), iotest.ErrReader(broken)), -1, limit); err != broken {
+					t.Errorf("%d bytes %s: error %v", n, name, err)
+				}
+			}
+		}
+	}
+	allocated := testing.AllocsPerRun(10, func() {
+		if _, err := readUpTo(bytes.NewReader(all[:1000]), 1000, limit); err != nil {
+			t.Error(err)
+		}
+	})
+	if allocated > 4 {
+		t.Errorf("a small answer of known size takes %v allocations", allocated)
 	}
 }
 
