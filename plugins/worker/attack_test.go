@@ -181,6 +181,9 @@ var misbehaviours = map[string]func(ctx context.Context, s *stage) error{
 func deeper(ctx context.Context, n int) error {
 	var frame [1 << 10]byte
 	frame[n%len(frame)] = 1
+	if n < 0 {
+		return nil
+	}
 	err := deeper(ctx, n+1)
 	runtime.KeepAlive(&frame)
 	return err
