@@ -366,3 +366,27 @@ func TestPluginUsage(t *testing.T) {
 	d.want(exitFailed, "rosterd plugin new: language \"cobol\" is none of lua\n", "new", "--lang", "cobol", "DIR/a")
 	d.want(exitFailed, "rosterd plugin new: \"My CRM\" cannot be the name of a plugin: small letters, digits and _, beginning with a letter\n", "new", "DIR/My CRM")
 }
+
+// TestPluginSameInBoth: clock, randomness and store are the case's wherever the script runs.
+func TestPluginSameInBoth(t *testing.T) {
+	d := newDesk(t)
+	d.write("mod_when.lua", `
+local datetime, hex, random = require "util.datetime", require "util.hex", require "util.random"
+local store = module:open_store("seen", "map")
+module:provides("roster", { fetch = function(user)
+  return nil, "temporary", datetime.datetime() .. " " .. hex.encode(random.bytes(4)) .. " " .. store:get(user, "n")
+end })
+`)
+	d.write("tests/when.json", `{"user": "john", "now": "2026-02-03T04:05:06Z", "seed": 5, "store": {"seen": {"john\u0000n": 7}}, "expect": {"error": "temporary", "contains": "2026-02-03T04:05:06Z CHANCE 7"}}`)
+	_, text := d.plugin("", "test", "DIR")
+	chance := regexp.MustCompile(`2026-02-03T04:05:06Z ([0-9a-f]{8}) 7`).FindStringSubmatch(text)
+	if chance == nil {
+		t.Fatal(text)
+	}
+	d.write("tests/when.json", strings.Replace(d.read("tests/when.json"), "CHANCE", chance[1], 1))
+	for _, isolation := range []string{"inproc", "process"} {
+		if status, text := d.plugin("", "test", "DIR", "--isolation", isolation); status != exitOK {
+			t.Errorf("%s:\n%s", isolation, text)
+		}
+	}
+}
