@@ -1,9 +1,12 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // attack is Lua that tries to take time or memory, to get at what is not its own, or to break whoever reads what it
-// returns. It stands in fetch, or is the whole script.
+// returns. It is what fetch does, or the whole script.
 type attack struct {
 	name  string
 	code  string
@@ -13,14 +16,34 @@ type attack struct {
 	apart string // how it ends in a worker, if not so
 }
 
-// scripted is the script of an attack: all users but mallory have a roster of one contact.
+// alone tells whether a script of the attack's own is wanted: one that is not even opened.
+func (a attack) alone() bool { return a.want == "refused" }
+
+// script is the attack alone.
 func (a attack) script() string {
 	if a.whole {
 		return a.code
 	}
-	return `module:provides("roster", { fetch = function(user, req)
-		if user ~= "mallory" then return { { jid = user .. "@friend.example" } } end
-		` + a.code + "\nend })"
+	return attackLibraries + "module:provides('roster', { fetch = function() " + a.code + "\nend })"
+}
+
+// arsenal is a script with all attacks: the user attackN makes the one of that number, and all others have a roster of
+// one contact.
+func arsenal() string {
+	var b strings.Builder
+	b.WriteString(attackLibraries + "local attacks = {}\n")
+	for i, a := range attacks {
+		if !a.alone() {
+			fmt.Fprintf(&b, "attacks[%d] = function(user, req) %s\nend\n", i, a.code)
+		}
+	}
+	b.WriteString(`module:provides("roster", { fetch = function(user, req)
+		local attack = attacks[tonumber(user:match("^attack(%d+)$"))]
+		if attack then return attack(user, req) end
+		http.request(url .. "/roster", nil, function() end)
+		return { { jid = user .. "@friend.example" } }
+	end })`)
+	return b.String()
 }
 
 // nested is source that is deeper than any tree should be.
