@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -375,45 +374,57 @@ func TestCloseStuck(t *testing.T) {
 // TestThreadEnds: the end of the thread from which a worker was opened is not the end of the worker.
 func TestThreadEnds(t *testing.T) {
 	opened := make(chan *Plugin)
-	go func() {
-		runtime.LockOSThread() // and ends with the goroutine
-		p, _, err := opening{}.open(t.Context(), &world{})
-		if err != nil {
-			t.Error(err)
-		}
-		opened <- p
-	}()
-	p := await(t, opened, "the worker")
-	defer func() { _ = p.Close(); await(t, p.done, "the end") }()
-	proc := p.proc
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	select {
-	case <-proc.gone:
-		t.Error("the worker has ended")
-	case <-ctx.Done():
+	var locked sync.WaitGroup // several, for the main thread never ends
+	locked.Add(3)
+	for range 3 {
+		go func() {
+			runtime.LockOSThread() // and ends with the goroutine
+			locked.Done()
+			locked.Wait()
+			p, _, err := opening{}.open(t.Context(), &world{})
+			if err != nil {
+				t.Error(err)
+			}
+			opened <- p
+		}()
 	}
-	if _, err := p.Fetch(t.Context(), as("plain")); err != nil || p.Usage().Restarts != 0 {
-		t.Error(err, p.Usage())
+	for range 3 {
+		p := await(t, opened, "the worker")
+		defer func() { _ = p.Close(); await(t, p.done, "the end") }()
+		proc := await(t, next(p, 0), "the process")
+		select {
+		case <-proc.gone:
+			t.Error("the worker has ended")
+		case <-time.After(200 * time.Millisecond):
+		}
+		if _, err := p.Fetch(t.Context(), as("plain")); err != nil || p.Usage().Restarts != 0 {
+			t.Error(err, p.Usage())
+		}
 	}
 }
 
-// parent is a server in a process of its own, for TestParentDies: it prints the number of its worker.
+// parent is a server in a process of its own, for TestParentDies: it prints the numbers of its worker and of the
+// descriptor by which it speaks to it.
 func parent() int {
 	p, _, err := opening{}.open(context.Background(), &world{})
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
-	fmt.Println(p.pid())
+	pipe, err := p.proc.in.SyscallConn()
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	_ = pipe.Control(func(fd uintptr) { fmt.Println(p.pid(), fd) })
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }
 
-// TestParentDies: the worker ends with its parent, also one that does not see the end of its input.
+// TestParentDies: the worker ends with its parent, also if it is stopped, or if somebody else holds its input open.
 func TestParentDies(t *testing.T) {
-	for _, stopped := range []bool{false, true} {
-		t.Run(fmt.Sprintf("stopped %v", stopped), func(t *testing.T) {
+	for _, how := range []string{"plainly", "stopped", "input held"} {
+		t.Run(how, func(t *testing.T) {
 			cmd := command(t, "parent")
 			in, err := cmd.StdinPipe()
 			if err != nil {
@@ -428,8 +439,8 @@ func TestParentDies(t *testing.T) {
 				t.Fatal(err)
 			}
 			line, _ := bufio.NewReader(out).ReadString('\n')
-			pid, err := strconv.Atoi(strings.TrimSpace(line))
-			if err != nil {
+			var pid, pipe int
+			if _, err := fmt.Sscan(line, &pid, &pipe); err != nil {
 				t.Fatalf("%q", line)
 			}
 			fd, err := unix.PidfdOpen(pid, 0)
@@ -437,10 +448,17 @@ func TestParentDies(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer unix.Close(fd)
-			if stopped {
+			switch how {
+			case "stopped":
 				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 					t.Fatal(err)
 				}
+			case "input held":
+				held, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/%d", cmd.Process.Pid, pipe), os.O_WRONLY, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer held.Close()
 			}
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
