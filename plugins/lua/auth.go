@@ -50,6 +50,9 @@ func (m *machine) authenticate(l *glua.LState, password string) (verdict, err er
 	switch {
 	case c.testPassword != nil:
 		r, err := m.invoke(l, "test_password", c.testPassword, name, glua.LString(password))
+		if err == nil {
+			err = m.early("test_password")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -62,6 +65,9 @@ func (m *machine) authenticate(l *glua.LState, password string) (verdict, err er
 		return nil, wrong("test_password returned a %s, not true, false or nil", r[0].Type())
 	case c.getPassword != nil:
 		r, err := m.invoke(l, "get_password", c.getPassword, name)
+		if err == nil {
+			err = m.early("get_password")
+		}
 		if err != nil {
 			return nil, err
 		}

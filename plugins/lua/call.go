@@ -29,8 +29,9 @@ type call struct {
 	supply
 
 	sent    []exchange
-	events  *events  // nil until there is something to wait for
-	promise *promise // nil until util.promise is required
+	events  *events        // nil until there is something to wait for
+	promise *promise       // nil until util.promise is required
+	alone   []*glua.LTable // promises that were rejected when nobody looked at them
 	reply   *plugins.Reply
 
 	started time.Time

@@ -568,11 +568,11 @@ func TestRequestsEndWithTheCall(t *testing.T) {
 	p := mustIn(t, w, `local http = require "net.http"
 		module:provides("roster", { fetch = function()
 			http.request("http://backend/x", nil, print)
-			return {}
+			return nil, "denied"
 		end })`)
 	_, err := p.Fetch(soon(t), request("jim")) // which does not wait for the answer to its request
 	<-w.waiting
-	if err != nil || w.count(0) != 0 {
+	if errorKind(err) != "denied" || w.count(0) != 0 {
 		t.Errorf("%d requests are left, %v", w.count(0), err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -583,6 +583,76 @@ func TestRequestsEndWithTheCall(t *testing.T) {
 	go func() { <-w.waiting; cancel() }()
 	if _, err := p.Fetch(ctx, request("jim")); !errors.Is(err, context.Canceled) || w.count(0) != 0 {
 		t.Errorf("%d requests are left, %v", w.count(0), err)
+	}
+}
+
+// A result that does not wait for the answer that it is made of would be a roster without contacts, or a verdict at random.
+func TestResultsBeforeTheAnswer(t *testing.T) {
+	const want = "fault protocol: plugin fault (protocol): mod_test.lua: roster of jim@example.com: fetch returned while its HTTP request was under way"
+	for _, tt := range []struct{ name, code, want string }{
+		{"callback", `fetch(function() local t = {}; http.request(u, nil, function() t[1] = { jid = "b@x" } end); return t end)`, want},
+		{"callback, and nothing yet", `fetch(function() local t; http.request(u, nil, function() t = {} end); return t end)`, want},
+		{"promise", `fetch(function() local t = {}; http.request(u):next(function() t[1] = { jid = "b@x" } end); return t end)`, want},
+		{"hook", `module:hook("roster-load", function(e) http.request(u, nil, function() e.roster["b@x"] = {} end) end)`,
+			"fault protocol: plugin fault (protocol): mod_test.lua: roster of jim@example.com: roster-load returned while its HTTP request was under way"},
+		{"one of two is enough", `fetch(function() return async.wait_for(promise.race { promise.new(function() end), http.request(u), http.request(u) }) end)`, `b@x "" both []`},
+		{"a failure needs no answer", `fetch(function() http.request(u, nil, print); return nil, "denied" end)`, "denied"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := mustIn(t, &world{pages: map[string]string{"/x": `{"b@x":{}}`}}, `local http, async, promise = require "net.http", require "util.async", require "util.promise"
+				local u = "http://backend/x"
+				local function fetch(f) module:provides("roster", { fetch = f }) end
+				`+tt.code)
+			a, err := fetch(t, p, request("jim"))
+			got := outcome(err)
+			if err == nil {
+				got = show(a.Roster)
+			}
+			if !strings.HasPrefix(got, tt.want) {
+				t.Errorf("%s\nwant %s", got, tt.want)
+			}
+		})
+	}
+	for _, verdict := range []string{"true", "false"} {
+		p := mustIn(t, &world{pages: map[string]string{"/x": ""}}, `module:provides("auth", { test_password = function()
+				local ok = `+verdict+`
+				require "net.http".request("http://backend/x", nil, function() ok = not ok end)
+				return ok
+			end })`)
+		err := p.Authenticate(t.Context(), addr.MustBare("jim@example.com"), "x")
+		if !strings.Contains(outcome(err), "fault protocol: plugin fault (protocol): mod_test.lua: auth of jim@example.com: test_password returned while") {
+			t.Errorf("%s before the answer: %v", verdict, err)
+		}
+	}
+}
+
+// What goes wrong in a promise that nobody looks at is not lost.
+func TestRejectionsNobodyCatches(t *testing.T) {
+	const oops = `function() error("oops") end`
+	for _, tt := range []struct{ name, code, err, line string }{
+		{name: "an error in a handler", code: `http.request(u.."/x"):next(` + oops + `)`, err: "mod_test.lua:3: oops"},
+		{name: "an error while a promise is made", code: `promise.new(` + oops + `)`, err: "mod_test.lua:3: oops"},
+		{name: "an error, and somebody who tidies up", code: `http.request(u.."/x"):next(` + oops + `):finally(function() end)`, err: "mod_test.lua:3: oops"},
+		{name: "a request that failed", code: `http.request(u.."/down"):next(print)`, line: "nobody catches a promise that is rejected: GET http://backend/down: connection refused"},
+		{name: "caught", code: `http.request(u.."/x"):next(` + oops + `):catch(function() end)`},
+		{name: "caught later", code: `local p = promise.new(` + oops + `); p:catch(function() end)`},
+		{name: "waited for", code: `require "util.async".wait_for(promise.reject("x"))`},
+		{name: "one of all", code: `promise.all { http.request(u.."/down"), http.request(u.."/x") }:catch(function() end)`},
+		{name: "settled with all others", code: `promise.all_settled { http.request(u.."/down"), promise.new(` + oops + `) }`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := &world{pages: map[string]string{"/x": "page"}}
+			p := mustIn(t, w, `local http, promise, u = require "net.http", require "util.promise", "http://backend"
+				module:add_timer(1, function()
+				`+tt.code+` end)`)
+			_, err := p.Tick(t.Context(), 0)
+			if tt.err == "" && err != nil || tt.err != "" && (errorKind(err) != "fault trap" || !strings.HasSuffix(err.Error(), tt.err)) {
+				t.Errorf("error %v, want %q", err, tt.err)
+			}
+			if tt.line != "" && !slices.ContainsFunc(w.lines, func(l string) bool { return strings.Contains(l, tt.line) }) || tt.line == "" && len(w.lines) > 0 {
+				t.Errorf("logged %q, want %q", w.lines, tt.line)
+			}
+		})
 	}
 }
 

@@ -75,6 +75,9 @@ func (m *machine) mapped(b *roster.Builder, p place, v glua.LValue) error {
 		b.Add(p.jid, roster.Item{Subscription: roster.Both})
 		return nil
 	case *glua.LTable:
+		if t.MaxN() > 0 {
+			return p.wrong("", "a list, not a contact")
+		}
 		return m.item(b, p, p.jid, t)
 	}
 	return p.wrong("", "a %s, not a table", v.Type())

@@ -21,6 +21,7 @@ type events struct {
 	running sync.WaitGroup
 	done    chan completion // has room for all requests of a call
 	pending int             // requests whose completion has not been handled
+	handled bool            // one has been
 	timers  []*timer        // that are set, soonest first
 }
 
@@ -126,10 +127,20 @@ func (e *events) next(ctx context.Context) (*completion, *timer) {
 }
 
 func (m *machine) completed(l *glua.LState, c *completion) {
+	m.call.events.handled = true
 	if c.err != nil {
 		m.call.httpErr = c.err
 	}
 	c.then(l, c.res, c.err)
+}
+
+// early refuses a result that is there before any answer to the requests that it is to be made of: what it lacks would
+// look like contacts removed, or a wrong password. Whoever waited for one answer may know that it is enough.
+func (m *machine) early(function string) error {
+	if e := m.call.events; e == nil || e.pending == 0 || e.handled {
+		return nil
+	}
+	return wrong("%s returned while its HTTP request was under way, without its answer: return a promise, or wait with async.wait_for or async.waiter", function)
 }
 
 // finish waits until the requests are done that a script has left under way: their callbacks are part of its work.

@@ -56,6 +56,9 @@ func (m *machine) rosterLoad(l *glua.LState) (outcome, error) {
 			return m.refused(l, "roster-load", r)
 		}
 	}
+	if err := m.early("roster-load"); err != nil {
+		return outcome{}, err
+	}
 	contacts.RawSetH(glua.LFalse, glua.LNil)
 	b := roster.NewBuilder(user, m.plugin.contacts)
 	if err := m.contacts(b, contacts); err != nil {

@@ -161,7 +161,12 @@ func readRequest(l *glua.LState, r *plugins.HTTPRequest, ex *glua.LTable) {
 				l.RaiseError("net.http.request: headers is a %s, not a table", v.Type())
 			}
 			r.Header = http.Header{}
-			t.ForEach(func(name, v glua.LValue) { r.Header.Set(name.String(), requestText(l, name, v)) })
+			t.ForEach(func(name, v glua.LValue) {
+				if _, ok := name.(glua.LString); !ok {
+					l.RaiseError("net.http.request: headers has a %s where the name of a header is expected: { [\"Accept\"] = \"text/csv\" }", name.Type())
+				}
+				r.Header.Set(name.String(), requestText(l, name, v))
+			})
 		case "max_redirects":
 			r.Redirects = int(requestNumber(l, k, v, plugins.MaxRedirects))
 		case "timeout": // of this request, in seconds

@@ -101,8 +101,15 @@ func newMachine(p *Plugin) *machine {
 }
 
 // nullIsNoList makes JSON null an error where a script goes through it as through a list: what should have been there is
-// not, and to take that for nothing would take contacts away. Its fields are nil, as in Prosody.
+// not, and to take that for nothing would take contacts away. In texts and sums it is one that says what it is. Its fields
+// are nil, as in Prosody.
 func (m *machine) nullIsNoList(l *glua.LState) {
+	noText := l.NewFunction(func(l *glua.LState) int {
+		l.RaiseError("a null out of JSON where a text or a number is expected: compare with json.null")
+		return 0
+	})
+	m.null.RawSetString("__concat", noText)
+	m.null.RawSetString("__add", noText)
 	refuse := func(l *glua.LState) int {
 		l.RaiseError("a null out of JSON where a table is expected")
 		return 0
@@ -155,7 +162,10 @@ func (m *machine) run(ctx context.Context, c *call, f func(*machine, *glua.LStat
 		l.Push(script)
 		l.Call(0, 0)
 		c.running = true
-		return f(m, l)
+		if err := f(m, l); err != nil {
+			return err
+		}
+		return m.uncaught(l)
 	})
 }
 

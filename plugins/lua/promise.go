@@ -1,6 +1,8 @@
 package lua
 
 import (
+	"log/slog"
+
 	glua "github.com/yuin/gopher-lua"
 
 	"rosterd/plugins/lua/vm"
@@ -14,7 +16,7 @@ type promise struct {
 }
 
 func init() {
-	libraries["util.promise"] = &library{chunk: true, funcs: map[string]native{"introduce": (*machine).introducePromise}}
+	libraries["util.promise"] = &library{chunk: true, funcs: map[string]native{"introduce": (*machine).introducePromise, "rejected": (*machine).promiseRejected}}
 	libraries["util.async"] = &library{chunk: true, funcs: map[string]native{"step": (*machine).asyncStep, "after": (*machine).asyncAfter, "ready": (*machine).asyncReady}}
 }
 
@@ -33,6 +35,34 @@ func (m *machine) newPromise(l *glua.LState) (p *glua.LTable, resolve, reject *g
 	return r[0].(*glua.LTable), r[1].(*glua.LFunction), r[2].(*glua.LFunction)
 }
 
+// promiseRejected is told of a promise that is rejected before anybody looks at it, which he may do later.
+func (m *machine) promiseRejected(l *glua.LState) int {
+	if c := m.call; len(c.alone) < maxLines {
+		c.alone = append(c.alone, l.CheckTable(1))
+	}
+	return 0
+}
+
+// uncaught finds promises that were rejected and that nobody has looked at when the call ends. An error in a handler is the
+// call's; whatever else there is, is for the log.
+func (m *machine) uncaught(l *glua.LState) error {
+	for _, p := range m.call.alone {
+		reason := p.RawGetString("reason")
+		switch {
+		case p.RawGetString("_seen") == glua.LTrue:
+		case p.RawGetString("_raised") == glua.LTrue:
+			return raisedBy(l, reason)
+		default:
+			m.log(slog.LevelWarn, "nobody catches a promise that is rejected: "+l.ToStringMeta(reason).String())
+		}
+	}
+	return nil
+}
+
+func raisedBy(l *glua.LState, reason glua.LValue) error {
+	return &vm.RuntimeError{Msg: l.ToStringMeta(reason).String(), Value: reason}
+}
+
 func (m *machine) isPromise(t *glua.LTable) bool {
 	return m.call.promise != nil && t.Metatable == m.call.promise.meta
 }
@@ -41,6 +71,7 @@ func (m *machine) isPromise(t *glua.LTable) bool {
 // reasons of fetch nil and that; one of which a handler raised an error raises it here.
 func (m *machine) settled(l *glua.LState, function string, p *glua.LTable) (r results, rejected bool, err error) {
 	r = results{glua.LNil, glua.LNil, glua.LNil}
+	p.RawSetString("_seen", glua.LTrue)
 	for {
 		switch p.RawGetString("_state") {
 		case glua.LString("fulfilled"):
@@ -48,7 +79,7 @@ func (m *machine) settled(l *glua.LState, function string, p *glua.LTable) (r re
 		case glua.LString("rejected"):
 			reason := p.RawGetString("reason")
 			if p.RawGetString("_raised") == glua.LTrue {
-				return r, true, &vm.RuntimeError{Msg: l.ToStringMeta(reason).String(), Value: reason}
+				return r, true, raisedBy(l, reason)
 			}
 			if s, ok := reason.(glua.LString); ok && reasons[string(s)] {
 				return results{glua.LNil, s, glua.LNil}, true, nil

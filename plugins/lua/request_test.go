@@ -35,6 +35,7 @@ func TestRequestFields(t *testing.T) {
 		{name: "true", fields: "max_redirects = true", err: "max_redirects is true, not a number from 0 to 3"},
 		{name: "less than none", fields: "max_redirects = -1", err: "max_redirects is -1, not a number from 0 to 3"},
 		{name: "no number", fields: "timeout = 0/0", err: "timeout is nan, not a number from 0 to 3600"},
+		{name: "headers as a list", fields: `headers = { "Accept: text/csv" }`, err: `headers has a number where the name of a header is expected`},
 		{name: "for ever", fields: "timeout = 1/0", err: "not a number from 0 to 3600"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

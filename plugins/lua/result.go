@@ -155,6 +155,9 @@ func (m *machine) read(l *glua.LState, function string, r results) (outcome, err
 		if m.absent(t) {
 			return outcome{}, wrong("%s returned a null out of JSON where contacts are expected", function)
 		}
+		if err := m.early(function); err != nil {
+			return outcome{}, err
+		}
 		if t.RawGetString("unchanged") == glua.LTrue {
 			return m.unchanged(function)
 		}
@@ -168,6 +171,11 @@ func (m *machine) read(l *glua.LState, function string, r results) (outcome, err
 		}
 		return out, err
 	case *glua.LNilType:
+		if r[1] == glua.LNil {
+			if err := m.early(function); err != nil {
+				return outcome{}, err
+			}
+		}
 		return m.refused(l, function, r)
 	}
 	return outcome{}, wrong("%s returned a %s where contacts, an HTTP response or nil are expected", function, r[0].Type())

@@ -47,6 +47,7 @@ local function react(p, on_fulfilled, on_rejected, resolve, reject)
 end
 
 local function when(p, on_fulfilled, on_rejected, resolve, reject)
+	p._seen = true;
 	if p._state ~= "pending" then
 		return react(p, on_fulfilled, on_rejected, resolve, reject);
 	end
@@ -72,6 +73,9 @@ local function settlers(p)
 	local function fail(reason, raised)
 		p.reason, p._raised = reason, raised;
 		settle(p, "rejected");
+		if not p._seen then
+			native.rejected(p);
+		end
 	end
 	local function resolve(value, why, text)
 		if resolved then return; end
@@ -139,6 +143,7 @@ function methods:finally(on_finally)
 		end
 		return react(self, nil, nil, resolve, reject);
 	end
+	self._seen = true;
 	if self._state == "pending" then
 		self._waiting[#self._waiting + 1] = after;
 	else
