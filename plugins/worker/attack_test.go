@@ -242,7 +242,10 @@ func TestMisbehaviour(t *testing.T) {
 		{name: "unknown", contains: "nobody", is: func(err error) bool { return errors.Is(err, engine.ErrUnknownUser) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := &world{}
+			w := &world{refresh: func(ctx context.Context, _ []string) (plugins.Refreshed, error) {
+				<-ctx.Done()
+				return plugins.Refreshed{}, ctx.Err()
+			}}
 			beside := newBystanders(w)
 			p := opening{limits: plugins.Limits{Memory: 16 << 20, Calls: 5}}.must(t, w)
 			beside.start(t, p, 3)
