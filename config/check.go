@@ -336,6 +336,8 @@ func (p *plugin) useless() string {
 		return "it cannot be read: " + p.problem
 	case !p.lua:
 		return "modules in WebAssembly are not available yet"
+	case p.manages && !p.rosters && !p.hooked:
+		return `it works on rosters by core.rostermanager; what it takes to supply them here is in docs/PLUGINS.md, "Moving a Prosody module over"`
 	case p.hooked:
 		return "another module supplies the rosters (beside others, roster-load would change them)"
 	}

@@ -49,7 +49,7 @@ func (ck *checker) rosters(h *Host) {
 	default:
 		hint := "enable http_roster_admin"
 		for _, m := range h.Modules() {
-			if p := ck.plugins[m.Name]; p != nil {
+			if p := ck.plugins[m.Name]; p != nil && m.Pos != (Pos{}) { // what Prosody loads unasked is not meant to
 				hint = fmt.Sprintf("%s is in %s, but %s", named(m), p.file, p.useless())
 			}
 		}

@@ -22,6 +22,7 @@ type plugin struct {
 	hooked  bool     // it says module:hook("roster-load", …), as modules of Prosody do that change rosters or supply them
 	auth    bool     // it says module:provides("auth", …)
 	notices bool     // it says module:refresh_rosters(…)
+	manages bool     // it changes rosters by Prosody's own means
 	options []string // that it asks for by name
 	problem string   // why it cannot be read
 }
@@ -153,6 +154,7 @@ func readPlugin(file string) *plugin {
 			return
 		}
 		name, constant := args[0].(*ast.StringExpr)
+		p.manages = p.manages || constant && strings.TrimPrefix(name.Value, "prosody.") == "core.rostermanager"
 		switch {
 		case !constant:
 		case method == "provides":

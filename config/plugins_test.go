@@ -58,6 +58,8 @@ func TestPlugins(t *testing.T) {
 		{name: "a broken script that does not", files: files{"mods/mod_bot.lua": "local x = 1 // 2"}, global: dir, enabled: "'bot', 'http_roster_admin'",
 			providers: "http_roster_admin=", says: []string{`WARN :5 module "bot": DIR/mods/mod_bot.lua is not loaded`}},
 		{name: "another way to call it", files: files{"mods/mod_crm.lua": "if x then return function() local m = module m.provides(m, 'roster', {}) end end"}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
+		{name: "as http_roster_admin does it", files: files{"mods/mod_crm.lua": "local rm = require 'core.rostermanager'\nmodule:hook('resource-bind', function() end)"}, global: dir + inproc, enabled: "'crm'",
+			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/mod_crm.lua is not loaded, it works on rosters by core.rostermanager; what it takes`}},
 		{name: "a script that never does", files: files{"mods/mod_crm.lua": "module:provide('roster', {})"}, global: dir + inproc, enabled: "'crm'",
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/mod_crm.lua is not loaded, it says neither module:provides("roster", …) nor module:refresh_rosters(…)`}},
 		{name: "WebAssembly", files: files{"mods/crm.wasm": "\x00asm"}, global: dir + inproc, enabled: "'crm'",
@@ -111,6 +113,25 @@ func TestPlugins(t *testing.T) {
 				t.Errorf("check says\n%s\nwant\n%s", strings.Join(says, "\n"), strings.Join(tt.says, "\n"))
 			}
 		})
+	}
+}
+
+// Modules that nobody asked for are not said to be the ones that should supply rosters.
+func TestPluginsOfProsody(t *testing.T) {
+	dir := files{"mods/mod_s2s.lua": "local x", "mods/mod_crm.lua": "local x",
+		"prosody.cfg.lua": "plugin_paths = { 'mods' }\nVirtualHost 'h.example'\nVirtualHost 'i.example'\nmodules_enabled = { 'crm' }"}.write(t)
+	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hints := map[string]string{}
+	for _, d := range Check(c) {
+		if d.Code == CodeRoster {
+			hints[d.Host] = d.Hint
+		}
+	}
+	if hints["h.example"] != "enable http_roster_admin" || !strings.HasPrefix(hints["i.example"], `module "crm" (`) {
+		t.Errorf("%q", hints)
 	}
 }
 
