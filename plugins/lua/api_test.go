@@ -23,7 +23,7 @@ func TestAPI(t *testing.T) {
 			here = moduleMethods[name] != nil || isKind && providers[strings.TrimSuffix(kind, `")`)].read != nil
 		}
 		if name, ok := strings.CutPrefix(e.Name, "module."); ok {
-			here = moduleFields[name]
+			here = moduleFields[name] || moduleCallbacks[name]
 		}
 		if here = here || e.Name == "event roster-load"; here != (e.Fit != Absent) {
 			t.Errorf("%s is said to be %s", e.Name, e.Fit)

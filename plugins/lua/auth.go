@@ -12,17 +12,38 @@ import (
 	"rosterd/plugins"
 )
 
-// authFields are what Prosody's providers of authentication have. Only the first two are called: rosterd does SASL
+// authFields are what Prosody's providers of authentication have. Only the first three are called: rosterd does SASL
 // itself, and changes no passwords.
-var authFields = names(`test_password get_password name user_exists get_sasl_handler set_password create_user delete_user users
-	is_enabled enable disable get_account_info`)
+var authFields = names(`test_password get_password is_enabled name user_exists get_sasl_handler set_password create_user
+	delete_user users enable disable get_account_info is_admin`)
+
+func init() {
+	// Providers name these in get_sasl_handler, which is not called.
+	libraries["util.sasl"] = &library{funcs: map[string]native{"new": uncalled("util.sasl.new")}}
+	libraries["core.usermanager"] = &library{funcs: map[string]native{
+		"test_password": uncalled("core.usermanager.test_password"), "get_password": uncalled("core.usermanager.get_password"),
+	}}
+}
+
+// uncalled is a function that may be named, so that what is never called can stay in a script.
+func uncalled(name string) native {
+	return func(_ *machine, l *glua.LState) int {
+		l.RaiseError("%s (outside of get_sasl_handler, which rosterd does not call)", unavailable(name))
+		return 0
+	}
+}
 
 func (m *machine) provideAuth(l *glua.LState, t *glua.LTable) {
 	m.known(l, "auth", t, authFields)
 	m.call.testPassword = functionOf(l, "auth", t, "test_password")
 	m.call.getPassword = functionOf(l, "auth", t, "get_password")
+	m.call.isEnabled = functionOf(l, "auth", t, "is_enabled")
 	if m.call.testPassword == nil && m.call.getPassword == nil {
-		l.RaiseError("module:provides(%q): no function test_password", "auth")
+		why := ""
+		if t.RawGetString("get_sasl_handler") != glua.LNil {
+			why = "; get_sasl_handler is not called, and what its plain_test does belongs there"
+		}
+		l.RaiseError("module:provides(%q): no function test_password%s", "auth", why)
 	}
 }
 
@@ -34,7 +55,9 @@ func (p *Plugin) Authenticate(ctx context.Context, user addr.Bare, password stri
 	c := &call{work: plugins.WorkAuth, request: engine.Request{User: user}}
 	var verdict error
 	err := p.run(ctx, c, func(m *machine, l *glua.LState) (err error) {
-		verdict, err = m.authenticate(l, password)
+		if verdict, err = m.authenticate(l, password); verdict == nil && err == nil {
+			verdict, err = m.enabled(l)
+		}
 		return err
 	})
 	if err != nil {
@@ -83,6 +106,28 @@ func (m *machine) authenticate(l *glua.LState, password string) (verdict, err er
 		return nil, wrong("get_password returned a %s, not a string or nil", r[0].Type())
 	}
 	return nil, m.changed(`module:provides("auth")`)
+}
+
+// enabled asks whether the account of somebody who knows the password is in use. Accounts are, where nobody says.
+func (m *machine) enabled(l *glua.LState) (verdict, err error) {
+	c := m.call
+	if c.isEnabled == nil {
+		return nil, nil
+	}
+	r, err := m.invoke(l, "is_enabled", c.isEnabled, glua.LString(c.request.User.Local()))
+	if err != nil {
+		return nil, err
+	}
+	switch r[0] {
+	case glua.LTrue:
+		return nil, nil
+	case glua.LFalse, glua.LNil:
+		if r[1] == glua.LNil {
+			r[1] = glua.LString("the account is disabled")
+		}
+		return m.turnedAway(l, "is_enabled", r)
+	}
+	return nil, wrong("is_enabled returned a %s, not true, false or nil", r[0].Type())
 }
 
 // same compares passwords in a time that says nothing about them.

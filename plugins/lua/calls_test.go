@@ -154,7 +154,13 @@ func TestAuth(t *testing.T) {
 		{"nothing to compare with, with a reason", `get_password = function() return nil, "temporary", "x" end`, "temporary: x"},
 		{"compared with a number", `get_password = function() return 5 end`, "fault protocol"},
 		{"test_password comes first", `get_password = function() return "pass" end, test_password = function() return false end`, "denied: "},
-		{"the rest of Prosody's", `test_password = function() return true end, get_sasl_handler = print, set_password = print, user_exists = print, users = print, create_user = print, delete_user = print, name = "x"`, "ok"},
+		{"enabled", `test_password = function() return true end, is_enabled = function(user) return user == "jim" end`, "ok"},
+		{"disabled", `test_password = function() return true end, is_enabled = function() return false end`, "denied: the backend denies the roster: the account is disabled"},
+		{"disabled, and compared", `get_password = function() return "pass" end, is_enabled = function() return nil, "on leave" end`, "denied: the backend denies the roster: on leave"},
+		{"nobody knows whether it is enabled", `test_password = function() return true end, is_enabled = function() return nil, "temporary", "x" end`, "temporary: x"},
+		{"enabled by a text", `test_password = function() return true end, is_enabled = function() return "no" end`, "fault protocol: plugin fault (protocol): mod_test.lua: auth of jim@example.com: is_enabled returned a string, not true, false or nil"},
+		{"enabled and a wrong password", `test_password = function() return false end, is_enabled = function() error("x") end`, "denied: "},
+		{"the rest of Prosody's", `is_admin = print, test_password = function() return true end, get_sasl_handler = print, set_password = print, user_exists = print, users = print, create_user = print, delete_user = print, name = "x"`, "ok"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code := `local http, promise = require "net.http", nil; `
@@ -299,6 +305,8 @@ func TestProvidedWrongly(t *testing.T) {
 	for _, tt := range []struct{ name, code, err string }{
 		{"no password function", `module:provides("auth", {})`, `mod_test.lua:1: module:provides("auth"): no function test_password`},
 		{"password function is text", `module:provides("auth", { test_password = "x" })`, `test_password is a string, not a function`},
+		{"no password function but a handler", `module:provides("auth", { get_sasl_handler = print })`, `no function test_password; get_sasl_handler is not called`},
+		{"is_enabled is no function", `module:provides("auth", { test_password = print, is_enabled = true })`, `is_enabled is a boolean, not a function`},
 		{"misspelt password function", `module:provides("auth", { test_pasword = print, get_password = print })`, `not available in rosterd: field test_pasword of module:provides("auth")`},
 		{"no routes", `module:provides("http", { route = {} })`, `mod_test.lua:1: module:provides("http"): no routes`},
 		{"no table of routes", `module:provides("http", {})`, `route is a nil, not a table`},

@@ -6,12 +6,37 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/yuin/gopher-lua/ast"
 )
 
-// unavailable is what a script is told that asks for something of Prosody or Lua that is not here.
-func unavailable(name string) string { return "not available in rosterd: " + name }
+// unavailable is what a script is told that asks for something of Prosody or Lua that is not here, with what there is
+// instead.
+func unavailable(name string) string {
+	key := libraryName(name)
+	if strings.HasPrefix(key, "event ") {
+		key = "other events"
+	}
+	if note := instead()[key]; note != "" {
+		name += " (" + note + ")"
+	}
+	return "not available in rosterd: " + name
+}
+
+// instead are the notes about what is absent, by name. One about a method of module is also about the field.
+var instead = sync.OnceValue(func() map[string]string {
+	notes := map[string]string{}
+	for _, e := range slices.Concat(moduleAPI, eventAPI, libraryAPI, languageAPI) {
+		for _, name := range strings.Split(e.Name, ", ") {
+			if e.Fit == Absent {
+				notes[name] = e.Note
+				notes[strings.Replace(name, "module:", "module.", 1)] = e.Note
+			}
+		}
+	}
+	return notes
+})
 
 // maxFindings bounds what is said of one script.
 const maxFindings = 20
@@ -178,8 +203,8 @@ func (c *checker) target(e ast.Expr, s *scope) {
 	case *ast.AttrGetExpr:
 		c.expr(t.Object, s)
 		c.expr(t.Key, s)
-		if k, ok := t.Key.(*ast.StringExpr); ok && c.isGlobal(t.Object, "module", s) {
-			c.reads[t.Line()] = append(c.reads[t.Line()], global{"module", "module." + k.Value}) // a callback such as module.load
+		if k, ok := t.Key.(*ast.StringExpr); ok && c.isGlobal(t.Object, "module", s) && !moduleCallbacks[k.Value] {
+			c.reads[t.Line()] = append(c.reads[t.Line()], global{"module", "module." + k.Value}) // a callback such as module.save
 		}
 	}
 }
@@ -254,6 +279,11 @@ func (c *checker) call(t *ast.FuncCallExpr, s *scope) {
 		c.promises = c.promises || promised[t.Method]
 		c.expr(t.Receiver, s)
 		c.member(t.Receiver, ":", t.Method, t.Line(), s)
+		if t.Method == "hook" && len(t.Args) > 0 && c.isGlobal(t.Receiver, "module", s) {
+			if event, ok := t.Args[0].(*ast.StringExpr); ok && event.Value != "roster-load" {
+				c.reads[t.Line()] = append(c.reads[t.Line()], global{"module", "event " + event.Value})
+			}
+		}
 		return
 	}
 	c.expr(t.Func, s)

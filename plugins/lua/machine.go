@@ -161,6 +161,7 @@ func (m *machine) run(ctx context.Context, c *call, f func(*machine, *glua.LStat
 		script.Env = c.env
 		l.Push(script)
 		l.Call(0, 0)
+		m.load(l)
 		c.running = true
 		if err := f(m, l); err != nil {
 			return err

@@ -10,7 +10,10 @@ import (
 )
 
 // moduleFields of module that are no functions.
-var moduleFields = map[string]bool{"host": true, "name": true}
+var moduleFields = names("host name _log")
+
+// moduleCallbacks of Prosody are set by a script. Only load is called: the others have nothing to do here.
+var moduleCallbacks = names("load unload command")
 
 var moduleMethods map[string]native
 
@@ -54,9 +57,24 @@ func (m *machine) buildModule(l *glua.LState) {
 	}
 	methods.RawSetString("host", glua.LString(m.plugin.host))
 	methods.RawSetString("name", glua.LString(m.plugin.name))
+	methods.RawSetString("_log", l.NewFunction(func(l *glua.LState) int { return m.logAs(l, "module._log", 1) }))
 	methods.Metatable = m.meta("__index", m.absentIn(l, "module:"))
 	m.module = m.meta("__index", methods)
-	m.module.RawSetString("__newindex", m.absentIn(l, "module."))
+	m.module.RawSetString("__newindex", l.NewFunction(func(l *glua.LState) int {
+		if name := l.Get(2).String(); !moduleCallbacks[name] {
+			l.RaiseError("%s", unavailable("module."+name))
+		}
+		l.RawSet(l.CheckTable(1), l.Get(2), l.Get(3))
+		return 0
+	}))
+}
+
+// load runs the script's module.load, which belongs to the script itself: it sets what the call is for, too.
+func (m *machine) load(l *glua.LState) {
+	if f := m.call.module.RawGetString("load"); f != glua.LNil {
+		l.Push(f)
+		l.Call(0, 0)
+	}
 }
 
 // builtIn are the modules of Prosody that rosterd has in itself, so that a script may depend on them.
@@ -74,13 +92,16 @@ func (m *machine) depends(l *glua.LState) int {
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 // moduleLog is module:log(level, format, …).
-func (m *machine) moduleLog(l *glua.LState) int {
-	level, ok := levels[l.CheckString(2)]
+func (m *machine) moduleLog(l *glua.LState) int { return m.logAs(l, "module:log", 2) }
+
+// logAs logs what the arguments say of which the first is the level.
+func (m *machine) logAs(l *glua.LState, what string, first int) int {
+	level, ok := levels[l.CheckString(first)]
 	if !ok {
-		l.RaiseError("module:log: %q is none of debug, info, warn, error", l.CheckString(2))
+		l.RaiseError("%s: %q is none of debug, info, warn, error", what, l.CheckString(first))
 	}
 	if m.call.lines < maxLines {
-		m.log(level, format(l, l.CheckString(3), 4))
+		m.log(level, format(l, l.CheckString(first+1), first+2))
 	}
 	return 0
 }

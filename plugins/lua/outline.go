@@ -56,6 +56,7 @@ type describer struct {
 	empty map[string]int  // lines of the script's own locals that begin as {}
 	inner map[string]bool // names that functions declare too
 	must  map[ast.Expr]bool
+	load  *ast.FunctionExpr // module.load, which is as the script itself
 }
 
 // surroundings are where a piece of a script stands.
@@ -105,7 +106,14 @@ func (d *describer) node(n any, in surroundings) surroundings {
 				d.inner[name] = true
 			}
 		}
-		return surroundings{function: true}
+		return surroundings{function: t != d.load}
+	case *ast.FuncDefStmt:
+		if field, ok := t.Name.Func.(*ast.AttrGetExpr); ok {
+			object, _ := field.Object.(*ast.IdentExpr)
+			if key, ok := field.Key.(*ast.StringExpr); ok && nameOf(object) == "module" && key.Value == "load" {
+				d.load = t.Func
+			}
+		}
 	case *ast.LocalAssignStmt:
 		for _, name := range t.Names {
 			if in.function {

@@ -25,6 +25,8 @@ print(x:get_option_string(a))`,
 		{"a function in a loop", "for i = 1, 3 do fs[i] = function() return http.request(u) end end", ""},
 		{"cache", "local cache, n = {}, 1\nlocal function f(u)\n  cache[u] = 1\n  cache[u] = 2\nend", "3! cache is filled in a function, and is empty again in the next call: what is to last belongs into module:open_store"},
 		{"another local of that name", "local list = {}\nlocal function f(u)\n  local list = {}\n  list[1] = u\n return list end", ""},
+		{"filled in module.load", "local t = {}\nfunction module.load()\n t.x = module:get_option('early') end", "3: early ()"},
+		{"filled in another function of that name", "local t, m = {}, {}\nfunction m.load()\n t.x = 1 end", "3! t is filled in a function, and is empty again in the next call: what is to last belongs into module:open_store"},
 		{"filled at the top", "local t = {}\nt.x = 1", ""},
 		{"no Lua", "local = =", ""},
 	} {

@@ -17,6 +17,7 @@ type supply struct {
 
 	testPassword *glua.LFunction
 	getPassword  *glua.LFunction
+	isEnabled    *glua.LFunction
 
 	app, path string
 	routes    []route
