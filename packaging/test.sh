@@ -130,6 +130,7 @@ is "its environment" "$(tr -d '\0' <"/proc/$worker/environ")" ""
 grep -q '^Max data size  *[0-9]' "/proc/$worker/limits" || fail "its memory is not limited"
 grep -q '^Seccomp:[[:space:]]*2$' "/proc/$worker/status" || fail "its system calls are not filtered"
 cp -p /run/before.cfg.lua /etc/rosterd/prosody.cfg.lua
+rm -r /etc/rosterd/modules
 systemctl restart rosterd
 serving
 pgrep -f plugin-worker && fail "the process of the script is still there"
