@@ -40,7 +40,7 @@ func arsenal() string {
 	b.WriteString(`module:provides("roster", { fetch = function(user, req)
 		local attack = attacks[tonumber(user:match("^attack(%d+)$"))]
 		if attack then return attack(user, req) end
-		http.request(url .. "/roster", nil, function() end)
+		async.wait_for(http.request(url .. "/roster"))
 		return { { jid = user .. "@friend.example" } }
 	end })`)
 	return b.String()
