@@ -24,6 +24,9 @@ const (
 	maxCallers = 4
 	// handleTime is how long one may take: as long as a refresh, and a little to answer.
 	handleTime = 35 * time.Second
+	// sendTime is how long a client may take to receive an answer, unless it is a small one, which never waits for him.
+	sendTime = time.Minute
+	small    = 4 << 10
 )
 
 // Routes serves the routes of a plugin. Its handler sees paths below the plugin's own.
@@ -49,15 +52,6 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, "only "+strings.Join(methods, ", "))
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), handleTime)
-	defer cancel()
-	select {
-	case s.room <- struct{}{}:
-		defer func() { <-s.room }()
-	case <-ctx.Done():
-		answer(w, http.StatusServiceUnavailable, "too many requests at once")
-		return
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallBody))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -68,13 +62,31 @@ func (s *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, "the request could not be read")
 		return
 	}
-	reply, err := s.plugin.Handle(ctx, call(r, i, rest, body))
+	reply, err := s.handle(r, call(r, i, rest, body))
 	if err == nil {
 		err = write(w, reply)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errBusy):
+		answer(w, http.StatusServiceUnavailable, err.Error())
+	case err != nil:
 		s.fail(w, r, err)
 	}
+}
+
+var errBusy = errors.New("too many requests at once")
+
+// handle has a place for as long as the plugin takes, and not for as long as the client does.
+func (s *routes) handle(r *http.Request, c Call) (Reply, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), handleTime)
+	defer cancel()
+	select {
+	case s.room <- struct{}{}:
+		defer func() { <-s.room }()
+	case <-ctx.Done():
+		return Reply{}, errBusy
+	}
+	return s.plugin.Handle(ctx, c)
 }
 
 // find is the route of a request: one of that very path before one that takes all below a path, of those the longest.
@@ -135,11 +147,30 @@ func write(w http.ResponseWriter, reply Reply) error {
 	if err := checkHeader(reply.Header); err != nil {
 		return &engine.FaultError{Kind: "protocol", Err: fmt.Errorf("a reply: %w", err)}
 	}
-	for name, values := range reply.Header {
-		w.Header()[http.CanonicalHeaderKey(name)] = values
+	header := w.Header()
+	if status == http.StatusNoContent || status == http.StatusNotModified {
+		reply.Body = nil // there is none (RFC 9110 §6.4.1)
 	}
+	for name, values := range reply.Header {
+		header[http.CanonicalHeaderKey(name)] = values
+	}
+	if len(reply.Body) > 0 && header["Content-Type"] == nil {
+		// Nobody guesses what it is: what a plugin repeats of a request must not become a page.
+		plainText(header)
+	}
+	if len(reply.Body) < small {
+		w.WriteHeader(status)
+		_, _ = w.Write(reply.Body) // the client has gone
+		return nil
+	}
+	header.Set("Content-Length", strconv.Itoa(len(reply.Body)))
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(sendTime)) // there is none to set where there is no connection
 	w.WriteHeader(status)
-	_, _ = w.Write(reply.Body) // the client has gone
+	_, _ = w.Write(reply.Body)
+	if control.Flush() == nil {
+		_ = control.SetWriteDeadline(time.Time{}) // for the next answer
+	}
 	return nil
 }
 
@@ -162,8 +193,12 @@ func (s *routes) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	plainText(w.Header())
 	w.WriteHeader(status)
 	fmt.Fprintln(w, text)
+}
+
+func plainText(header http.Header) {
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("X-Content-Type-Options", "nosniff")
 }

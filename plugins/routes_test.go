@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -115,6 +117,67 @@ func TestRoutesAreBounded(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRoutesAndSlowClients: who sends or takes slowly keeps nobody else out.
+func TestRoutesAndSlowClients(t *testing.T) {
+	large := make([]byte, 16<<20) // more than there is between the two ends of a connection
+	p := webbed{routes: []Route{{"POST", "/"}, {"GET", "/large"}}, handle: func(_ context.Context, c Call) (Reply, error) {
+		if c.Route == 1 {
+			return Reply{Body: large}, nil
+		}
+		return Reply{Body: c.Body}, nil
+	}}
+	srv := httptest.NewServer(Routes(p, slog.New(slog.DiscardHandler)))
+	defer srv.Close()
+	defer srv.CloseClientConnections()
+	for _, request := range []string{"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n", "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		for range maxCallers {
+			c, err := net.Dial("tcp", srv.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second)) // it is a TCP connection
+			if _, err := io.WriteString(c, request); err != nil {
+				t.Fatal(err)
+			}
+			// The handler is at work once it has asked for the body, or has begun to answer.
+			if _, err := io.ReadFull(c, make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, "POST", srv.URL, strings.NewReader("mine"))
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, err := io.ReadAll(res.Body); string(b) != "mine" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// TestRepliesAreNotGuessed: what a script repeats of a request is no page because it begins like one.
+func TestRepliesAreNotGuessed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply Reply
+		want  string
+	}{
+		"a text":     {Reply{Body: []byte("<script>alert(1)</script>")}, "text/plain; charset=utf-8 nosniff"},
+		"a page":     {Reply{Header: http.Header{"content-type": {"text/html"}}, Body: []byte("<p>")}, "text/html "},
+		"without it": {Reply{Status: 204}, " "},
+	} {
+		p := webbed{routes: []Route{{"GET", "/"}}, handle: func(context.Context, Call) (Reply, error) { return tt.reply, nil }}
+		w := httptest.NewRecorder()
+		Routes(p, slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if got := w.Header().Get("Content-Type") + " " + w.Header().Get("X-Content-Type-Options"); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
 }
 
 // ticking is a plugin with timers.
