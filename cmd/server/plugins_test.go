@@ -109,7 +109,7 @@ func TestTables(t *testing.T) {
 func TestScriptsRefused(t *testing.T) {
 	for _, tt := range []struct{ name, option, code, want string }{
 		{"syntax", "", "local x = = 1\nmodule:provides('roster', {})", "REFUSED  %c:8  plugin crm for example.com: %s:1"},
-		{"unavailable", "", "local s = hosts\nmodule:send('x')\nmodule:provides('roster', { fetch = print })", "REFUSED  %c:8  plugin crm for example.com: %s:1: not available in rosterd: hosts; %s:2: not available in rosterd: module:send [ROS003]"},
+		{"unavailable", "", "local s = hosts\nmodule:send('x')\nmodule:provides('roster', { fetch = print })", "REFUSED  %c:8  plugin crm for example.com: %s:1: not available in rosterd: hosts (scripts see no sessions and no other hosts); %s:2: not available in rosterd: module:send (scripts send no stanzas) [ROS003]"},
 		{"it does not supply them after all", "", "local function f()\n\tmodule:provides('roster', { fetch = print })\nend", "REFUSED  %c:8  plugin crm for example.com: %s: the script never calls module:provides"},
 		{"an option", "\ncrm_size = 'big'", "local n = module:get_option_number('crm_size')\nmodule:provides('roster', { fetch = print })", "REFUSED  %c:9  plugin crm for example.com: %s:1: %c:6: option crm_size: a string where a number is expected [ROS003]"},
 	} {
