@@ -414,7 +414,7 @@ func TestSuspects(t *testing.T) {
 			results <- err
 		}()
 	}
-	var said []string
+	var said, errs []string
 	close(beside.release)
 	for range names {
 		err := await(t, results, "the outcome")
@@ -422,11 +422,11 @@ func TestSuspects(t *testing.T) {
 		if !errors.As(err, &f) {
 			t.Fatalf("%T %v", err, err)
 		}
-		said = append(said, f.Kind)
+		said, errs = append(said, f.Kind), append(errs, err.Error())
 	}
 	slices.Sort(said)
 	if !slices.Equal(said, []string{"crash", "crash", "memory"}) {
-		t.Errorf("kinds %q", said)
+		t.Errorf("kinds %q: %q", said, errs)
 	}
 	beside.all.Wait()
 }

@@ -93,7 +93,7 @@ func (c *child) serve(frames *frameReader, engines map[string]plugins.Opener) er
 	if err != nil {
 		return err
 	}
-	if err := limitMemory(base + int64(o.calls)*o.host.Limits.Memory); err != nil {
+	if err := limitMemory(memoryFor(o.host.Limits, o.calls)); err != nil {
 		return err
 	}
 	c.max, c.result = maxToChild(o.host.Limits), int(maxFromChild(o.host.Limits))

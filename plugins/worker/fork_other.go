@@ -18,3 +18,6 @@ func fork(cmd *exec.Cmd) error { return cmd.Start() }
 
 // resident is unknown.
 func resident(int) int64 { return 0 }
+
+// peak is unknown.
+func peak(*os.ProcessState) int64 { return 0 }

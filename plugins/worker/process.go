@@ -29,6 +29,9 @@ const (
 func maxToChild(l plugins.Limits) int64   { return max(maxOrder, l.Answer+1<<20) }
 func maxFromChild(l plugins.Limits) int64 { return l.Answer + 1<<20 }
 
+// memoryFor is what a process may take for so many calls at a time.
+func memoryFor(l plugins.Limits, calls int) int64 { return base + int64(calls)*l.Memory }
+
 // process is one child, as its parent sees it.
 type process struct {
 	plugin  *Plugin
@@ -36,6 +39,7 @@ type process struct {
 	in, out *os.File
 	stderr  excerpt
 	outbox  outbox
+	memory  int64           // that it may take
 	ctx     context.Context // ends with the process
 	cancel  context.CancelFunc
 	ready   chan readiness // cap 1
@@ -138,7 +142,7 @@ func (p *Plugin) spawn(calls int) (*process, error) {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	proc := &process{
-		plugin: p, in: in, out: out, calls: map[uint32]*call{},
+		plugin: p, in: in, out: out, memory: memoryFor(p.host.Limits, calls), calls: map[uint32]*call{},
 		ready: make(chan readiness, 1), refused: make(chan error, 1), gone: make(chan struct{}), http: make(chan struct{}, max(calls, maxHostCallsAtOnce)),
 	}
 	proc.cmd = &exec.Cmd{
@@ -213,16 +217,26 @@ func (proc *process) verdict(err error) *death {
 	if err != nil && proc.cmd.ProcessState.Success() {
 		d.err = fmt.Errorf("ended: %w", err)
 	}
-	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to allocate"} {
-		if strings.Contains(strings.ToLower(said), sign) {
-			d.kind = "memory"
-			d.err = errors.New("ran out of memory")
-		}
+	if proc.starved(said) {
+		d.kind, d.err = "memory", errors.New("ran out of memory")
 	}
 	if first, _, _ := strings.Cut(strings.TrimSpace(said), "\n"); first != "" && d.kind == "crash" {
 		d.err = fmt.Errorf("%w: %s", d.err, cut(first, 200))
 	}
 	return d
+}
+
+// starved tells whether a process ended for want of memory: it says so, or its runtime stumbled over memory that it did
+// not get before it could say so.
+func (proc *process) starved(said string) bool {
+	low := strings.ToLower(said)
+	for _, sign := range []string{"out of memory", "cannot allocate memory", "failed to allocate"} {
+		if strings.Contains(low, sign) {
+			return true
+		}
+	}
+	state := proc.cmd.ProcessState
+	return state.ExitCode() == 2 && !strings.HasPrefix(said, "panic:") && peak(state) > proc.memory/4*3
 }
 
 // kill ends the process at once. The first reason is the one that counts.
