@@ -270,7 +270,7 @@ func TestRequestsFromOutside(t *testing.T) {
 		local function show(event, rest)
 			local r = event.request;
 			return table.concat({ r.method, r.path, r.url.path, r.url.query or "-", r.headers.content_type, r.headers["content-type"], r.headers["Content-Type"],
-				tostring(r.headers.absent), r.body, r.ip, tostring(r.secure), r.host, tostring(rest) }, " ");
+				tostring(r.headers.absent), tostring(r.headers.host), r.body, r.ip, tostring(r.secure), r.host, tostring(rest) }, " ");
 		end
 		module:provides("http", { name = "other", route = { ["GET /b/*"] = show, ["post"] = show, ["GET /a"] = "fixed", ["PUT /a"] = { status_code = 201 } } })`)
 	want := plugins.Info{App: "other", Path: "/other", Routes: []plugins.Route{{Method: "POST", Path: ""}, {Method: "GET", Path: "/a"}, {Method: "PUT", Path: "/a"}, {Method: "GET", Path: "/b/*"}}}
@@ -282,8 +282,8 @@ func TestRequestsFromOutside(t *testing.T) {
 		want string
 	}{
 		{plugins.Call{Route: 3, Method: "GET", Path: "/other/b/c/d", Rest: "c/d", Query: "x=1&y=%20", Body: []byte("body"), Host: "h.example:5281", From: netip.MustParseAddr("192.0.2.7"), Secure: true},
-			"200 [] GET /other/b/c/d /other/b/c/d x=1&y=%20 text/plain text/plain text/plain nil body 192.0.2.7 true h.example:5281 c/d"},
-		{plugins.Call{Route: 0, Method: "POST", Path: "/other", From: netip.MustParseAddr("::1")}, "200 [] POST /other /other - text/plain text/plain text/plain nil  ::1 false  nil"},
+			"200 [] GET /other/b/c/d /other/b/c/d x=1&y=%20 text/plain text/plain text/plain nil h.example:5281 body 192.0.2.7 true h.example:5281 c/d"},
+		{plugins.Call{Route: 0, Method: "POST", Path: "/other", From: netip.MustParseAddr("::1")}, "200 [] POST /other /other - text/plain text/plain text/plain nil nil  ::1 false  nil"},
 		{plugins.Call{Route: 1}, "200 [] fixed"},
 		{plugins.Call{Route: 2}, "201 [] "},
 	} {

@@ -267,7 +267,11 @@ func (m *machine) requestTable(l *glua.LState, in plugins.Call) *glua.LTable {
 	u.RawSetString("path", glua.LString(in.Path))
 	u.RawSetString("query", orNil(in.Query))
 	t.RawSetString("url", u)
-	t.RawSetString("headers", m.requestHeaders(l, in.Header))
+	headers := m.requestHeaders(l, in.Header)
+	if in.Host != "" { // which Go takes out of them
+		headers.RawSetString("host", glua.LString(in.Host))
+	}
+	t.RawSetString("headers", headers)
 	return t
 }
 
