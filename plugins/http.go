@@ -36,7 +36,8 @@ type httpClient struct {
 	agent     string
 	header    http.Header // rosterd_backend_headers, for the servers of the plugin's own options
 	secrets   secrets
-	hops      int // redirects that are followed unasked
+	known     used // what no answer may repeat
+	hops      int  // redirects that are followed unasked
 	maxAnswer int64
 	pause     time.Duration // before a request is sent again
 }
@@ -109,10 +110,13 @@ func (c *httpClient) ask(ctx context.Context, r HTTPRequest, u *url.URL) (*HTTPR
 	}
 	res, err := c.follow(ctx, o)
 	if err != nil {
-		return nil, o.used.error(plain(ctx, err))
+		return nil, c.known.error(o.used.error(plain(ctx, err)))
 	}
 	return res, nil
 }
+
+// notForPlugins are header fields that say who is asked, or are about the connection.
+var notForPlugins = []string{"Host", "Upgrade", "Proxy-Authorization"}
 
 // checkRequest bounds what plugins send.
 func checkRequest(r HTTPRequest) error {
@@ -122,7 +126,15 @@ func checkRequest(r HTTPRequest) error {
 			head += len(name) + len(v)
 		}
 	}
+	for name := range r.Header {
+		// Another name than the URL's would lead a server that serves many of them to somebody else's.
+		if slices.ContainsFunc(notForPlugins, func(n string) bool { return strings.EqualFold(n, name) }) {
+			return fmt.Errorf("header field %s is not for plugins to set", name)
+		}
+	}
 	switch {
+	case strings.EqualFold(r.Method, http.MethodTrace), strings.EqualFold(r.Method, "TRACK"), strings.EqualFold(r.Method, http.MethodConnect):
+		return fmt.Errorf("method %s is not for plugins", r.Method) // it repeats what is sent along, or asks for a tunnel
 	case len(r.Body) > maxRequest:
 		return fmt.Errorf("%w: a body of %d bytes, more than %d KiB", ErrLimit, len(r.Body), maxRequest>>10)
 	case head > maxHead:
@@ -153,7 +165,7 @@ func (c *httpClient) follow(ctx context.Context, o *outgoing) (*HTTPResponse, er
 		}
 		to := location(u, o, res)
 		if to == nil {
-			return o.seal(res), nil
+			return o.seal(res, c.known), nil
 		}
 		if hop == o.Redirects {
 			return nil, fmt.Errorf("more than %d redirects, the last to %s", o.Redirects, redacted(to))
@@ -173,8 +185,8 @@ func (c *httpClient) follow(ctx context.Context, o *outgoing) (*HTTPResponse, er
 }
 
 // seal makes of the last answer what a plugin may see.
-func (o *outgoing) seal(res *HTTPResponse) *HTTPResponse {
-	o.used.remove(res)
+func (o *outgoing) seal(res *HTTPResponse, known used) *HTTPResponse {
+	known.remove(res)
 	res.Revision = revision(o.shown, res.Header)
 	if res.Status == http.StatusNotModified && res.Revision == "" {
 		res.Revision = o.Revision

@@ -182,7 +182,7 @@ func (m *Manager) services(opts *Options, log *slog.Logger, h Host, src Source) 
 		}
 	}
 	client := newHTTPClient("rosterd/"+m.Version, header, g, h.Limits)
-	client.secrets = secrets
+	client.secrets, client.known = secrets, known(secrets, header)
 	if src.Shipped {
 		client.hops = MaxRedirects
 	}

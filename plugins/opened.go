@@ -73,10 +73,19 @@ func (o *Opened) Fetch(ctx context.Context, r engine.Request) (ans engine.Answer
 	return ans, err
 }
 
-// Authenticate asks who somebody is.
+// Authenticate asks who somebody is. Its errors do not show the password.
 func (o *Opened) Authenticate(ctx context.Context, user addr.Bare, password string) error {
-	return o.call(WorkAuth, func() error { return o.Plugin.Authenticate(ctx, user, password) })
+	err := o.call(WorkAuth, func() error { return o.Plugin.Authenticate(ctx, user, password) })
+	if err == nil || len(password) < shortestPassword {
+		return err
+	}
+	var u used
+	u.learn("{{password}}", password)
+	return u.error(err)
 }
+
+// shortestPassword is the length from which on a password can be told from other text.
+const shortestPassword = 4
 
 // Handle has a request from outside answered.
 func (o *Opened) Handle(ctx context.Context, c Call) (r Reply, err error) {

@@ -48,6 +48,38 @@ func (w *worker) work(ctx context.Context) error {
 	return w.err
 }
 
+// TestErrorsHidePasswords: what a script says when it cannot ask goes into a log, and it may well say what it would have
+// asked.
+func TestErrorsHidePasswords(t *testing.T) {
+	user := addr.MustParse("john@example.com").Bare()
+	const password = "r0m30 &juliet"
+	for name, tt := range map[string]struct{ err, want error }{
+		"in a URL":  {&engine.TemporaryError{RetryAfter: time.Second, Err: errors.New("GET http://x/?p=r0m30+%26juliet&q=r0m30%20%26juliet: refused")}, errors.New("GET http://x/?p={{password}}&q={{password}}: refused")},
+		"as it is":  {&engine.FaultError{Kind: "trap", Err: errors.New("cannot check r0m30 &juliet")}, errors.New("plugin fault (trap): cannot check {{password}}")},
+		"denied":    {fmt.Errorf("%w: not %s", engine.ErrDenied, password), errors.New(engine.ErrDenied.Error() + ": not {{password}}")},
+		"not in it": {&engine.FaultError{Kind: "trap", Err: errors.New("cannot check")}, errors.New("plugin fault (trap): cannot check")},
+		"no error":  {nil, nil},
+	} {
+		o := &Opened{Plugin: &worker{err: tt.err}}
+		err := o.Authenticate(t.Context(), user, password)
+		if fmt.Sprint(err) != fmt.Sprint(tt.want) || errors.Is(err, engine.ErrDenied) != errors.Is(tt.err, engine.ErrDenied) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+		var fault, faultBefore *engine.FaultError
+		if errors.As(err, &fault) != errors.As(tt.err, &faultBefore) || fault != nil && (fault.Kind != "trap" || strings.Contains(fault.Error(), "r0m30")) {
+			t.Errorf("%s: fault %v", name, fault)
+		}
+		var temporary, temporaryBefore *engine.TemporaryError
+		if errors.As(err, &temporary) != errors.As(tt.err, &temporaryBefore) || temporary != nil && (temporary.RetryAfter != time.Second || strings.Contains(temporary.Error(), "r0m30")) {
+			t.Errorf("%s: temporary %v", name, temporary)
+		}
+	}
+	o := &Opened{Plugin: &worker{err: errors.New("cannot")}}
+	if err := o.Authenticate(t.Context(), user, "a"); err.Error() != "cannot" {
+		t.Errorf("of a password that is in every word: %v", err)
+	}
+}
+
 func (w *worker) Info() Info         { return Info{Roster: true} }
 func (w *worker) Generation() string { return "1" }
 func (w *worker) Usage() Usage       { return Usage{Memory: 5, Restarts: 2} }

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+
+	"rosterd/engine"
 )
 
 // secrets are what plugins send and never see, by name: the option rosterd_plugin_secrets. In the query of a URL and in
@@ -125,12 +129,42 @@ func (s secrets) into(text string, escape func(string) string, use *used) (strin
 	return b.String(), nil
 }
 
-func (u *used) add(name, secret string) {
-	for _, sent := range []string{secret, url.QueryEscape(secret), EncodeURL(secret)} {
+func (u *used) add(name, secret string) { u.learn(secretOpens+name+secretCloses, secret) }
+
+func (u *used) learn(shown, secret string) {
+	// The last two are what JSON makes of a slash and of a quote, as PHP and others write it.
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(secret)
+	for _, sent := range []string{secret, url.QueryEscape(secret), EncodeURL(secret), quoted, strings.ReplaceAll(quoted, "/", `\/`)} {
 		if !slices.ContainsFunc(u.forms, func(f form) bool { return f.sent == sent }) {
-			u.forms = append(u.forms, form{sent, secretOpens + name + secretCloses})
+			u.forms = append(u.forms, form{sent, shown})
 		}
 	}
+}
+
+// credential finds the names of header fields whose values are secret. X-Auth-Domain is not among them: what it says may
+// well stand in an answer.
+var credential = regexp.MustCompile(`(?i)^authorization$|^x-auth$|token|secret|passw|key|cookie|credential`)
+
+// known are all secrets there are for a plugin: those by name, and the credentials among the operator's header. A server
+// may repeat them whether or not a plugin has named them in this very request.
+func known(s secrets, header http.Header) (all used) {
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		all.add(name, s[name])
+	}
+	for name, values := range header {
+		if !credential.MatchString(name) {
+			continue
+		}
+		shown := "{{rosterd_backend_headers:" + name + "}}"
+		for _, v := range values {
+			all.learn(shown, v)
+			if _, after, scheme := strings.Cut(v, " "); scheme {
+				all.learn(shown, after)
+			}
+		}
+	}
+	all.forms = slices.Collect(all.telling)
+	return all
 }
 
 // telling are the forms that stand nowhere by chance.
@@ -168,26 +202,52 @@ func (u *used) remove(res *HTTPResponse) {
 
 // error is err with a text that plugins may see.
 func (u *used) error(err error) error {
-	text := err.Error()
+	if text := u.hide(err.Error()); text != err.Error() {
+		return &censored{text, err, u.hide}
+	}
+	return err
+}
+
+func (u *used) hide(text string) string {
 	for _, f := range u.forms {
 		text = strings.ReplaceAll(text, f.sent, f.shown)
 	}
-	if text == err.Error() {
-		return err
-	}
-	return &censored{text, err}
+	return text
 }
 
 // censored is an error that is still known for what it is, with another text. It shows nobody what it wraps.
 type censored struct {
 	text string
 	err  error
+	hide func(string) string
 }
 
 func (e *censored) Error() string { return e.text }
 
 // Is tells of the error below without showing it.
 func (e *censored) Is(target error) bool { return errors.Is(e.err, target) }
+
+// As tells what the engine asks of errors, likewise.
+func (e *censored) As(target any) bool {
+	switch t := target.(type) {
+	case **engine.FaultError:
+		if errors.As(e.err, t) {
+			*t = &engine.FaultError{Kind: (*t).Kind, Err: errors.New(e.hide((*t).Err.Error()))}
+			return true
+		}
+	case **engine.TemporaryError:
+		if errors.As(e.err, t) {
+			*t = &engine.TemporaryError{RetryAfter: (*t).RetryAfter, Err: errors.New(e.hide((*t).Err.Error()))}
+			return true
+		}
+	case **engine.PermanentError:
+		if errors.As(e.err, t) {
+			*t = &engine.PermanentError{Err: errors.New(e.hide((*t).Err.Error()))}
+			return true
+		}
+	}
+	return false
+}
 
 // table reads an option that is a table with names.
 func table(opts *Options, option, example string) (map[string]any, error) {

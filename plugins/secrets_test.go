@@ -199,6 +199,67 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 	}
 }
 
+// TestCredentialsAreNotRepeated: what goes along with every request is not the plugin's to know either, and a server may
+// remember what an earlier one brought.
+func TestCredentialsAreNotRepeated(t *testing.T) {
+	const basic = "am9objp0MHBzM2NyM3Q=" // john:t0ps3cr3t
+	var before string
+	base, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s|%v", before, r.Header)
+		before = r.Header.Get("X-Sign")
+	})
+	svc := outside(t, map[string]any{
+		"url": base, "rosterd_plugin_secrets": map[string]any{"t": token},
+		"rosterd_backend_headers": map[string]any{"Authorization": "Basic " + basic, "X-Api-Key": "another/s3cret", "X-Tenant": "example.com", "Host": "backend.example.com"},
+	})
+	r := HTTPRequest{URL: base, Header: http.Header{"X-Sign": {"{{secret:t}}"}}}
+	for range 2 {
+		res, err := svc.HTTP(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(res.Body); strings.Contains(got, "s3cret") || strings.Contains(got, basic) || !strings.Contains(got, "example.com") {
+			t.Errorf("the plugin sees %s", got)
+		}
+		r.Header = nil
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // as PHP writes JSON
+		fmt.Fprintf(w, `{"key":"%s"}`, strings.ReplaceAll(r.Header.Get("X-Api-Key"), "/", `\/`))
+	}))
+	defer srv.Close()
+	svc = outside(t, map[string]any{"url": srv.URL, "rosterd_backend_headers": map[string]any{"X-Api-Key": "another/s3cret"}})
+	if res, err := svc.HTTP(t.Context(), HTTPRequest{URL: srv.URL}); err != nil || strings.Contains(string(res.Body), "s3cret") {
+		t.Errorf("%v, %v", res, err)
+	}
+}
+
+// TestRequestsNobodyMayMake: another name than the URL's would have a server that serves many hand the secrets to
+// whoever owns that one, and TRACE is there to repeat them.
+func TestRequestsNobodyMayMake(t *testing.T) {
+	base, asked := server(t, func(http.ResponseWriter, *http.Request) {})
+	svc := outside(t, map[string]any{"url": base, "rosterd_backend_headers": map[string]any{"Host": "backend.example"}})
+	for want, r := range map[string]HTTPRequest{
+		"header field Host":  {Header: http.Header{"Host": {"mallory.example"}}},
+		"header field host":  {Header: http.Header{"host": {"mallory.example"}}},
+		"method TRACE":       {Method: "TRACE"},
+		"method CONNECT":     {Method: "CONNECT"},
+		"method track":       {Method: "track"},
+		"header field Prox":  {Header: http.Header{"Proxy-Authorization": {"x"}}},
+		"header field Upgra": {Header: http.Header{"Upgrade": {"h2c"}}},
+	} {
+		r.URL = base
+		if _, err := svc.HTTP(t.Context(), r); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "not for plugins") {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if len(asked) > 0 {
+		t.Fatal("the server was asked")
+	}
+	if _, err := svc.HTTP(t.Context(), HTTPRequest{URL: base}); err != nil || (<-asked).Host != "backend.example" {
+		t.Errorf("the operator's own name: %v", err)
+	}
+}
+
 // TestErrorsHideSecrets: whatever goes wrong on the way.
 func TestErrorsHideSecrets(t *testing.T) {
 	var loop string
