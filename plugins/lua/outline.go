@@ -110,8 +110,12 @@ func (d *describer) node(n any, in surroundings) surroundings {
 	case *ast.FuncDefStmt:
 		if field, ok := t.Name.Func.(*ast.AttrGetExpr); ok {
 			object, _ := field.Object.(*ast.IdentExpr)
-			if key, ok := field.Key.(*ast.StringExpr); ok && nameOf(object) == "module" && key.Value == "load" {
+			key, ok := field.Key.(*ast.StringExpr)
+			switch {
+			case ok && nameOf(object) == "module" && key.Value == "load":
 				d.load = t.Func
+			case ok && key.Value == "get_sasl_handler":
+				d.odd(t.Line(), "get_sasl_handler is not called: what it checks beyond test_password and is_enabled belongs into test_password")
 			}
 		}
 	case *ast.LocalAssignStmt:
