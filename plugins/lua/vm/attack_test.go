@@ -64,6 +64,7 @@ var attacks = []struct {
 	{"patterns caught", `while true do pcall(string.find, string.rep("a", 30), string.rep("a?", 30) .. string.rep("a", 30)) end`, "instructions"},
 	{"long run in a pattern", `return string.find(string.rep("a", 400000), "^a*b")`, ""},
 	{"deep pattern", `return string.find(string.rep("a", 1000), string.rep("a?", 100000))`, "too complex"},
+	{"huge subject", `local s = string.rep("x", 1e6) s = s .. s .. s .. s .. s return s:find("x*y")`, "too long to be searched"},
 	{"many captures", `return string.find("a", string.rep("()", 100000))`, "too many captures"},
 	{"huge gsub", `return #string.gsub(string.rep("a", 100000), "a", string.rep("b", 100000))`, "too long"},
 	{"endless gsub callback", `return string.gsub("a", "a", function() while true do end end)`, "instructions"},

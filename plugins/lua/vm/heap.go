@@ -8,15 +8,21 @@ import (
 )
 
 // heapWatch stops runs under which the live heap of the process grows beyond
-// their limits. Memory has no owner in Go, so that every goroutine's counts;
-// of several runs that may have done it, the one is stopped that has worked
-// most, and those that only wait are not.
+// their limits. Memory has no owner in Go, so that every goroutine's counts:
+// of several runs in whose time it grew, the one is stopped that has worked
+// most.
 type heapWatch struct {
 	mu    sync.Mutex
 	runs  map[*watchedRun]struct{}
 	timer *time.Timer // set while there are runs
 
-	last, collected time.Time // when a run was stopped, and the heap collected; used by look alone
+	// Of look alone: when a run was stopped, how many collections there must
+	// have been since, so that what it held counts no more, when the last one of
+	// our own was, and whether runs were asked at the last look.
+	last      time.Time
+	fresh     uint64
+	collected time.Time
+	asked     bool
 }
 
 // watchedRun is a run since the first look at the heap in its time.
@@ -26,7 +32,6 @@ type watchedRun struct {
 	base   uint64 // of the heap; 0: not looked at yet
 	next   uint64 // what the heap must hold for a collection
 	cycles uint64 // collections before it
-	asked  bool   // whether it is at work
 }
 
 var heap = heapWatch{runs: map[*watchedRun]struct{}{}}
@@ -66,13 +71,15 @@ func (h *heapWatch) watch(m *meter, limit uint64) (stop func()) {
 func (h *heapWatch) look() {
 	now := measure()
 	if time.Since(h.last) > heapPatience {
-		if h.growing(now) && time.Since(h.collected) > collectAtMost {
+		if h.growing(now) && (time.Since(h.collected) > collectAtMost || now.cycles < h.fresh) {
 			// Much of it may be garbage: that of a busy server is.
 			runtime.GC()
 			h.collected = time.Now()
 			now = measure()
 		}
-		h.judge(now)
+		if now.cycles >= h.fresh {
+			h.judge(now)
+		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,48 +104,44 @@ func (h *heapWatch) growing(now measured) (yes bool) {
 	return yes
 }
 
-// judge stops one run if the live heap is beyond the limits of some. Those
-// that have not answered since the last look wait for something, or are inside
-// a Go function: they are stopped if nobody else can be.
+// judge finds out whether the live heap is beyond the limits of some runs. If
+// so, it asks all runs whether they are at work, and at the next look stops the
+// one that has worked most, if it is one of them. Who waits takes no memory.
 func (h *heapWatch) judge(now measured) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var over []*watchedRun
-	var worst *watchedRun
-	asked := true
+	over := map[*watchedRun]bool{}
 	for r := range h.runs {
-		if r.base == 0 || now.cycles == r.cycles {
-			continue // nothing is known of it
-		}
-		if now.live <= r.base+r.limit {
-			r.asked = false
-			r.base = min(r.base, now.live) // which was garbage
+		switch {
+		case r.base == 0 || now.cycles == r.cycles: // nothing is known of it
+		case now.live > r.base+r.limit:
+			over[r] = true
+		default:
+			r.base = min(r.base, now.live) // what is more was garbage
 			r.next = now.live + r.limit
-			continue
-		}
-		over = append(over, r)
-		asked = asked && r.asked
-		if worst == nil || r.meter.busy.Load() > worst.meter.busy.Load() {
-			worst = r
 		}
 	}
-	switch {
-	case worst == nil:
-	case len(over) > 1 && !asked:
-		for _, r := range over {
-			r.asked = true
+	if len(over) == 0 {
+		h.asked = false
+		return
+	}
+	if h.asked = !h.asked; h.asked {
+		for r := range h.runs {
 			r.meter.busy.Store(0)
 			r.meter.census.Store(true)
 			r.meter.halt.Store(true)
 		}
-	case worst.meter.busy.Load() > 0:
-		worst.stop()
-		h.last = time.Now()
-	default:
-		for _, r := range over {
-			r.stop()
+		return
+	}
+	var worst *watchedRun
+	for r := range h.runs {
+		if busy := r.meter.busy.Load(); busy > 0 && (worst == nil || busy > worst.meter.busy.Load()) {
+			worst = r
 		}
-		h.last = time.Now()
+	}
+	if over[worst] {
+		worst.stop()
+		h.last, h.fresh = time.Now(), now.cycles+2 // one may be under way
 	}
 }
 
