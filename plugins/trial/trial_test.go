@@ -199,7 +199,7 @@ func TestAuth(t *testing.T) {
 		case "right":
 			return nil
 		case "down":
-			return &engine.TemporaryError{Err: errors.New("down")}
+			return &engine.TemporaryError{Err: errors.New("no answer")}
 		}
 		return engine.ErrDenied
 	}}
@@ -210,7 +210,7 @@ func TestAuth(t *testing.T) {
 		{"right", `{"in": false}`, "let in, and should be refused"},
 		{"right", `{"error": "denied"}`, "should fail (denied), but lets the user in"},
 		{"wrong", `{"in": true}`, "not let in: denied: the backend denies the roster"},
-		{"down", `{"in": false}`, "should be refused, but failed: temporary: down"},
+		{"down", `{"in": false}`, "should be refused, but failed: temporary: no answer"},
 	} {
 		cs, out := tried(t, p, fmt.Sprintf(`{"call": "auth", "user": "john", "password": %q, "expect": %s}`, c.password, c.expect))
 		if got := strings.Join(cs.Judge(out), "\n"); got != c.want {
