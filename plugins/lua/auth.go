@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
+	"net/http"
 
 	glua "github.com/yuin/gopher-lua"
 
@@ -146,5 +148,24 @@ func (m *machine) turnedAway(l *glua.LState, function string, r results) (error,
 	if r[1] != glua.LNil {
 		text = l.ToStringMeta(r[1]).String()
 	}
+	if why := m.call.outage(); why != nil {
+		return &engine.TemporaryError{Err: because(why, text)}, nil
+	}
 	return because(engine.ErrDenied, text), nil
+}
+
+// outage is why a plain false says nothing of the password: of the requests of the call not one got an answer by a
+// server that could give one (RFC 9110 §15.6). Many providers of Prosody's say false then too.
+func (c *call) outage() error {
+	if c.asked == 0 {
+		return nil
+	}
+	why := c.httpErr
+	for _, x := range c.sent {
+		if x.res.Status < http.StatusInternalServerError {
+			return nil
+		}
+		why = errors.New(x.res.String())
+	}
+	return why
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,10 @@ func (w *world) HTTP(ctx context.Context, r plugins.HTTPRequest) (*plugins.HTTPR
 		case <-ctx.Done():
 			return nil, fmt.Errorf("GET %s: %w", r.URL, ctx.Err())
 		}
+	}
+	if status, ok := strings.CutPrefix(path, "/status/"); ok {
+		n, err := strconv.Atoi(status)
+		return &plugins.HTTPResponse{Method: "GET", URL: r.URL, Status: n, Header: http.Header{}}, err
 	}
 	if path == "/down" {
 		return nil, errors.New("GET http://backend/down: connection refused")
@@ -142,6 +147,11 @@ func TestAuth(t *testing.T) {
 		{"denied", `test_password = function() return nil, "denied", "on leave" end`, "denied: the backend denies the roster: on leave"},
 		{"the service fails", `test_password = function() return nil, "temporary", "LDAP is down" end`, "temporary: LDAP is down"},
 		{"the service fails, as a request says it", `test_password = function() return http.request("http://backend/down") end`, "temporary: GET http://backend/down: connection refused"},
+		{"no word of an outage", `test_password = function() local r = http.request("http://backend/down") return r and r.code == 200 or false end`, "temporary: GET http://backend/down: connection refused"},
+		{"no word of an outage behind a proxy", `test_password = function() return http.request("http://backend/status/502").code == 200, "wrong password" end`, "temporary: GET http://backend/status/502"},
+		{"refused by the service", `test_password = function() return http.request("http://backend/status/401").code == 200 end`, "denied: "},
+		{"refused by one service, while another is down", `test_password = function() http.request("http://backend/down") return http.request("http://backend/status/403").code == 200 end`, "denied: "},
+		{"not asked", `test_password = function(user) if user ~= "john" then return false end return http.request("http://backend/down") end`, "denied: "},
 		{"a promise", `test_password = function() return promise.resolve(true) end`, "ok"},
 		{"a promise of false", `test_password = function() return promise.resolve(false) end`, "denied: "},
 		{"a promise that is rejected", `test_password = function() return promise.reject("LDAP is down") end`, "temporary: LDAP is down"},

@@ -97,8 +97,11 @@ func (m *machine) moduleLog(l *glua.LState) int { return m.logAs(l, "module:log"
 // logAs logs what the arguments say of which the first is the level.
 func (m *machine) logAs(l *glua.LState, what string, first int) int {
 	level, ok := levels[l.CheckString(first)]
-	if !ok {
+	if !ok && m.call.loading() {
 		l.RaiseError("%s: %q is none of debug, info, warn, error", what, l.CheckString(first))
+	}
+	if !ok { // a line that is rarely reached is no reason why a call fails
+		level = slog.LevelInfo
 	}
 	if m.call.lines < maxLines {
 		m.log(level, format(l, l.CheckString(first+1), first+2))
