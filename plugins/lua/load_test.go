@@ -226,3 +226,11 @@ func TestLog(t *testing.T) {
 		}
 	}
 }
+
+// A level that is none ends no call: such a line may be reached for the first time at somebody's login.
+func TestLogLevelOfACall(t *testing.T) {
+	p := script(t, `module:provides("roster", { fetch = function() module:log("notice", "on %s", "the way") return {} end })`, nil)
+	if _, err := fetch(t, p, request("jim")); err != nil {
+		t.Error(err)
+	}
+}
