@@ -71,7 +71,7 @@ func (p *Plugin) subject(c *call) string {
 	case plugins.WorkHTTP:
 		return fmt.Sprintf("http %s for %s", p.routeName(c.index), p.host)
 	case plugins.WorkTimer:
-		return fmt.Sprintf("timer %d for %s", c.index+1, p.host)
+		return fmt.Sprintf("timer %d for %s", c.index, p.host)
 	}
 	return "roster of " + c.request.User.String()
 }
@@ -82,7 +82,7 @@ func (p *Plugin) attributes(c *call) []any {
 	case plugins.WorkHTTP:
 		return []any{"call", string(c.work), "route", p.routeName(c.index)}
 	case plugins.WorkTimer:
-		return []any{"call", string(c.work), "timer", c.index + 1}
+		return []any{"call", string(c.work), "timer", c.index}
 	}
 	return []any{"user", c.request.User.String(), "call", string(c.work)}
 }

@@ -370,7 +370,7 @@ func TestScriptThatChanges(t *testing.T) {
 	_, ticked := p.Tick(soon(t), 0)
 	for what, err := range map[string]error{
 		`module:provides("roster")`: fetched, `module:provides("auth")`: p.Authenticate(soon(t), addr.MustBare("jim@example.com"), ""),
-		`the route "GET /a"`: handled, `timer 1`: ticked,
+		`the route "GET /a"`: handled, `timer 0`: ticked,
 	} {
 		if errorKind(err) != "fault protocol" || !strings.Contains(err.Error(), "does not provide "+what+" this time") {
 			t.Errorf("%s: %v", what, err)
@@ -398,9 +398,9 @@ func TestTimers(t *testing.T) {
 		{"refreshes in a callback", `http.request("http://backend/x", nil, function() module:refresh_rosters({ "late" }) end); return 60`, "1m0s"},
 		{"temporary", `return nil, "temporary", "x"`, "temporary: x"},
 		{"rejected", `return http.request("http://backend/down")`, "temporary: GET http://backend/down"},
-		{"zero", `return 0`, "fault protocol: plugin fault (protocol): mod_test.lua: timer 2 for example.com: the function of a timer returned 0, not a number of seconds up to a year, or nil (the function at mod_test.lua:3)"},
+		{"zero", `return 0`, "fault protocol: plugin fault (protocol): mod_test.lua: timer 1 for example.com: the function of a timer returned 0, not a number of seconds up to a year, or nil (the function at mod_test.lua:3)"},
 		{"text", `return "5"`, "fault protocol"},
-		{"error", `error("oops")`, "fault trap: plugin fault (trap): mod_test.lua: timer 2 for example.com: mod_test.lua:4: oops"},
+		{"error", `error("oops")`, "fault trap: plugin fault (trap): mod_test.lua: timer 1 for example.com: mod_test.lua:4: oops"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := &world{pages: map[string]string{"/x": ""}}
@@ -794,7 +794,7 @@ func TestLogOfCalls(t *testing.T) {
 	_ = p.Authenticate(soon(t), addr.MustBare("jim@example.com"), "")
 	_, _ = p.Handle(soon(t), plugins.Call{})
 	_, _ = p.Tick(soon(t), 0)
-	want := []string{"INFO hello user jim@example.com call roster", "INFO hello user jim@example.com call auth", "INFO hello call http route GET /test/x", "INFO hello call timer timer 1"}
+	want := []string{"INFO hello user jim@example.com call roster", "INFO hello user jim@example.com call auth", "INFO hello call http route GET /test/x", "INFO hello call timer timer 0"}
 	if !slices.Equal(w.lines, want) {
 		t.Errorf("%q", w.lines)
 	}

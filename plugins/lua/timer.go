@@ -101,7 +101,7 @@ func (p *Plugin) Tick(ctx context.Context, timer int) (time.Duration, error) {
 func (m *machine) tick(l *glua.LState) (again time.Duration, refusal, err error) {
 	c := m.call
 	if c.index >= len(c.schedules) {
-		return 0, nil, m.changed(fmt.Sprintf("timer %d", c.index+1))
+		return 0, nil, m.changed(fmt.Sprintf("timer %d", c.index))
 	}
 	s := c.schedules[c.index]
 	r, refusal, err := m.ask(l, "the function of a timer", s.f, append([]glua.LValue{m.now()}, s.args...)...)
