@@ -99,7 +99,7 @@ func (t *pluginTool) configured() {
 
 // isolated adds the flag that says where the code runs.
 func (t *pluginTool) isolated() {
-	t.flags.StringVar(&t.isolation, "isolation", "inproc", "run it `inproc` or in a process of its own")
+	t.flags.StringVar(&t.isolation, "isolation", "inproc", "run it `WHERE`: inproc, or process, which is one of its own")
 }
 
 // parse reads the arguments, and the configuration if one is named.
