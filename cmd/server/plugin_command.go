@@ -31,6 +31,7 @@ func pluginCommands() []command {
 
 // pluginCommand runs one of the tools.
 func pluginCommand(ctx context.Context, args []string, c console) int {
+	c = seen(c)
 	if len(args) > 0 {
 		for _, cmd := range pluginCommands() {
 			if cmd.name == args[0] {
