@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -97,7 +98,7 @@ func (r *Recording) Write(dir, stem string) (string, error) {
 		return "", err
 	}
 	for name, b := range r.Files {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+		if err := write(filepath.Join(dir, name), b); err != nil {
 			return "", err
 		}
 	}
@@ -106,7 +107,21 @@ func (r *Recording) Write(dir, stem string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return file, os.WriteFile(file, b, 0o644)
+	return file, write(file, b)
+}
+
+// write puts a file in the place of what is there. A link, which may have come with a folder from somebody else, is not
+// followed.
+func write(file string, b []byte) error {
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
 }
 
 // Stem is a name for a recording that no case in a folder has: "john", "john-2".
