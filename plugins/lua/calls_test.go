@@ -924,3 +924,23 @@ func FuzzReturned(f *testing.F) {
 		}
 	})
 }
+
+// What a script is asked is a table like any other, whichever way it looks at it.
+func TestAsked(t *testing.T) {
+	for _, tt := range []struct{ name, code, want string }{
+		{"fields", `return req.host .. " " .. req.jid .. " " .. req.reason .. " " .. tostring(req.rev) .. " " .. tostring(req.more)`, "example.com jim@example.com login nil nil"},
+		{"pairs", `local n = {} for k, v in pairs(req) do n[#n + 1] = k .. "=" .. v end table.sort(n) return table.concat(n, " ")`, "host=example.com jid=jim@example.com reason=login"},
+		{"JSON", `return require "util.json".encode(req)`, `{"host":"example.com","jid":"jim@example.com","reason":"login"}`},
+		{"changed", `req.jid, req.more = "x", "y" return require "util.json".encode(req)`, `{"host":"example.com","jid":"x","more":"y","reason":"login"}`},
+		{"iterators", `local n = require "util.iterators".to_array(require "util.iterators".keys(req)) table.sort(n) return table.concat(n, " ")`, "host jid reason"},
+		{"its metatable", `return tostring(getmetatable(req)) .. " " .. type(req)`, "false table"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := mustIn(t, &world{}, `module:provides("roster", { fetch = function(user, req) return nil, "denied", (function() `+tt.code+` end)() end })`)
+			_, err := p.Fetch(t.Context(), engine.Request{User: addr.MustBare("jim@example.com"), Reason: engine.ReasonLogin})
+			if got := strings.TrimPrefix(fmt.Sprint(err), engine.ErrDenied.Error()+": "); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}

@@ -275,6 +275,9 @@ func appendNumber(b []byte, n float64) ([]byte, error) {
 // appendTable writes a list where all keys are 1 to n, an object where all are names. An empty table is an
 // object unless it came from a JSON array.
 func (m *machine) appendTable(b []byte, t *glua.LTable, depth int) ([]byte, error) {
+	if t.Metatable == m.asked {
+		m.fillAsked(t)
+	}
 	var names []string
 	items, other := 0, false
 	t.ForEach(func(k, _ glua.LValue) {

@@ -21,6 +21,7 @@ type machine struct {
 	standard  map[string]*glua.LTable    // string, table, math…: copied for a call that asks
 	env       *glua.LTable               // metatable of environments
 	module    *glua.LTable               // metatable of module, with its methods
+	asked     *glua.LTable               // metatable of what a script is asked
 	response  *glua.LTable               // metatable of HTTP responses
 	request   *glua.LTable               // metatable of HTTP requests
 	arrays    *glua.LTable               // metatable of arrays, those of JSON too
@@ -83,6 +84,7 @@ func newMachine(p *Plugin) *machine {
 		m.standard[lib].Metatable = m.meta("__index", m.absentIn(l, lib+"."))
 	}
 	base.RawSetString("print", l.NewFunction(vm.Print(func(_ *glua.LState, line string) { m.log(slog.LevelInfo, line) })))
+	base.RawSetString("next", m.next(l, base.RawGetString("next")))
 	base.RawSetString("require", l.NewFunction(m.require))
 	m.pristine = m.untouched(l, base)
 	base.Metatable = m.meta("__index", l.NewFunction(m.missing))
@@ -94,6 +96,7 @@ func newMachine(p *Plugin) *machine {
 	m.request = m.meta("__name", glua.LString("HTTP request"))
 	m.buildTimer(l)
 	m.buildStore(l)
+	m.buildAsked(l)
 	m.buildModule(l)
 	m.buildLibraries()
 	m.buildArrays(l)

@@ -63,13 +63,7 @@ func (m *machine) fetch(l *glua.LState) (outcome, error) {
 		return outcome{}, m.changed(`module:provides("roster")`)
 	}
 	user := c.request.User
-	req := l.CreateTable(0, 4)
-	req.RawSetString("host", glua.LString(user.Domain()))
-	req.RawSetString("jid", glua.LString(user.String()))
-	req.RawSetString("reason", glua.LString(c.request.Reason))
-	if c.rev != "" {
-		req.RawSetString("rev", glua.LString(c.rev))
-	}
+	req := object(l, m.asked)
 	r, err := m.invoke(l, "fetch", c.fetch, glua.LString(user.Local()), req)
 	if err != nil {
 		return outcome{}, err
@@ -92,6 +86,57 @@ func (m *machine) fetch(l *glua.LState) (outcome, error) {
 	}
 	out.res, out.status = res, http.StatusOK
 	return out, err
+}
+
+// buildAsked makes the metatable of what a script is asked, { host, jid, reason, rev }: most scripts look at one of them
+// or none, and a table of four names is a fair part of what a call costs.
+func (m *machine) buildAsked(l *glua.LState) {
+	m.asked = m.meta("__index", l.NewFunction(func(l *glua.LState) int {
+		l.Push(m.askedField(l.Get(2).String()))
+		return 1
+	}))
+	m.asked.RawSetString("__pairs", l.NewFunction(func(l *glua.LState) int {
+		t := l.CheckTable(1)
+		m.fillAsked(t)
+		l.Push(l.G.Global.RawGetString("next"))
+		l.Push(t)
+		return 2
+	}))
+}
+
+// next is Lua's next, which also finds what a script is asked.
+func (m *machine) next(l *glua.LState, lua glua.LValue) *glua.LFunction {
+	f := lua.(*glua.LFunction).GFunction
+	return l.NewFunction(func(l *glua.LState) int {
+		if t, ok := l.Get(1).(*glua.LTable); ok && t.Metatable == m.asked {
+			m.fillAsked(t)
+		}
+		return f(l)
+	})
+}
+
+func (m *machine) askedField(name string) glua.LValue {
+	switch r := &m.call.request; name {
+	case "host":
+		return glua.LString(r.User.Domain())
+	case "jid":
+		return glua.LString(r.User.String())
+	case "reason":
+		return glua.LString(r.Reason)
+	case "rev":
+		return orNil(m.call.rev)
+	}
+	return glua.LNil
+}
+
+// fillAsked makes a table like any other of what a script is asked.
+func (m *machine) fillAsked(t *glua.LTable) {
+	t.Metatable = glua.LNil
+	for _, name := range []string{"host", "jid", "reason", "rev"} {
+		if t.RawGetString(name) == glua.LNil { // else the script has set it
+			t.RawSetString(name, m.askedField(name))
+		}
+	}
 }
 
 // results of a Lua function: what it returns, why it returns nothing, and more about that.
