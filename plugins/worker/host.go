@@ -186,6 +186,9 @@ func (proc *process) takeHostCall(c *call, f frame) error {
 			b = append(appendBool(b, true), body...)
 		}
 		proc.outbox.put(b, func() {
+			if what == hostHTTP && err == nil {
+				<-proc.http
+			}
 			c.mu.Lock()
 			c.running--
 			c.mu.Unlock()
@@ -267,8 +270,9 @@ func (proc *process) option(name string) (func() ([]byte, error), error) {
 	return func() ([]byte, error) { return b, err }, nil
 }
 
-// request sends one over HTTP, and keeps the time that the call waits for others than its plugin.
-func (proc *process) request(c *call, timeout time.Duration, r plugins.HTTPRequest) ([]byte, error) {
+// request sends one over HTTP, and keeps the time that the call waits for others than its plugin. An answer keeps its place
+// until the child has taken it: it is held here for so long.
+func (proc *process) request(c *call, timeout time.Duration, r plugins.HTTPRequest) (b []byte, err error) {
 	if !c.wait() {
 		return nil, fmt.Errorf("%w: more than %d HTTP requests in one call", plugins.ErrLimit, maxRequests)
 	}
@@ -277,7 +281,11 @@ func (proc *process) request(c *call, timeout time.Duration, r plugins.HTTPReque
 	defer cancel()
 	select {
 	case proc.http <- struct{}{}:
-		defer func() { <-proc.http }()
+		defer func() {
+			if err != nil {
+				<-proc.http
+			}
+		}()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -285,7 +293,7 @@ func (proc *process) request(c *call, timeout time.Duration, r plugins.HTTPReque
 	if err != nil {
 		return nil, err
 	}
-	b := appendHTTPResponse(make([]byte, 0, len(res.Body)+1024), res)
+	b = appendHTTPResponse(make([]byte, 0, len(res.Body)+1024), res)
 	if most := maxToChild(proc.plugin.host.Limits) - 64; int64(len(b)) > most {
 		return nil, fmt.Errorf("%w: an answer of %d bytes, more than %d", plugins.ErrLimit, len(b), most)
 	}
