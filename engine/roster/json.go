@@ -2,9 +2,11 @@ package roster
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -23,7 +25,8 @@ const maxDepth = 64
 //
 // All fields may be missing or null; subscription is "both" then. Groups may also be an object whose keys are
 // the groups; a contact that is null, a string or an array has no data; [] is the empty roster, since PHP
-// writes {} so. A contact that cannot be read is left out and named, the rest is served.
+// writes {} so. A contact that cannot be read is left out and named, the rest is served. An object in which
+// nothing looks like a contact, such as {"error": "no database"}, is no roster.
 func DecodeJSON(owner addr.Bare, body []byte, lim Limits) (Roster, []BadItem, error) {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if err := checkJSON(body); err != nil {
@@ -37,7 +40,10 @@ func DecodeJSON(owner addr.Bare, body []byte, lim Limits) (Roster, []BadItem, er
 		return Roster{}, nil, fmt.Errorf("%w: a JSON %s where an object of contacts was expected", ErrNotRoster, kind(top))
 	}
 	b := NewBuilder(owner, lim)
+	first, like := "", false // what stands there first, and whether anything looks like a contact
 	top.ForEach(func(key, value gjson.Result) bool {
+		first = cmp.Or(first, key.String())
+		like = like || value.IsObject() || strings.ContainsAny(key.String(), "@.")
 		i, err := decodeItem(value)
 		if err != nil {
 			b.Bad(key.String(), err.Error())
@@ -46,11 +52,22 @@ func DecodeJSON(owner addr.Bare, body []byte, lim Limits) (Roster, []BadItem, er
 		}
 		return len(b.items) <= b.lim.Items
 	})
+	if first != "" && !like { // {"error": "no database"} would take everybody's contacts away
+		return Roster{}, nil, fmt.Errorf("%w: an object without any contact: %q is no JID of a user, nor is anything else in it", ErrNotRoster, short(first))
+	}
 	r, bad, err := b.Roster()
 	if err != nil {
 		return Roster{}, nil, fmt.Errorf("%w: %w", ErrNotRoster, err)
 	}
 	return r, bad, nil
+}
+
+// short is enough of a name to know it by.
+func short(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "") + "…"
+	}
+	return s
 }
 
 func decodeItem(v gjson.Result) (i Item, err error) {

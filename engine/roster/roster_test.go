@@ -194,6 +194,7 @@ func TestDecodeJSONRefuses(t *testing.T) {
 		"null": "null", "string": `"x"`, "number": "5", "boolean": "true", "array": `["a@x"]`, "empty": "", "white space": " \n", "invalid": `{"a`, "HTML": "<html>", "trailing garbage": "{} x",
 		"raw control character": "{\"a@x\":{\"name\":\"a\x01\"}}", "single quotes": "{'a':1}", "deep": strings.Repeat("[", 1000) + strings.Repeat("]", 1000),
 		"very deep": strings.Repeat("[", 1<<24), "UTF-16": "\xff\xfe{\x00}\x00", "too many": `{"a@x":{},"b@x":{},"c@x":{},"d@x":{}}`,
+		"an error with status 200": `{"error": "no database"}`, "another form": `{"people": [{"login": "marie"}], "next": null}`, "a status": `{"status": 0, "data": []}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if r, _, err := DecodeJSON(addr.Bare{}, []byte(in), Limits{Items: 3}); !errors.Is(err, ErrNotRoster) || r.Len() != 0 {
