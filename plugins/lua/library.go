@@ -23,11 +23,12 @@ type native = func(*machine, *glua.LState) int
 // what it makes has the metatable that it gets as metatable, which is closed to scripts (metatable_of is for it to tell
 // its own). No function of it may return a table that it keeps: TestLibrariesKeepTheirTables.
 type library struct {
-	funcs  map[string]native
-	values map[string]func(*machine, *glua.LState) *glua.LTable // what else is in the table, made for each call
-	parts  map[string]map[string]native                         // tables of functions, of those without a chunk
-	chunk  bool
-	once   bool
+	funcs   map[string]native
+	values  map[string]func(*machine, *glua.LState) *glua.LTable // what else is in the table, made for each call
+	parts   map[string]map[string]native                         // tables of functions, of those without a chunk
+	chunk   bool
+	once    bool
+	written // if it is a chunk
 }
 
 //go:embed library/*.lua
@@ -46,31 +47,39 @@ func init() {
 	})
 }
 
-// chunk is a library written in Lua, compiled, and the names of what it returns.
-type chunk struct {
-	proto  *glua.FunctionProto
-	fields map[string]bool
+// written is a library in Lua, compiled when the first script requires it; what it returns is known before that, when a
+// script that requires it is checked.
+type written struct {
+	compiling, reading sync.Once
+	proto              *glua.FunctionProto
+	fields             map[string]bool
 }
 
-// written are the libraries in Lua by name. They are compiled when the first script asks what there is.
-var written = sync.OnceValue(func() map[string]*chunk {
-	made := map[string]*chunk{}
-	for name, def := range libraries {
-		if !def.chunk {
-			continue
-		}
-		src, err := chunks.ReadFile("library/" + name + ".lua")
-		if err != nil {
-			panic(err) // the binary is broken
-		}
-		proto, err := vm.CompileLibrary(name, src)
+func source(name string) []byte {
+	src, err := chunks.ReadFile("library/" + name + ".lua")
+	if err != nil {
+		panic(err) // the binary is broken
+	}
+	return src
+}
+
+// compiled is the chunk of a library.
+func (d *library) compiled(name string) *glua.FunctionProto {
+	d.compiling.Do(func() {
+		proto, err := vm.CompileLibrary(name, source(name))
 		if err != nil {
 			panic(err)
 		}
-		made[name] = &chunk{proto: proto, fields: returned(name, src)}
-	}
-	return made
-})
+		d.proto = proto
+	})
+	return d.proto
+}
+
+// returns are the names of what the chunk of a library returns.
+func (d *library) returns(name string) map[string]bool {
+	d.reading.Do(func() { d.fields = returned(name, source(name)) })
+	return d.fields
+}
 
 // returned are the names in the table constructor that a chunk ends with: "return { … }", or "return f({ … }, …)".
 func returned(name string, src []byte) map[string]bool {
@@ -104,7 +113,7 @@ func returned(name string, src []byte) map[string]bool {
 // provides tells whether a library has a field.
 func (d *library) provides(name, field string) bool {
 	if d.chunk {
-		return written()[name].fields[field]
+		return d.returns(name)[field]
 	}
 	return d.funcs[field] != nil || d.parts[field] != nil || d.values[field] != nil
 }
@@ -112,7 +121,7 @@ func (d *library) provides(name, field string) bool {
 // Names lists everything of a library, sorted.
 func (d *library) names(name string) []string {
 	if d.chunk {
-		return slices.Sorted(maps.Keys(written()[name].fields))
+		return slices.Sorted(maps.Keys(d.returns(name)))
 	}
 	list := slices.Concat(slices.Collect(maps.Keys(d.funcs)), slices.Collect(maps.Keys(d.parts)), slices.Collect(maps.Keys(d.values)))
 	slices.Sort(list)
@@ -236,7 +245,7 @@ func metatableOf(l *glua.LState) int {
 
 // runChunk makes a library that is written in Lua.
 func (m *machine) runChunk(l *glua.LState, name string, native *glua.LTable) *glua.LTable {
-	f := l.NewFunctionFromProto(written()[name].proto)
+	f := l.NewFunctionFromProto(libraries[name].compiled(name))
 	f.Env = m.pristine
 	l.Push(f)
 	l.Push(native)
