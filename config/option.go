@@ -3,6 +3,8 @@ package config
 import (
 	"maps"
 	"slices"
+
+	"rosterd/config/known"
 )
 
 // Scope says where an option is read.
@@ -126,10 +128,25 @@ func declareFor[T any](s Spec, read reader[T], fallback func(*Host) T) *Option[T
 	return o
 }
 
-// Secret tells whether the value of an option must not be shown, under any of its names.
+// Secret tells whether the value of an option must not be shown, under any of its names; plugins do not see it. Those of
+// Prosody's own modules go by their names, such as turn_external_secret.
 func Secret(name string) bool {
-	o := registry[name]
-	return o != nil && o.spec().Secret
+	if o := registry[name]; o != nil {
+		return o.spec().Secret
+	}
+	return prosodys(name) && secretName(name)
+}
+
+// Foreign tells whether an option belongs to rosterd or to one of Prosody's own modules, and so to no plugin: a URL in it
+// is not there for a plugin to ask. The backend's is.
+func Foreign(name string) bool {
+	return name != HTTPRosterURL.Name && (registry[name] != nil || prosodys(name))
+}
+
+// prosodys tells whether an option is one of Prosody itself or of the modules that come with it.
+func prosodys(name string) bool {
+	o, ok := known.LookupOption(name)
+	return ok && (o.Origin == "core" || o.Origin == "bundled")
 }
 
 // Specs returns all honoured options, sorted by name.

@@ -246,3 +246,27 @@ func FuzzPlugin(f *testing.F) {
 		}
 	})
 }
+
+// Which options of others a plugin does not see, and in which it finds no servers to ask.
+func TestForeign(t *testing.T) {
+	for _, tt := range []struct {
+		option          string
+		foreign, secret bool
+	}{
+		{"crm_url", false, false},
+		{"crm_secret", false, false},
+		{"http_roster_url", false, false},
+		{"http_auth_url", false, false}, // of a community module, which may be this one
+		{"contact_info", true, false},
+		{"http_external_url", true, false},
+		{"http_file_share_base_url", true, false},
+		{"rosterd_backend_headers", true, true},
+		{"turn_external_secret", true, true},
+		{"component_secret", true, true},
+		{"turn_external_host", true, false},
+	} {
+		if f, s := Foreign(tt.option), Secret(tt.option); f != tt.foreign || s != tt.secret {
+			t.Errorf("%s: foreign %v, secret %v", tt.option, f, s)
+		}
+	}
+}

@@ -46,3 +46,44 @@ func TestFenced(t *testing.T) {
 		t.Errorf("%v is not ErrRefused", err)
 	}
 }
+
+// A URL in an option of somebody else's is not there for a plugin to ask, unless the plugin came with rosterd.
+func TestFencedByOptionsOfOthers(t *testing.T) {
+	for _, shipped := range []bool{true, false} {
+		m, _ := manager(t, map[string]string{"one/mod_crm.lua": ""})
+		if shipped {
+			m.Shipped = fstest.MapFS{"mod_crm.lua": {}}
+		}
+		var fence Fenced
+		m.Foreign = func(option string) bool { return option == "http_external_url" }
+		m.Engines[".lua"] = func(_ context.Context, _ Source, _ Host, opts *Options, svc Services) (Plugin, error) {
+			fence = svc.(Fenced)
+			for _, name := range []string{"crm_url", "http_external_url"} {
+				if _, ok, err := opts.String(name); !ok || err != nil {
+					t.Errorf("%s: %v, %v", name, ok, err)
+				}
+			}
+			return Nothing{}, nil
+		}
+		cfg := ConfigFunc(func(name string) (any, string, bool) { return "https://" + name + ".example/", "", true })
+		p, err := m.Open(t.Context(), "crm", "example.com", ConfigFunc(func(name string) (any, string, bool) {
+			if name != "crm_url" && name != "http_external_url" {
+				return nil, "", false
+			}
+			return cfg(name)
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"https://crm_url.example:443"}
+		if shipped {
+			want = append(want, "https://http_external_url.example:443")
+		}
+		if got := fence.Servers(); !slices.Equal(got, want) {
+			t.Errorf("shipped %v: servers %q, want %q", shipped, got, want)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

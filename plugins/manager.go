@@ -37,6 +37,7 @@ type Manager struct {
 	Isolate   Opener
 	InProcess func(host string) bool // nil: no host
 
+	Foreign func(option string) bool                                                  // options of other parts of the server: that a plugin reads them allows it no servers; nil: there are none
 	Secret  func(option string) bool                                                  // no plugin may read those, beside the ones that this package knows; nil: there are no others
 	Keeper  Keeper                                                                    // of what plugins save; nil: a memory of their own
 	Refresh func(ctx context.Context, host string, users []string) (Refreshed, error) // nil: nobody is online
@@ -145,7 +146,11 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Ope
 	}
 	opts := NewOptions(cfg)
 	opts.refuse(m.Secret)
-	opts.notice(svc.client.guard.learn)
+	opts.notice(func(option string, value any) {
+		if src.Shipped || m.Foreign == nil || !m.Foreign(option) {
+			svc.client.guard.learn(value)
+		}
+	})
 	p, err := open(ctx, src, h, opts, m.wrapped(svc))
 	if err != nil {
 		svc.Close()

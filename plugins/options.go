@@ -20,8 +20,8 @@ type Options struct {
 
 	mu     sync.Mutex
 	read   map[string]any
-	seen   func(value any)        // told of every value read, once per option
-	hidden func(name string) bool // nil: nothing is
+	seen   func(name string, value any) // told of every value read, once per option
+	hidden func(name string) bool       // nil: nothing is
 }
 
 // NewOptions reads from cfg for a plugin, which does not get at the secrets of the server; nil is a configuration
@@ -123,7 +123,7 @@ func (o *Options) Get(name string) (value any, ok bool) {
 	seen := o.seen
 	o.mu.Unlock()
 	if !before && ok && seen != nil {
-		seen(value)
+		seen(name, value)
 	}
 	return value, ok
 }
@@ -134,12 +134,12 @@ func (o *Options) Trust(value any) {
 	seen := o.seen
 	o.mu.Unlock()
 	if seen != nil {
-		seen(value)
+		seen("", value)
 	}
 }
 
 // notice has f told of every value that is read from now on.
-func (o *Options) notice(f func(value any)) {
+func (o *Options) notice(f func(name string, value any)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.seen = f

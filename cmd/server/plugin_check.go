@@ -45,6 +45,7 @@ type checked struct {
 	outline  lua.Outline
 	opened   *trial.Opened // nil: it was refused
 	warnings []string
+	notes    []string
 	config   plugins.Config
 }
 
@@ -104,15 +105,21 @@ func (t *pluginTool) hint(ch *checked) {
 const slowLoad = 20 * time.Millisecond
 
 func (ch *checked) warn(unread []string) {
-	add := func(line int, format string, args ...any) {
-		where := ch.subject.File
+	at := func(line int, text string) string {
 		if line > 0 {
-			where = fmt.Sprintf("%s:%d", where, line)
+			return fmt.Sprintf("%s:%d: %s", ch.subject.File, line, text)
 		}
-		ch.warnings = append(ch.warnings, where+": "+fmt.Sprintf(format, args...))
+		return ch.subject.File + ": " + text
+	}
+	add := func(line int, format string, args ...any) {
+		ch.warnings = append(ch.warnings, at(line, fmt.Sprintf(format, args...)))
 	}
 	for _, r := range ch.outline.Odd {
-		add(r.Line, "%s", r.Text)
+		if r.Note {
+			ch.notes = append(ch.notes, at(r.Line, r.Text))
+		} else {
+			add(r.Line, "%s", r.Text)
+		}
 	}
 	for _, u := range ch.outline.URLs {
 		if ch.opened.Allows(withPath(u.Text)) != nil {
@@ -171,6 +178,9 @@ func (t *pluginTool) describe(ch *checked, o *trial.Opened) {
 	_ = w.Flush() // the console
 	for _, warning := range ch.warnings {
 		fmt.Fprintln(t.c.out, "  warning:", warning)
+	}
+	for _, note := range ch.notes {
+		fmt.Fprintln(t.c.out, "  note:", note)
 	}
 }
 

@@ -312,7 +312,7 @@ func TestPluginConfig(t *testing.T) {
 		t.Errorf("status %d:\n%s", status, text)
 	}
 	d.want(exitFailed, "rosterd plugin run: DIR/prosody.cfg.lua has no VirtualHost \"c.example\"\n", "run", "crm", "--config", "DIR/prosody.cfg.lua", "--user", "alice@c.example")
-	if status, text := d.plugin("", "run", "http_roster_admin", "--config", "DIR/prosody.cfg.lua", "--user", "alice@a.example", "--option", "http_roster_url="+people(t)); status != exitOK || !strings.Contains(text, "roster of alice@a.example: 1 contact") {
+	if status, text := d.plugin("", "run", "http_roster_admin", "--config", "DIR/prosody.cfg.lua", "--user", "alice@a.example", "--option", "http_roster_url="+people(t)); status != exitFailed || !strings.Contains(text, "→ 200 OK: not a roster") {
 		t.Errorf("the module that ships with rosterd: status %d:\n%s", status, text)
 	}
 }

@@ -27,6 +27,7 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 		Version: fullVersion(), Engines: engines(), Shipped: lua.Shipped(),
 		Paths: config.PluginPaths.Get(g), Instead: config.PluginOverride.Get(g), Log: log, Limits: pluginLimits(cfg),
 		Isolate:   worker.Opener(worker.Settings{Log: log}),
+		Foreign:   config.Foreign,
 		Secret:    config.Secret,
 		InProcess: func(host string) bool { return config.PluginIsolation.Get(cfg.Host(host)) == "inproc" },
 	}

@@ -32,6 +32,7 @@ type OptionUse struct {
 type Remark struct {
 	Line int
 	Text string
+	Note bool // to be known, and not a mistake by itself
 }
 
 // Describe reads a script without running it. A script that cannot be parsed is described as empty: opening it says why.
@@ -160,7 +161,7 @@ func nameOf(id *ast.IdentExpr) string {
 }
 
 func (d *describer) odd(line int, format string, args ...any) {
-	d.out.Odd = append(d.out.Odd, Remark{line, fmt.Sprintf(format, args...)})
+	d.out.Odd = append(d.out.Odd, Remark{Line: line, Text: fmt.Sprintf(format, args...)})
 }
 
 func (d *describer) called(c *ast.FuncCallExpr, in surroundings) {
@@ -206,7 +207,7 @@ func (d *describer) option(c *ast.FuncCallExpr, name string, in surroundings) {
 
 func (d *describer) request(c *ast.FuncCallExpr, url ast.Expr, in surroundings) {
 	if in.loop {
-		d.odd(c.Line(), "a request in each turn of a loop: a call may send %d", maxRequests)
+		d.out.Odd = append(d.out.Odd, Remark{c.Line(), fmt.Sprintf("a request in each turn of a loop: a call may send %d", maxRequests), true})
 	}
 	for {
 		joined, ok := url.(*ast.StringConcatOpExpr)
@@ -216,7 +217,7 @@ func (d *describer) request(c *ast.FuncCallExpr, url ast.Expr, in surroundings) 
 		url = joined.Lhs
 	}
 	if s, ok := url.(*ast.StringExpr); ok && (strings.HasPrefix(s.Value, "http://") || strings.HasPrefix(s.Value, "https://")) {
-		d.out.URLs = append(d.out.URLs, Remark{c.Line(), s.Value})
+		d.out.URLs = append(d.out.URLs, Remark{Line: c.Line(), Text: s.Value})
 	}
 }
 
