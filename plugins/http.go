@@ -39,13 +39,14 @@ type httpClient struct {
 	known     used // what no answer may repeat
 	hops      int  // redirects that are followed unasked
 	maxAnswer int64
+	large     chan struct{} // places of large answers
 	pause     time.Duration // before a request is sent again
 }
 
 func newHTTPClient(agent string, header http.Header, g *guard, lim Limits) *httpClient {
 	d := &net.Dialer{ControlContext: control}
 	return &httpClient{
-		guard: g, agent: agent, header: header, maxAnswer: lim.Answer, pause: retryPause,
+		guard: g, agent: agent, header: header, maxAnswer: lim.Answer, large: largePlaces(lim.Answer), pause: retryPause,
 		transport: &http.Transport{
 			DialContext:            d.DialContext,
 			MaxConnsPerHost:        lim.Conns,
@@ -72,7 +73,9 @@ func (c *httpClient) do(ctx context.Context, r HTTPRequest) (*HTTPResponse, erro
 	if err := c.guard.first(u); err != nil {
 		return nil, err
 	}
-	res, err := c.ask(ctx, r, u)
+	p := &place{ctx: ctx, places: c.large}
+	defer p.leave()
+	res, err := c.ask(context.WithValue(ctx, placeKey{}, p), r, u)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", r.Method, redacted(u), err)
 	}
@@ -224,7 +227,7 @@ func (c *httpClient) exchange(ctx context.Context, o *outgoing, u *url.URL, home
 	}
 	defer res.Body.Close()
 	out := &HTTPResponse{Method: o.Method, URL: o.shown, Status: res.StatusCode, Header: res.Header}
-	if out.Body, err = readBody(res, c.maxAnswer); err != nil {
+	if out.Body, err = readBody(res, c.maxAnswer, growing(ctx)); err != nil {
 		return nil, fmt.Errorf("in the body of a %d answer: %w", res.StatusCode, err)
 	}
 	return out, nil
@@ -316,7 +319,7 @@ func checkHeader(h http.Header) error {
 	return nil
 }
 
-func readBody(res *http.Response, limit int64) ([]byte, error) {
+func readBody(res *http.Response, limit int64, grow func() error) ([]byte, error) {
 	var src io.Reader = res.Body
 	size := res.ContentLength
 	switch enc := strings.ToLower(res.Header.Get("Content-Encoding")); enc {
@@ -339,15 +342,16 @@ func readBody(res *http.Response, limit int64) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("content encoding %q, which was not asked for", enc)
 	}
-	return readUpTo(src, size, limit)
+	return readUpTo(src, size, limit, grow)
 }
 
 // largestPiece bounds what is set aside for an answer before it is there.
 const largestPiece = 1 << 20
 
 // readUpTo reads all of src, whose size is known or -1. It reads in pieces: a buffer that grows would take several times
-// the size of a large answer, and a size that is only claimed would cost as much as one that is true.
-func readUpTo(src io.Reader, size, limit int64) ([]byte, error) {
+// the size of a large answer, and a size that is only claimed would cost as much as one that is true. It asks grow before
+// it goes on with a large one.
+func readUpTo(src io.Reader, size, limit int64, grow func() error) ([]byte, error) {
 	var pieces [][]byte
 	next := int64(4 << 10)
 	if size >= 0 {
@@ -359,6 +363,11 @@ func readUpTo(src io.Reader, size, limit int64) ([]byte, error) {
 			return nil, tooLarge(limit)
 		}
 		pieces = append(pieces, piece)
+		if total > smallAnswer {
+			if err := grow(); err != nil {
+				return nil, err
+			}
+		}
 		switch {
 		case err == nil:
 		case err != io.EOF:

@@ -212,20 +212,20 @@ func TestReadUpTo(t *testing.T) {
 			"bit by bit": func() io.Reader { return iotest.HalfReader(iotest.DataErrReader(bytes.NewReader(all[:n]))) },
 		} {
 			for _, claimed := range []int{-1, n, 0, limit} {
-				got, err := readUpTo(src(), int64(claimed), limit)
+				got, err := readUpTo(src(), int64(claimed), limit, growing(t.Context()))
 				if n > limit && (err == nil || !strings.Contains(err.Error(), "larger than 5 MiB")) || n <= limit && (err != nil || !bytes.Equal(got, all[:n])) {
 					t.Errorf("%d bytes %s, claimed %d: %d bytes, %v", n, name, claimed, len(got), err)
 				}
 			}
 			if n <= limit {
-				if _, err := readUpTo(io.MultiReader(src(), iotest.ErrReader(broken)), -1, limit); err != broken {
+				if _, err := readUpTo(io.MultiReader(src(), iotest.ErrReader(broken)), -1, limit, growing(t.Context())); err != broken {
 					t.Errorf("%d bytes %s: error %v", n, name, err)
 				}
 			}
 		}
 	}
 	allocated := testing.AllocsPerRun(10, func() {
-		if _, err := readUpTo(bytes.NewReader(all[:1000]), 1000, limit); err != nil {
+		if _, err := readUpTo(bytes.NewReader(all[:1000]), 1000, limit, growing(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})

@@ -27,7 +27,7 @@ func TestAnswersWaitForTheirChild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		svc := answering{asked: make(chan struct{}, 100)}
 		p := &Plugin{svc: svc, host: plugins.Host{Limits: bounded(plugins.Limits{})}}
-		proc := &process{plugin: p, calls: map[uint32]*call{}, http: make(chan struct{}, 2)}
+		proc := &process{plugin: p, ctx: t.Context(), calls: map[uint32]*call{}, http: make(chan struct{}, 2)}
 		proc.outbox.init()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

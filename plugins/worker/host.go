@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"rosterd/plugins"
@@ -173,22 +174,27 @@ func (proc *process) takeHostCall(c *call, f frame) error {
 	case running > 2*maxHostCallsAtOnce: // one counts until its reply is written, and the next may come before that
 		return breachf("more than %d calls of services at a time", maxHostCallsAtOnce)
 	}
-	job, err := proc.job(c, what, d)
+	held := new(plugins.Hold) // of an answer that is here until the child has taken it
+	job, err := proc.job(c, what, d, held)
 	if err != nil {
 		return err
 	}
+	stop := func() bool { return true }
+	if what == hostHTTP {
+		stop = context.AfterFunc(proc.ctx, held.Release) // it may never take it
+	}
 	reply := func() {
 		b := appendUint(begin(kindHostReply, f.call), n)
-		body, err := job()
+		body, err := job(appendBool(b, true))
 		if err != nil {
-			b = appendError(appendBool(b, false), err)
-		} else {
-			b = append(appendBool(b, true), body...)
+			body = appendError(appendBool(b, false), err)
 		}
-		proc.outbox.put(b, func() {
+		proc.outbox.put(body, func() {
 			if what == hostHTTP && err == nil {
 				<-proc.http
 			}
+			stop()
+			held.Release()
 			c.mu.Lock()
 			c.running--
 			c.mu.Unlock()
@@ -202,8 +208,11 @@ func (proc *process) takeHostCall(c *call, f frame) error {
 	return nil
 }
 
+// job is what a child wants done. Its result is put behind b, so that a large one is not copied again.
+type job func(b []byte) ([]byte, error)
+
 // job reads a host call, and says what is to be done.
-func (proc *process) job(c *call, what byte, d *decoder) (func() ([]byte, error), error) {
+func (proc *process) job(c *call, what byte, d *decoder, held *plugins.Hold) (job, error) {
 	switch svc := proc.plugin.svc; what {
 	case hostOption:
 		name := d.text()
@@ -213,21 +222,21 @@ func (proc *process) job(c *call, what byte, d *decoder) (func() ([]byte, error)
 		return proc.option(name)
 	case hostHTTP:
 		timeout, r := d.duration(), d.httpRequest()
-		return func() ([]byte, error) { return proc.request(c, timeout, r) }, d.end("an HTTP request")
+		return func(b []byte) ([]byte, error) { return proc.request(c, timeout, r, b, held) }, d.end("an HTTP request")
 	case hostLoad:
 		store, key := d.text(), d.text()
-		return func() ([]byte, error) {
+		return func(b []byte) ([]byte, error) {
 			value, ok, err := svc.Load(c.ctx, store, key)
-			return appendBytes(appendBool(nil, ok), value), err
+			return appendBytes(appendBool(b, ok), value), err
 		}, d.end("a key")
 	case hostSave:
 		store, key, value, ttl := d.text(), d.text(), d.bytes(), d.duration()
-		return func() ([]byte, error) { return nil, svc.Save(c.ctx, store, key, value, ttl) }, d.end("a value")
+		return func(b []byte) ([]byte, error) { return b, svc.Save(c.ctx, store, key, value, ttl) }, d.end("a value")
 	case hostRefresh:
 		users := d.texts()
-		return func() ([]byte, error) {
+		return func(b []byte) ([]byte, error) {
 			r, err := svc.Refresh(c.ctx, users)
-			return appendInt(appendInt(nil, int64(r.Updated)), int64(r.Errors)), err
+			return appendInt(appendInt(b, int64(r.Updated)), int64(r.Errors)), err
 		}, d.end("a refresh")
 	case hostNow, hostRandom:
 		if proc.plugin.settings.Staged {
@@ -238,22 +247,22 @@ func (proc *process) job(c *call, what byte, d *decoder) (func() ([]byte, error)
 }
 
 // staged is the clock and the chance of the services.
-func (proc *process) staged(what byte, d *decoder) (func() ([]byte, error), error) {
+func (proc *process) staged(what byte, d *decoder) (job, error) {
 	if what == hostNow {
 		now := proc.plugin.svc.Now()
-		return func() ([]byte, error) { return appendInt(nil, now.UnixNano()), nil }, d.end("a look at the clock")
+		return func(b []byte) ([]byte, error) { return appendInt(b, now.UnixNano()), nil }, d.end("a look at the clock")
 	}
 	n := d.int()
 	if n < 0 || n > maxHostCall {
 		return nil, breachf("asks for %d random bytes", n)
 	}
-	b := make([]byte, n)
-	proc.plugin.svc.Random(b)
-	return func() ([]byte, error) { return appendBytes(nil, b), nil }, d.end("a length")
+	random := make([]byte, n)
+	proc.plugin.svc.Random(random)
+	return func(b []byte) ([]byte, error) { return appendBytes(b, random), nil }, d.end("a length")
 }
 
 // option asks the parent's Options, so that they know what was read, and which servers may be asked.
-func (proc *process) option(name string) (func() ([]byte, error), error) {
+func (proc *process) option(name string) (job, error) {
 	proc.mu.Lock()
 	proc.options++
 	n := proc.options
@@ -262,17 +271,16 @@ func (proc *process) option(name string) (func() ([]byte, error), error) {
 		return nil, breachf("asks for more than %d options, or for one of more than %d bytes", maxOptions, maxName)
 	}
 	if err := proc.plugin.opts.Refused(name); err != nil {
-		return func() ([]byte, error) { return nil, err }, nil
+		return func([]byte) ([]byte, error) { return nil, err }, nil
 	}
 	value, ok := proc.plugin.opts.Get(name)
 	pos := proc.plugin.opts.Pos(name)
-	b, err := appendValue(appendText(appendBool(nil, ok), pos), value)
-	return func() ([]byte, error) { return b, err }, nil
+	return func(b []byte) ([]byte, error) { return appendValue(appendText(appendBool(b, ok), pos), value) }, nil
 }
 
 // request sends one over HTTP, and keeps the time that the call waits for others than its plugin. An answer keeps its place
 // until the child has taken it: it is held here for so long.
-func (proc *process) request(c *call, timeout time.Duration, r plugins.HTTPRequest) (b []byte, err error) {
+func (proc *process) request(c *call, timeout time.Duration, r plugins.HTTPRequest, b []byte, held *plugins.Hold) (_ []byte, err error) {
 	if !c.wait() {
 		return nil, fmt.Errorf("%w: more than %d HTTP requests in one call", plugins.ErrLimit, maxRequests)
 	}
@@ -289,11 +297,11 @@ func (proc *process) request(c *call, timeout time.Duration, r plugins.HTTPReque
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	res, err := proc.plugin.svc.HTTP(ctx, r)
+	res, err := proc.plugin.svc.HTTP(plugins.Holding(ctx, held), r)
 	if err != nil {
 		return nil, err
 	}
-	b = appendHTTPResponse(make([]byte, 0, len(res.Body)+1024), res)
+	b = appendHTTPResponse(slices.Grow(b, len(res.Body)+1024), res)
 	if most := maxToChild(proc.plugin.host.Limits) - 64; int64(len(b)) > most {
 		return nil, fmt.Errorf("%w: an answer of %d bytes, more than %d", plugins.ErrLimit, len(b), most)
 	}
