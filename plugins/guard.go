@@ -18,6 +18,7 @@ type guard struct {
 	own     map[string]bool // origins of URLs in options: they get the backend's credentials
 	allowed map[string]bool // origins, or host names for any port, of rosterd_plugin_http_allow
 	hosts   map[string]bool // host names of both
+	ports   bool            // redirects may lead to other ports of those hosts, as in what came with rosterd
 }
 
 // origin is scheme, host and port (RFC 6454 §4). Credentials go by it.
@@ -108,7 +109,19 @@ func (g *guard) redirect(from, to *url.URL) (public bool, err error) {
 	}
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	return !g.hosts[hostKey(to.Hostname())], nil
+	return !g.neighbour(to), nil
+}
+
+// neighbour tells whether a redirect may lead to u whatever its address: to a server that is allowed, or to the usual
+// ports of its machine. What else listens there was not meant.
+func (g *guard) neighbour(u *url.URL) bool {
+	o := origin(u)
+	switch {
+	case g.own[o], g.allowed[o], g.allowed[hostKey(u.Hostname())]:
+		return true
+	}
+	port := u.Port()
+	return g.hosts[hostKey(u.Hostname())] && (g.ports || port == "" || port == "80" || port == "443")
 }
 
 type publicOnly struct{}

@@ -308,7 +308,7 @@ func TestRedirectKeepsCredentials(t *testing.T) {
 			http.Redirect(w, r, strings.Replace(other, "http://", "http://mallory:x@", 1)+"/end", http.StatusFound)
 		}
 	})
-	svc := open(t, map[string]any{"url": base, "rosterd_backend_headers": map[string]any{"X-Api-Key": "geheim"}})
+	svc := open(t, map[string]any{"url": base, "rosterd_backend_headers": map[string]any{"X-Api-Key": "geheim"}, "rosterd_plugin_http_allow": []any{other}})
 	ask := func(path string) {
 		t.Helper()
 		_, err := svc.HTTP(t.Context(), HTTPRequest{
@@ -338,6 +338,35 @@ func TestRedirectKeepsCredentials(t *testing.T) {
 	}
 	if r.Header.Get("Accept") != "application/json" || r.Header.Get("User-Agent") != "rosterd/1.2" {
 		t.Errorf("elsewhere: %v", r.Header)
+	}
+}
+
+// A redirect does not open what else listens on a machine that a script may ask, unless somebody allows it.
+func TestRedirectToAnotherPort(t *testing.T) {
+	g := &guard{own: map[string]bool{}, allowed: map[string]bool{}, hosts: map[string]bool{}}
+	g.learn("http://crm.example:8080/%s")
+	if err := g.allow("hr.example"); err != nil {
+		t.Fatal(err)
+	}
+	from, err := url.Parse("http://crm.example:8080/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for to, public := range map[string]bool{
+		"http://crm.example:8080/b": false, "http://crm.example/b": false, "https://crm.example/b": false, "https://crm.example:443/": false,
+		"http://crm.example:9200/": true, "https://crm.example:8443/": true, "http://hr.example:9200/": false, "http://other.example/": true,
+	} {
+		u, err := url.Parse(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := g.redirect(from, u); err != nil || got != public {
+			t.Errorf("to %s: public only %v, %v", to, got, err)
+		}
+	}
+	g.ports = true
+	if got, err := g.redirect(from, &url.URL{Scheme: "http", Host: "crm.example:9200"}); err != nil || got {
+		t.Errorf("for what came with rosterd: public only %v, %v", got, err)
 	}
 }
 

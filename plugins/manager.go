@@ -176,7 +176,7 @@ func (m *Manager) services(opts *Options, log *slog.Logger, h Host, src Source) 
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{own: map[string]bool{}, allowed: map[string]bool{}, hosts: map[string]bool{}}
+	g := &guard{own: map[string]bool{}, allowed: map[string]bool{}, hosts: map[string]bool{}, ports: src.Shipped}
 	entries, _, err := opts.Array("rosterd_plugin_http_allow")
 	if err != nil {
 		return nil, err
