@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -160,8 +161,21 @@ func (ck *checker) anyHas(h *Host, module string) bool {
 	return slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool { return h.Has(module) })
 }
 
-// httpModules are the names that http_paths and http_cors_override know something by.
+// httpModules are the names that http_paths and http_cors_override know something of rosterd's own by.
 var httpModules = []string{"roster_admin", "websocket", "bosh", "files"}
+
+// serves tells whether http_paths and http_cors_override know something by a name.
+func (ck *checker) serves(name string) bool {
+	if slices.Contains(httpModules, name) {
+		return true
+	}
+	return slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool {
+		return slices.ContainsFunc(h.Plugins(), func(m Module) bool {
+			p := ck.plugins[m.Name]
+			return m.File != "" && p != nil && p.app == name
+		})
+	})
+}
 
 // consequences of honoured options that reach further than their value.
 func (ck *checker) consequences(h *Host, st *setting) {
@@ -190,13 +204,13 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		ck.otherStores(h, st)
 	case "http_paths":
 		for _, f := range fieldsOf(st.value) {
-			if !slices.Contains(httpModules, keyText(f.Key)) {
+			if !ck.serves(keyText(f.Key)) {
 				ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("http_paths: nothing is served under the name %q", keyText(f.Key)), "")
 			}
 		}
 	case "http_cors_override":
 		for _, f := range fieldsOf(st.value) {
-			if !slices.Contains(httpModules, keyText(f.Key)) {
+			if !ck.serves(keyText(f.Key)) {
 				ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("http_cors_override: nothing is served under the name %q", keyText(f.Key)), "")
 			}
 		}
@@ -410,13 +424,25 @@ func (ck *checker) foreign(h *Host, st *setting, isKnown bool) {
 		ck.ownedByOthers(h, st)
 		return
 	}
-	hint := didYouMean(name, optionNamesKnown())
+	hint := cmp.Or(ck.scriptOption(name), didYouMean(name, optionNamesKnown()))
 	if strings.HasPrefix(name, "rosterd_") {
 		// Every such name is ours: this one is misspelt, and may have been meant to close something.
 		ck.add(Refused, CodeUnknown, h, name, st.pos, name+": rosterd has no such option", hint)
 		return
 	}
 	ck.add(Warn, CodeUnknown, h, name, st.pos, name+": unknown option; Prosody ignores it too", hint)
+}
+
+// scriptOption suggests an option that a script asks for.
+func (ck *checker) scriptOption(name string) string {
+	for _, module := range slices.Sorted(maps.Keys(ck.plugins)) {
+		if p := ck.plugins[module]; p != nil {
+			if s := known.Suggest(name, p.options); s != "" {
+				return fmt.Sprintf("did you mean %s, which %s reads?", s, filepath.Base(p.file))
+			}
+		}
+	}
+	return ""
 }
 
 // registration: the switch guards what is not there.

@@ -23,6 +23,7 @@ type plugin struct {
 	auth    bool     // it says module:provides("auth", …)
 	notices bool     // it says module:refresh_rosters(…)
 	manages bool     // it changes rosters by Prosody's own means
+	app     string   // what http_paths calls its routes; "" if it has none
 	options []string // that it asks for by name
 	problem string   // why it cannot be read
 }
@@ -160,6 +161,9 @@ func readPlugin(file string) *plugin {
 		case method == "provides":
 			p.rosters = p.rosters || name.Value == "roster"
 			p.auth = p.auth || name.Value == "auth"
+			if name.Value == "http" {
+				p.app = appName(file, args)
+			}
 		case method == "hook":
 			p.hooked = p.hooked || name.Value == "roster-load"
 		case strings.HasPrefix(method, "get_option"):
@@ -167,6 +171,24 @@ func readPlugin(file string) *plugin {
 		}
 	})
 	return p
+}
+
+// appName is what a script with module:provides("http", { name = "x", … }) calls its routes: else by its own name, as in
+// Prosody.
+func appName(file string, args []ast.Expr) string {
+	if len(args) > 1 {
+		if t, ok := args[1].(*ast.TableExpr); ok {
+			for _, f := range t.Fields {
+				if key, _ := constant(f.Key); key == "name" {
+					if s, ok := f.Value.(*ast.StringExpr); ok {
+						return s.Value
+					}
+				}
+			}
+		}
+	}
+	name := strings.TrimSuffix(filepath.Base(file), ".lua")
+	return strings.TrimPrefix(strings.TrimPrefix(name, "mod_"), "http_")
 }
 
 // calls visits every call of a method in a syntax tree, whatever the nodes on the way are. Both ways to write one

@@ -270,3 +270,38 @@ func TestForeign(t *testing.T) {
 		}
 	}
 }
+
+// What a script reads and serves is known by its names.
+func TestNamesOfScripts(t *testing.T) {
+	const script = `local url = module:get_option_string("crm_changes_url")
+module:provides("roster", { fetch = print })
+module:provides("http", { name = "hooks", route = { POST = print } })`
+	for _, tt := range []struct{ name, file, option, want string }{
+		{"misspelt", "mod_crm.lua", "crm_chnages_url = 'x'", `crm_chnages_url: unknown option; Prosody ignores it too (did you mean crm_changes_url, which mod_crm.lua reads?)`},
+		{"quite another", "mod_crm.lua", "frobnication = 'x'", `frobnication: unknown option; Prosody ignores it too ()`},
+		{"the name of its routes", "mod_crm.lua", "http_paths = { hooks = '/x' }", ``},
+		{"not the name of its routes", "mod_crm.lua", "http_paths = { crm = '/x' }", `http_paths: nothing is served under the name "crm" ()`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := files{"mods/" + tt.file: script, "prosody.cfg.lua": "plugin_paths = { 'mods' }\n" + tt.option + "\nVirtualHost 'h.example'\nmodules_enabled = { 'crm' }\n"}.write(t)
+			c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said []string
+			for _, d := range Check(c) {
+				if d.Pos.Line == 2 {
+					said = append(said, fmt.Sprintf("%s (%s)", d.Message, d.Hint))
+				}
+			}
+			if got := strings.Join(said, "\n"); got != tt.want {
+				t.Errorf("said %q, want %q", got, tt.want)
+			}
+		})
+	}
+	for file, want := range map[string]string{"mod_crm.lua": "crm", "mod_http_crm.lua": "crm"} {
+		if p := readPlugin(filepath.Join(files{file: `module:provides("http", { route = {} })`}.write(t), file)); p.app != want {
+			t.Errorf("%s: routes are called %q, want %q", file, p.app, want)
+		}
+	}
+}
