@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -23,10 +24,10 @@ type meter struct {
 	err   error // why the run was stopped
 	place Place // where
 
-	halt     atomic.Bool // "look why": ctx may have ended, or memory run out
-	overHeap atomic.Bool
-	census   atomic.Bool  // the watch over the heap asks for
-	busy     atomic.Int64 // what was used when it asked; 0: not running Lua since
+	halt     atomic.Bool   // "look why": ctx may have ended, or memory run out
+	overHeap atomic.Uint64 // the live heap seemed to be beyond this; 0: it did not
+	census   atomic.Bool   // the watch over the heap asks for
+	busy     atomic.Int64  // what was used when it asked; 0: not running Lua since
 }
 
 var _ context.Context = (*meter)(nil)
@@ -40,7 +41,7 @@ var errNotRunning = errors.New("vm: Lua called outside Run")
 func (m *meter) start(ctx context.Context, l Limits) (stop func()) {
 	m.ctx, m.used, m.limit, m.err, m.place = ctx, 0, l.Instructions, nil, Place{}
 	m.halt.Store(false)
-	m.overHeap.Store(false)
+	m.overHeap.Store(0)
 	unhook := context.AfterFunc(ctx, func() { m.halt.Store(true) })
 	unwatch := func() {}
 	if l.HeapBytes > 0 {
@@ -81,7 +82,7 @@ func (m *meter) stopped() bool {
 	switch {
 	case m.used > m.limit:
 		m.err = ErrInstructions
-	case m.overHeap.Load():
+	case m.overfull():
 		m.err = ErrMemory
 	default:
 		m.err = m.ctx.Err()
@@ -91,6 +92,17 @@ func (m *meter) stopped() bool {
 	}
 	m.halt.Store(true)
 	return true
+}
+
+// overfull finds out whether the heap that the watch blames this run for is live. What is made while a collection goes on
+// counts as live, however soon it is garbage; so the run itself waits for one, in which it makes nothing.
+func (m *meter) overfull() bool {
+	most := m.overHeap.Swap(0)
+	if most == 0 {
+		return false
+	}
+	runtime.GC()
+	return measure().live > most
 }
 
 func (m *meter) Err() error { return m.err }

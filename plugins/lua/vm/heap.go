@@ -146,7 +146,7 @@ func (h *heapWatch) judge(now measured) {
 }
 
 func (r *watchedRun) stop() {
-	r.meter.overHeap.Store(true)
+	r.meter.overHeap.Store(r.base + r.limit)
 	r.meter.halt.Store(true)
 }
 
