@@ -141,7 +141,7 @@ func TestOptionsInLua(t *testing.T) {
 	for name, check := range map[string]string{
 		"any":             `module:get_option("table").k[1] == "v" and module:get_option("yes") == true`,
 		"absent":          `module:get_option("absent") == nil and module:get_option_string("absent") == nil`,
-		"default":         `module:get_option("absent", 5) == 5 and module:get_option_string("absent", "d") == "d"`,
+		"default":         `module:get_option("absent", 5) == 5 and module:get_option_string("absent", "d") == "d" and module:get_option_string("absent", 5) == "5" and module:get_option_string("absent", true) == "true"`,
 		"string":          `module:get_option_string("text") == "hello" and module:get_option_string("integer") == "7"`,
 		"number":          `module:get_option_number("number") == 1.5 and module:get_option_number("numeric") == 12`,
 		"integer":         `module:get_option_integer("integer", 1) == 7`,

@@ -30,7 +30,7 @@ func init() { // not in the declaration: the methods are looked up while they ru
 		"open_store":               (*machine).openStore,
 		"refresh_rosters":          (*machine).refreshRosters,
 		"get_option":               option(anyOption),
-		"get_option_string":        option(stringOption),
+		"get_option_string":        textOf(option(stringOption)),
 		"get_option_number":        option(numberOption),
 		"get_option_integer":       option(integerOption),
 		"get_option_boolean":       option(booleanOption),
@@ -39,7 +39,7 @@ func init() { // not in the declaration: the methods are looked up while they ru
 		"get_option_enum":          option(enumOption),
 		"get_option_period":        (*machine).periodOption,
 		"get_option_scalar":        option(scalarOption),
-		"get_option_path":          option(stringOption), // scripts have no files: it is text
+		"get_option_path":          textOf(option(stringOption)), // scripts have no files: it is text
 		"get_option_inherited_set": setOf(option(setOption)),
 		"get_option_url_template":  (*machine).urlTemplateOption,
 	}

@@ -64,6 +64,19 @@ func stringOption(m *machine, _ *glua.LState, name string) (glua.LValue, error) 
 	return glua.LString(s), nil
 }
 
+// textOf has the default be text too, as in Prosody.
+func textOf(read native) native {
+	return func(m *machine, l *glua.LState) int {
+		read(m, l)
+		switch v := l.Get(-1).(type) {
+		case glua.LNumber, glua.LBool:
+			l.Pop(1)
+			l.Push(glua.LString(v.String()))
+		}
+		return 1
+	}
+}
+
 func booleanOption(m *machine, _ *glua.LState, name string) (glua.LValue, error) {
 	b, ok, err := m.plugin.opts.Boolean(name)
 	if !ok {
