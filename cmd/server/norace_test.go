@@ -3,3 +3,5 @@
 package main
 
 const slower = 1
+
+const shadowed = false
