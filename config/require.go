@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"rosterd/plugins/lua/vm"
 )
 
 // The modules that configurations in the wild ask for by require, as much of each as they use.
@@ -148,7 +149,7 @@ func jsonModule(L *lua.LState) *lua.LTable {
 				L.Push(lua.LString(err.Error()))
 				return 2
 			}
-			L.Push(fromJSON(L, v))
+			L.Push(vm.Value(L, v))
 			return 1
 		},
 		"encode": func(L *lua.LState) int {
@@ -166,37 +167,4 @@ func jsonModule(L *lua.LState) *lua.LTable {
 			return 1
 		},
 	})
-}
-
-func fromJSON(L *lua.LState, v any) lua.LValue {
-	switch v := v.(type) {
-	case bool:
-		return lua.LBool(v)
-	case float64:
-		return lua.LNumber(v)
-	case string:
-		return lua.LString(v)
-	case []any:
-		t := L.NewTable()
-		for _, e := range v {
-			t.Append(fromJSON(L, e))
-		}
-		return t
-	case map[string]any:
-		t := L.NewTable()
-		for _, k := range sortedKeys(v) {
-			t.RawSetString(k, fromJSON(L, v[k]))
-		}
-		return t
-	}
-	return lua.LNil
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -106,7 +106,7 @@ func (p *plan) plugin(host, module string) *plugins.Opened {
 	return p.plugins[host].module(module)
 }
 
-// opened are all plugins of a plan.
+// openedPlugins are all plugins of a plan.
 func (p *plan) openedPlugins() map[*plugins.Opened]bool {
 	all := map[*plugins.Opened]bool{}
 	if p == nil {

@@ -209,7 +209,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	})
 }
 
-// TestScriptRefusedAtReload is in TestReloadUnderLoad; this is what a script's own log lines look like.
+// TestScriptLog: a line of a script says whose it is.
 func TestScriptLog(t *testing.T) {
 	inBoth(t, func(t *testing.T, option string) {
 		p := newPlace(t, withScript(option))

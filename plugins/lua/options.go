@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 
 	glua "github.com/yuin/gopher-lua"
 
 	"rosterd/engine"
 	"rosterd/plugins"
+	"rosterd/plugins/lua/vm"
 )
 
 // option makes a get_option method of a reader: its value, or else the default that the script names.
@@ -32,7 +32,7 @@ func anyOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
 	if !ok {
 		return nil, m.plugin.opts.Refused(name)
 	}
-	return toLua(l, v), nil
+	return vm.Value(l, v), nil
 }
 
 // scalarOption reads one value; a list of one is that value.
@@ -53,7 +53,7 @@ func scalarOption(m *machine, l *glua.LState, name string) (glua.LValue, error) 
 	if !ok {
 		return nil, m.plugin.opts.Refused(name)
 	}
-	return toLua(l, v), nil
+	return vm.Value(l, v), nil
 }
 
 func stringOption(m *machine, _ *glua.LState, name string) (glua.LValue, error) {
@@ -116,7 +116,7 @@ func arrayOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
 	if !ok {
 		return nil, err
 	}
-	return toLua(l, list), nil
+	return vm.Value(l, list), nil
 }
 
 // arrayOf has the list that a reader gives, or the default, be a util.array, as in Prosody.
@@ -183,7 +183,7 @@ func setOption(m *machine, l *glua.LState, name string) (glua.LValue, error) {
 	if !ok {
 		return nil, err
 	}
-	return toLua(l, list), nil
+	return vm.Value(l, list), nil
 }
 
 // enumOption allows the default and the words that follow it.
@@ -253,42 +253,6 @@ func (m *machine) urlTemplateOption(l *glua.LState) int {
 	m.templates[name] = f
 	l.Push(f)
 	return 1
-}
-
-// toLua copies a configuration value.
-func toLua(l *glua.LState, v any) glua.LValue {
-	switch t := v.(type) {
-	case string:
-		return glua.LString(t)
-	case bool:
-		return glua.LBool(t)
-	case int64:
-		return glua.LNumber(t)
-	case float64:
-		return glua.LNumber(t)
-	case []any:
-		tb := l.CreateTable(len(t), 0)
-		for _, e := range t {
-			tb.Append(toLua(l, e))
-		}
-		return tb
-	case map[string]any:
-		tb := l.CreateTable(0, len(t))
-		for _, k := range sortedKeys(t) {
-			tb.RawSetString(k, toLua(l, t[k]))
-		}
-		return tb
-	}
-	return glua.LNil
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func fromLua(v glua.LValue) any {
