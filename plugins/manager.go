@@ -29,6 +29,7 @@ type Manager struct {
 	Paths   []string                 // plugin_paths
 	Instead []string                 // shipped modules that a file in Paths takes the place of
 	Limits  func(host string) Limits // nil: the defaults for every host
+	Cache   string                   // see Host
 	Log     *slog.Logger             // nil: slog.Default()
 	Now     func() time.Time         // nil: time.Now
 
@@ -75,10 +76,14 @@ func (m *Manager) Find(name string) (Source, error) {
 	return Source{Name: name, File: file, Code: code}, nil
 }
 
-// lookup knows the forms that Prosody knows, for every engine there is.
+// lookup knows the forms that Prosody knows, for every engine there is. What is not Lua may do without the "mod_".
 func (m *Manager) lookup(root fs.FS, name string) (string, bool) {
 	for _, ext := range m.endings() {
-		for _, f := range []string{"mod_" + name + ext, "mod_" + name + "/mod_" + name + ext} {
+		forms := []string{"mod_" + name + ext, "mod_" + name + "/mod_" + name + ext}
+		if ext != ".lua" {
+			forms = append(forms, name+ext)
+		}
+		for _, f := range forms {
 			if fi, err := fs.Stat(root, f); err == nil && fi.Mode().IsRegular() {
 				return f, true
 			}
@@ -138,7 +143,7 @@ func (m *Manager) Open(ctx context.Context, name, host string, cfg Config) (*Ope
 	if isolated {
 		open = m.Isolate
 	}
-	h := Host{Name: host, Limits: m.limits(host)}
+	h := Host{Name: host, Limits: m.limits(host), Cache: m.Cache}
 	own := serverOptions(cfg)
 	svc, err := m.services(own, log, h, src)
 	if err != nil {

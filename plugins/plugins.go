@@ -125,6 +125,7 @@ type Opener func(ctx context.Context, src Source, h Host, opts *Options, svc Ser
 type Host struct {
 	Name   string // a prepared domainpart
 	Limits Limits
+	Cache  string // the folder of compiled code, which nobody but the server can write to; "": compile each time
 }
 
 // Limits bound what a plugin and the backend of a host may make of us. Zero fields mean the defaults.
@@ -134,6 +135,7 @@ type Limits struct {
 	Conns    int   // connections to one HTTP server, and so requests to it at a time; 16
 	Calls    int   // of the plugin at a time, whatever for; further ones wait; 24
 	Memory   int64 // bytes that one call may take; 64 MiB
+	Fresh    bool  // no call sees memory that another has used, at the price of making it anew each time
 }
 
 func (l Limits) withDefaults() Limits {

@@ -277,6 +277,7 @@ func appendOrder(b []byte, o order) []byte {
 	for _, n := range []int64{l.Answer, int64(l.Contacts), int64(l.Conns), int64(l.Calls), l.Memory, int64(o.calls)} {
 		b = appendInt(b, n)
 	}
+	b = appendText(appendBool(b, l.Fresh), o.host.Cache)
 	return appendBool(b, o.staged)
 }
 
@@ -285,7 +286,9 @@ func decodeOrder(payload string) (o order, err error) {
 	o.src = plugins.Source{Name: d.text(), File: d.text(), Code: d.bytes(), Shipped: d.bool(), Unused: d.text()}
 	o.host.Name = d.text()
 	o.host.Limits = plugins.Limits{Answer: d.int(), Contacts: int(d.int()), Conns: int(d.int()), Calls: int(d.int()), Memory: d.int()}
-	o.calls, o.staged = int(d.int()), d.bool()
+	o.calls = int(d.int())
+	o.host.Limits.Fresh, o.host.Cache = d.bool(), d.text()
+	o.staged = d.bool()
 	return o, d.end("an order")
 }
 
