@@ -25,6 +25,9 @@ var (
 		Doc: "directories with modules of your own"}, listOf(configPath), nil)
 	PluginIsolation = declare(Spec{Name: "rosterd_plugin_isolation", Risk: Security,
 		Doc: "where modules of your own run: process is one of their own, inproc is the server's, for scripts that you trust"}, oneOf("process", "inproc"), "process")
+	PluginCache = declareFor(Spec{Name: "rosterd_plugin_cache", Scope: ScopeGlobal, Risk: Security,
+		Doc: "folder of the compiled code of modules in WebAssembly, to which nobody but the server may write; relative to data_path"}, dataPath,
+		func(h *Host) string { return filepath.Join(DataPath.Get(h), "rosterd-plugins") })
 	PluginOverride = declare(Spec{Name: "rosterd_plugin_override", Scope: ScopeGlobal, Risk: Security,
 		Doc: "modules of rosterd's own that a file in plugin_paths takes the place of"}, moduleNames, nil)
 )
@@ -233,6 +236,8 @@ var (
 		Doc: "what plugins send and never see, by name: {{secret:NAME}} in a header or in the query of a URL stands for it"}, secrets, nil)
 	PluginMemory = declare(Spec{Name: "rosterd_plugin_memory",
 		Doc: "memory that one call of a plugin may take"}, size(8*mib, 4<<30), 64*mib)
+	PluginReuse = declare(Spec{Name: "rosterd_plugin_reuse", Risk: Security,
+		Doc: "pooled: an instance of a module in WebAssembly serves one call after the other; fresh: each call has one of its own"}, oneOf("pooled", "fresh"), "pooled")
 	BackendTimeout = declare(Spec{Name: "rosterd_backend_timeout",
 		Doc: "time that one call of the backend may take"}, period(100*time.Millisecond, time.Minute), 5*time.Second)
 	BackendParallel = declare(Spec{Name: "rosterd_backend_parallel",

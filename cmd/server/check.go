@@ -61,7 +61,11 @@ func examine(ctx context.Context, path string, inspect bool) (*config.Config, []
 	if err != nil {
 		return nil, nil, err
 	}
-	found := slices.Concat(tryPlugins(ctx, cfg), tryCertificates(cfg), tryFiles(cfg))
+	cache := ""
+	if !inspect {
+		cache = config.PluginCache.Get(cfg.Global())
+	}
+	found := slices.Concat(tryPlugins(ctx, cfg, cache), tryCertificates(cfg), tryFiles(cfg))
 	return cfg, config.Check(cfg, found...), nil
 }
 

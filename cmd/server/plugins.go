@@ -37,6 +37,7 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 func (d *daemon) plugins(cfg *config.Config) *plugins.Manager {
 	m := pluginManager(cfg, part(d.log, "plugins"))
 	m.Keeper = values{d.db}
+	m.Cache = config.PluginCache.Get(cfg.Global())
 	m.Observe = d.called
 	m.Refresh = func(ctx context.Context, host string, users []string) (plugins.Refreshed, error) {
 		s := d.eng.Refresh(ctx, host, users)
@@ -121,9 +122,11 @@ func (p *plan) openedPlugins() map[*plugins.Opened]bool {
 }
 
 // tryPlugins opens the modules of every host as the server would, and closes them again: what a script asks for is then
-// known, and its mistakes are. A script that is loaded cannot contact anybody.
-func tryPlugins(ctx context.Context, cfg *config.Config) (found []config.Diag) {
+// known, and its mistakes are. A script that is loaded cannot contact anybody. Compiled code is left in the folder cache
+// if there is one, which only the server may do: what others put there it could not trust.
+func tryPlugins(ctx context.Context, cfg *config.Config, cache string) (found []config.Diag) {
 	m := pluginManager(cfg, quiet)
+	m.Cache = cache
 	for _, h := range cfg.Hosts() {
 		opened := &hosted{modules: make(map[string]*plugins.Opened)}
 		whole := true
@@ -206,7 +209,7 @@ func pluginLimits(cfg *config.Config) func(host string) plugins.Limits {
 		parallel := config.BackendParallel.Get(h)
 		return plugins.Limits{
 			Answer: int64(config.BackendMaxAnswer.Get(h)), Contacts: config.RosterItems.Get(h), Conns: parallel,
-			Calls: parallel + beside, Memory: int64(config.PluginMemory.Get(h)),
+			Calls: parallel + beside, Memory: int64(config.PluginMemory.Get(h)), Fresh: config.PluginReuse.Get(h) == "fresh",
 		}
 	}
 }
