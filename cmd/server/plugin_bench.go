@@ -14,6 +14,7 @@ import (
 func pluginBench(ctx context.Context, args []string, c console) int {
 	t := newPluginTool("bench", c)
 	t.isolated()
+	t.cased()
 	only := t.flags.String("run", "", "the case's `NAME`; the first that passes if it is not given")
 	n := t.flags.Int("count", 0, "make so many calls, rather than as many as fit into --time")
 	atMost := t.flags.Duration("time", 2*time.Second, "how long to go on")
@@ -44,7 +45,7 @@ func (t *pluginTool) bench(ctx context.Context, arg, only string, n int, atMost 
 		if only != "" && caseName(f) != only {
 			continue
 		}
-		c, err := trial.Load(s.Dir, f)
+		c, err := s.Load(f)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +62,7 @@ type pluginTool struct {
 	file      string // configuration
 	host      string
 	isolation string
+	cases     string         // the folder of cases; "": where the plugin has them
 	options   map[string]any // of the command line
 	json      bool
 
@@ -101,6 +103,11 @@ func (t *pluginTool) configured() {
 // isolated adds the flag that says where the code runs.
 func (t *pluginTool) isolated() {
 	t.flags.StringVar(&t.isolation, "isolation", "inproc", "run it `WHERE`: inproc, or process, which is one of its own")
+}
+
+// cased adds the flag that says where the cases are.
+func (t *pluginTool) cased() {
+	t.flags.StringVar(&t.cases, "cases", "", "take the cases of the folder `DIR`, rather than those in tests beside the plugin")
 }
 
 // parse reads the arguments, and the configuration if one is named.
@@ -146,8 +153,17 @@ func (t *pluginTool) end(err error, failed int) int {
 	return failed
 }
 
-// find is the plugin that an argument means: a file, a folder, or with a configuration the name of a module.
+// find is the plugin that an argument means, and where its cases are.
 func (t *pluginTool) find(arg string) (trial.Subject, error) {
+	s, err := t.subject(arg)
+	if s.Tests = t.cases; err == nil && t.cases != "" {
+		_, err = os.Stat(t.cases)
+	}
+	return s, err
+}
+
+// subject is the plugin that an argument means: a file, a folder, or with a configuration the name of a module.
+func (t *pluginTool) subject(arg string) (trial.Subject, error) {
 	s, err := trial.Find(arg, slices.Sorted(maps.Keys(engines()))...)
 	if err == nil || t.cfg == nil || strings.ContainsAny(arg, `/\`) {
 		return s, err

@@ -169,10 +169,10 @@ func (r *liveRun) keep(s trial.Subject, o *trial.Opened, out trial.Outcome) erro
 		return err
 	}
 	fmt.Fprintf(r.tool.c.err, "recorded in %s; passwords, tokens and cookies that were recognized are %s there: look before you share it\n", file, trial.Placeholder)
-	if filepath.Clean(r.record) == filepath.Join(s.Dir, "tests") {
+	if filepath.Clean(r.record) == s.CaseDir() {
 		fmt.Fprintf(r.tool.c.err, "try it: rosterd plugin test --run %s %s\n", stem, s.Dir)
 	} else {
-		fmt.Fprintf(r.tool.c.err, "rosterd plugin test looks for cases in %s\n", filepath.Join(s.Dir, "tests"))
+		fmt.Fprintf(r.tool.c.err, "rosterd plugin test looks for cases in %s\n", s.CaseDir())
 	}
 	return nil
 }

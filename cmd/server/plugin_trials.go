@@ -19,6 +19,7 @@ import (
 func pluginTest(ctx context.Context, args []string, c console) int {
 	t := newPluginTool("test", c)
 	t.isolated()
+	t.cased()
 	r := &trials{tool: t}
 	t.flags.BoolVar(&r.update, "update", false, "rewrite what the cases expect as it comes")
 	t.flags.StringVar(&r.pattern, "run", "*", "only cases whose `NAME` is this, or like it: \"not-*\"")
@@ -95,7 +96,7 @@ func (r *trials) plugin(ctx context.Context, arg string) error {
 	}
 	fmt.Fprintln(out, s.File)
 	if len(chosen) == 0 {
-		fmt.Fprintf(out, "  no cases: %s\n", filepath.Join(s.Dir, "tests", r.pattern+".json"))
+		fmt.Fprintf(out, "  no cases: %s\n", filepath.Join(s.CaseDir(), r.pattern+".json"))
 		return nil
 	}
 	for _, f := range chosen {
@@ -128,7 +129,7 @@ func caseName(file string) string { return strings.TrimSuffix(filepath.Base(file
 // try makes the call of one case and judges what comes of it.
 func (r *trials) try(ctx context.Context, s trial.Subject, file string) verdict {
 	v := verdict{Plugin: s.Name, Case: caseName(file)}
-	c, err := trial.Load(s.Dir, file)
+	c, err := s.Load(file)
 	if err != nil {
 		v.Problems = []string{err.Error()}
 		return v

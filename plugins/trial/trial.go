@@ -7,11 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -21,71 +18,6 @@ import (
 	"rosterd/engine"
 	"rosterd/plugins"
 )
-
-// Subject is the plugin that is tried: a file mod_NAME.* in a folder.
-type Subject struct {
-	Name, File, Dir string
-	Paths           []string // where a Manager finds it; nil: it ships with rosterd
-}
-
-// Find finds the plugin that an argument means: a file, with or without its ending, or a folder that holds one file
-// mod_NAME with one of the endings.
-func Find(arg string, endings ...string) (Subject, error) {
-	info, err := os.Stat(arg)
-	if errors.Is(err, fs.ErrNotExist) {
-		for _, ending := range endings {
-			if _, err := os.Stat(arg + ending); err == nil {
-				return Find(arg+ending, endings...)
-			}
-		}
-	}
-	if err != nil {
-		return Subject{}, err
-	}
-	if info.IsDir() {
-		return findIn(arg, endings)
-	}
-	base := filepath.Base(arg)
-	ending := filepath.Ext(base)
-	name, ok := strings.CutPrefix(strings.TrimSuffix(base, ending), "mod_")
-	switch {
-	case !slices.Contains(endings, ending):
-		return Subject{}, fmt.Errorf("%s: a plugin is a file mod_NAME%s", arg, strings.Join(endings, " or mod_NAME"))
-	case !ok || name == "":
-		return Subject{}, fmt.Errorf("%s: a plugin's file begins with mod_, as modules of Prosody do: mod_%s", arg, base)
-	}
-	dir := filepath.Dir(arg)
-	return Subject{Name: name, File: arg, Dir: dir, Paths: []string{dir}}, nil
-}
-
-func findIn(dir string, endings []string) (Subject, error) {
-	var found []string
-	for _, ending := range endings {
-		list, err := filepath.Glob(filepath.Join(escape(dir), "mod_*"+ending))
-		if err != nil {
-			return Subject{}, err
-		}
-		found = append(found, list...)
-	}
-	found = slices.DeleteFunc(found, func(f string) bool { info, err := os.Stat(f); return err != nil || !info.Mode().IsRegular() })
-	switch len(found) {
-	case 0:
-		return Subject{}, fmt.Errorf("%s: no file mod_NAME%s in it", dir, strings.Join(endings, " or mod_NAME"))
-	case 1:
-		return Find(found[0], endings...)
-	}
-	return Subject{}, fmt.Errorf("%s: more than one plugin in it, name one: %s", dir, strings.Join(found, " "))
-}
-
-// escape makes a path a pattern of itself.
-func escape(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
-}
-
-// Cases are the files of the plugin's cases: *.json in its folder tests.
-func (s Subject) Cases() ([]string, error) {
-	return filepath.Glob(filepath.Join(escape(s.Dir), "tests", "*.json"))
-}
 
 // Trial is a case and how it is tried.
 type Trial struct {
@@ -126,9 +58,7 @@ func (t Trial) Open(ctx context.Context) (*Opened, error) {
 	asked := map[string]bool{}
 	cfg := cmp.Or(t.Config, plugins.Config(t.Case.Options))
 	m := t.Manager
-	if t.Subject.Paths != nil {
-		m.Paths, m.Shipped = t.Subject.Paths, nil
-	}
+	t.Subject.place(m)
 	m.Now, m.Keeper, m.Log = now, o.keeper, slog.New(slog.DiscardHandler)
 	m.Wrap = func(svc plugins.Services) plugins.Services {
 		o.world = &world{Services: svc, now: now, live: t.Live, real: t.Live && !t.Still, ended: make(chan struct{})}

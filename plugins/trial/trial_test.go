@@ -426,7 +426,8 @@ func TestRecordPassword(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
-	for _, f := range []string{"one/mod_crm.lua", "two/mod_a.lua", "two/mod_b.lua", "none/crm.lua", "w[e]ird/mod_x.lua", "other/mod_x.txt"} {
+	for _, f := range []string{"one/mod_crm.lua", "two/mod_a.lua", "two/mod_b.lua", "none/crm.lua", "w[e]ird/mod_x.lua", "other/mod_x.txt",
+		"bare/team.wasm", "marked/mod_team.wasm", "twice/team.wasm", "twice/mod_team.wasm", "unbuilt/Makefile", "none/.wasm"} {
 		f = filepath.Join(dir, f)
 		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
 			t.Fatal(err)
@@ -437,9 +438,11 @@ func TestFind(t *testing.T) {
 	}
 	for arg, want := range map[string]string{
 		"one": "one/mod_crm.lua", "one/mod_crm.lua": "one/mod_crm.lua", "one/mod_crm": "one/mod_crm.lua", "w[e]ird": "w[e]ird/mod_x.lua",
-		"two": "!more than one plugin in it", "none": "!no file mod_NAME.lua", "none/crm.lua": "!a plugin's file begins with mod_", "other/mod_x.txt": "!a plugin is a file mod_NAME.lua", "gone": "!no such file",
+		"two": "!more than one plugin in it", "none": "!no file mod_NAME.lua", "none/crm.lua": "!a plugin's file begins with mod_", "other/mod_x.txt": "!a plugin is a file mod_NAME.lua or mod_NAME.wasm or NAME.wasm", "gone": "!no such file",
+		"bare": "bare/team.wasm", "bare/team": "bare/team.wasm", "marked": "marked/mod_team.wasm", "none/.wasm": "!a plugin is a file",
+		"twice/team.wasm": "!mod_team.wasm is beside it", "twice": "!more than one plugin in it", "unbuilt": "!is it built? make -C ",
 	} {
-		s, err := Find(filepath.Join(dir, arg), ".lua")
+		s, err := Find(filepath.Join(dir, arg), ".lua", ".wasm")
 		wrong, fails := strings.CutPrefix(want, "!")
 		switch {
 		case fails && (err == nil || !strings.Contains(err.Error(), wrong)):
