@@ -85,7 +85,7 @@ func findIn(dir string, endings []string) (Subject, error) {
 		}
 		found = append(found, list...)
 	}
-	found = slices.DeleteFunc(found, func(f string) bool { return !regular(f) })
+	found = slices.DeleteFunc(found, func(f string) bool { return !regular(f) || strings.HasPrefix(filepath.Base(f), ".") })
 	switch {
 	case len(found) == 1:
 		return Find(found[0], endings...)

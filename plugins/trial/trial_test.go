@@ -427,7 +427,7 @@ func TestRecordPassword(t *testing.T) {
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
 	for _, f := range []string{"one/mod_crm.lua", "two/mod_a.lua", "two/mod_b.lua", "none/crm.lua", "w[e]ird/mod_x.lua", "other/mod_x.txt",
-		"bare/team.wasm", "marked/mod_team.wasm", "twice/team.wasm", "twice/mod_team.wasm", "unbuilt/Makefile", "none/.wasm"} {
+		"bare/team.wasm", "marked/mod_team.wasm", "twice/team.wasm", "twice/mod_team.wasm", "unbuilt/Makefile", "hidden/.wasm"} {
 		f = filepath.Join(dir, f)
 		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
 			t.Fatal(err)
@@ -439,7 +439,7 @@ func TestFind(t *testing.T) {
 	for arg, want := range map[string]string{
 		"one": "one/mod_crm.lua", "one/mod_crm.lua": "one/mod_crm.lua", "one/mod_crm": "one/mod_crm.lua", "w[e]ird": "w[e]ird/mod_x.lua",
 		"two": "!more than one plugin in it", "none": "!no file mod_NAME.lua", "none/crm.lua": "!a plugin's file begins with mod_", "other/mod_x.txt": "!a plugin is a file mod_NAME.lua or mod_NAME.wasm or NAME.wasm", "gone": "!no such file",
-		"bare": "bare/team.wasm", "bare/team": "bare/team.wasm", "marked": "marked/mod_team.wasm", "none/.wasm": "!a plugin is a file",
+		"bare": "bare/team.wasm", "bare/team": "bare/team.wasm", "marked": "marked/mod_team.wasm", "hidden/.wasm": "!a plugin is a file", "hidden": "!no file mod_NAME.lua",
 		"twice/team.wasm": "!mod_team.wasm is beside it", "twice": "!more than one plugin in it", "unbuilt": "!is it built? make -C ",
 	} {
 		s, err := Find(filepath.Join(dir, arg), ".lua", ".wasm")
