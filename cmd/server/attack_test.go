@@ -101,7 +101,8 @@ type battlefield struct {
 	arsenal plugins.Plugin
 }
 
-func newBattlefield(t *testing.T, isolate plugins.Opener) *battlefield {
+// hostileBackend is one that does what attacks want.
+func hostileBackend(t *testing.T) string {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/roster", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
@@ -118,10 +119,24 @@ func newBattlefield(t *testing.T, isolate plugins.Opener) *battlefield {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(gzipBomb())
 	})
+	mux.HandleFunc("/repeat", func(w http.ResponseWriter, r *http.Request) { // what it was sent beside the body
+		w.Header().Set("X-Repeated", r.Header.Get("X-Sent"))
+		fmt.Fprintf(w, "%s %q", r.URL, r.Header)
+	})
+	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+	})
+	mux.HandleFunc("/round", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/round", http.StatusFound) })
+	mux.HandleFunc("/header", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Long", strings.Repeat("x", 1<<20)) })
 	backend := httptest.NewServer(mux)
 	t.Cleanup(backend.Close)
+	return backend.URL
+}
+
+func newBattlefield(t *testing.T, isolate plugins.Opener) *battlefield {
+	t.Helper()
 	f := &battlefield{dir: t.TempDir(), config: attackConfig{
-		"url": backend.URL, "rosterd_plugin_secrets": map[string]any{"token": theSecret},
+		"url": hostileBackend(t), "rosterd_plugin_secrets": map[string]any{"token": theSecret},
 		"rosterd_backend_headers": map[string]any{"Authorization": "Bearer " + theSecret},
 	}}
 	f.manager = &plugins.Manager{
@@ -170,7 +185,7 @@ func (f *battlefield) strike(t *testing.T, number int, a attack) (h hit) {
 			_ = p.Close()
 		}
 	} else {
-		err = f.amongOthers(t, func() error {
+		err = amongOthers(t, f.arsenal, func() error {
 			limit := tooLate
 			if a.want == "stopped" || a.never {
 				limit = attackTime
@@ -195,9 +210,9 @@ func (f *battlefield) strike(t *testing.T, number int, a attack) (h hit) {
 }
 
 // amongOthers calls attack while innocent users have their rosters fetched: before it, beside it and after it.
-func (f *battlefield) amongOthers(t *testing.T, attack func() error) error {
+func amongOthers(t *testing.T, p plugins.Plugin, attack func() error) error {
 	t.Helper()
-	innocent(t, f.arsenal, "before")
+	innocent(t, p, "before")
 	over := make(chan struct{})
 	var others sync.WaitGroup
 	others.Go(func() {
@@ -208,14 +223,14 @@ func (f *battlefield) amongOthers(t *testing.T, attack func() error) error {
 			case <-over:
 				return
 			case <-tick.C:
-				innocent(t, f.arsenal, "beside")
+				innocent(t, p, "beside")
 			}
 		}
 	})
 	err := attack()
 	close(over)
 	others.Wait()
-	innocent(t, f.arsenal, "after")
+	innocent(t, p, "after")
 	return err
 }
 
@@ -294,11 +309,11 @@ func calm(d time.Duration) time.Duration {
 }
 
 // steady strikes until the pause is one that the attack has not caused: machines have pauses of their own.
-func (f *battlefield) steady(t *testing.T, number int, a attack) hit {
+func steady(t *testing.T, strike func() hit) hit {
 	t.Helper()
 	best := hit{pause: math.MaxInt64}
 	for range 5 {
-		h := f.strike(t, number, a)
+		h := strike()
 		if h.pause < best.pause {
 			best = h
 		}
@@ -322,11 +337,11 @@ func TestAttacks(t *testing.T) {
 	for i, a := range attacks {
 		var inside, beside hit
 		t.Run(a.name+"/inproc", func(t *testing.T) {
-			inside = here.steady(t, i, a)
+			inside = steady(t, func() hit { return here.strike(t, i, a) })
 			judge(t, inside, a.want, growthInside)
 		})
 		t.Run(a.name+"/process", func(t *testing.T) {
-			beside = there.steady(t, i, a)
+			beside = steady(t, func() hit { return there.strike(t, i, a) })
 			want := a.want
 			if a.apart != "" {
 				want = a.apart
@@ -340,7 +355,7 @@ func TestAttacks(t *testing.T) {
 		fmt.Fprintf(&table, "| %s | %s | %s | %d ms |\n", a.name, inside, beside, max(inside.pause, beside.pause).Milliseconds())
 	}
 	if !partly {
-		checkAttackTable(t, table.String())
+		checkAttackTable(t, "attacks", table.String())
 	}
 }
 
@@ -399,24 +414,27 @@ func judge(t *testing.T, h hit, want string, growth int64) {
 // measured is what differs from one machine to the next.
 var measured = regexp.MustCompile(`(: [a-z]+)?, [0-9.]+ s |[0-9]+ ms `)
 
-func checkAttackTable(t *testing.T, table string) {
+// checkAttackTable compares a table with the one between two comments in the documentation, or writes it.
+func checkAttackTable(t *testing.T, name, table string) {
+	t.Helper()
 	const path = "../../docs/PLUGINS.md"
+	opens, closes := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, rest, ok := strings.Cut(string(b), "<!-- attacks -->\n")
-	had, tail, ok2 := strings.Cut(rest, "<!-- /attacks -->")
+	head, rest, ok := strings.Cut(string(b), opens)
+	had, tail, ok2 := strings.Cut(rest, closes)
 	if !ok || !ok2 {
-		t.Fatalf("%s has no place for the table of attacks", path)
+		t.Fatalf("%s has no place for the table of %s", path, name)
 	}
 	switch {
 	case *update:
-		if err := os.WriteFile(path, []byte(head+"<!-- attacks -->\n\n"+table+"\n<!-- /attacks -->"+tail), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(head+opens+"\n"+table+"\n"+closes+tail), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	case measured.ReplaceAllString(strings.TrimSpace(had), " ") != measured.ReplaceAllString(strings.TrimSpace(table), " "):
-		t.Errorf("%s is not what happens; go test ./cmd/server -run TestAttacks -update writes it", path)
+		t.Errorf("%s is not what happens; go test ./cmd/server -run %s -update writes it", path, t.Name())
 	}
 }
 
