@@ -255,7 +255,7 @@ func (m Mutator) nested(root, v *value) []byte {
 	}
 	n := 1
 	if m.IntN(4) == 0 {
-		n = m.many(50_000)
+		n = m.many(min(50_000, maxBody/len(open+end)+1))
 	}
 	inner := string(v.append(nil))
 	*v = value{text: strings.Repeat(open, n) + inner + strings.Repeat(end, n)}
