@@ -274,8 +274,8 @@ func (ck *checker) pluginOverride(h *Host, st *setting) {
 			ck.add(Warn, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s has no effect on %q: it is for modules of rosterd's own that are scripts", st.name, m.Name), "")
 		case !ck.anyHas(h, m.Name):
 			ck.add(Note, CodeMoot, h, m.Name, m.Pos, fmt.Sprintf("%s: module %q is not enabled", st.name, m.Name), "")
-		case ck.plugins[m.Name] == nil || !ck.plugins[m.Name].lua:
-			ck.add(Refused, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s: there is no mod_%s.lua in plugin_paths", st.name, m.Name), "")
+		case ck.plugins[m.Name] == nil:
+			ck.add(Refused, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s: there is no mod_%s.lua or .wasm in plugin_paths", st.name, m.Name), "")
 		}
 	}
 }
@@ -332,7 +332,7 @@ func (ck *checker) strangeModule(h *Host, m Module) {
 		ck.add(Warn, CodeModule, h, m.Name, m.Pos, quoted+" is not available", "")
 		return
 	}
-	hint := cmp.Or(didYouMean(m.Name, moduleNamesKnown()), fmt.Sprintf("a module of your own would be mod_%s.lua in plugin_paths", m.Name))
+	hint := cmp.Or(didYouMean(m.Name, moduleNamesKnown()), fmt.Sprintf("a module of your own would be mod_%s.lua or .wasm in plugin_paths", m.Name))
 	ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, quoted+" is not known", hint)
 }
 
@@ -348,8 +348,10 @@ func (p *plugin) useless() string {
 	switch {
 	case p.problem != "":
 		return "it cannot be read: " + p.problem
-	case !p.lua:
-		return "modules in WebAssembly are not available yet"
+	case p.compiled() && p.auth:
+		return "it knows passwords, and authentication names another provider"
+	case p.compiled():
+		return "it exports nothing that rosterd calls (docs/PLUGINS.md says what that is)"
 	case p.manages && !p.rosters && !p.hooked:
 		return `it works on rosters by core.rostermanager; what it takes to supply them here is in docs/PLUGINS.md, "Moving a Prosody module over"`
 	case p.hooked:

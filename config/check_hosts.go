@@ -66,12 +66,8 @@ func (ck *checker) authentication(h *Host) {
 	}
 	_, pos, _ := Authentication.Lookup(h)
 	name := Authentication.Get(h)
-	if p := ck.plugins[authModule(h)]; p != nil {
-		ck.once(Refused, CodeAccounts, h, Authentication.Name, pos, fmt.Sprintf("authentication: %s is not loaded, %s", p.file, p.useless()), "")
-		return
-	}
 	ck.once(Refused, CodeAccounts, h, Authentication.Name, pos, fmt.Sprintf("authentication: the provider %q is not available, internal_hashed and internal_plain are", name),
-		fmt.Sprintf("a provider of your own would be mod_auth_%s.lua in plugin_paths", name))
+		fmt.Sprintf("a provider of your own would be mod_auth_%s.lua or .wasm in plugin_paths", name))
 }
 
 // backend checks the URL that rosters come from.

@@ -67,12 +67,12 @@ func (h *Host) Providers() []Module {
 	var list, hooked []Module
 	for _, m := range h.Modules() {
 		switch p := h.cfg.plugins[m.Name]; {
-		case p != nil && p.lua && (p.rosters || h.cfg.overridden(m.Name)):
+		case p != nil && (p.rosters || h.cfg.overridden(m.Name)):
 			m.File = p.file
 			list = append(list, m)
 		case moduleTable[m.Name].kind == Provider:
 			list = append(list, m)
-		case p != nil && p.lua && p.hooked:
+		case p != nil && p.hooked:
 			m.File = p.file
 			hooked = append(hooked, m)
 		}

@@ -11,17 +11,17 @@ import (
 	"github.com/yuin/gopher-lua/ast"
 
 	"rosterd/plugins/lua/vm"
+	"rosterd/plugins/wasm/module"
 )
 
 // A plugin is the file in plugin_paths that a module's name leads to. The configuration does not run it; what it
-// says of itself is read off its source.
+// says of itself is read off its source, or off what a module in WebAssembly exports.
 type plugin struct {
 	file    string
-	lua     bool     // there are other languages, which are not available yet
 	rosters bool     // it says module:provides("roster", …)
 	hooked  bool     // it says module:hook("roster-load", …), as modules of Prosody do that change rosters or supply them
 	auth    bool     // it says module:provides("auth", …)
-	notices bool     // it says module:refresh_rosters(…)
+	notices bool     // it says module:refresh_rosters(…), or takes requests from outside in WebAssembly
 	manages bool     // it changes rosters by Prosody's own means
 	app     string   // what http_paths calls its routes; "" if it has none
 	options []string // that it asks for by name
@@ -68,11 +68,11 @@ func (h *Host) Authenticator() (Module, bool) {
 		return Module{}, false
 	}
 	_, pos, _ := Authentication.Lookup(h)
-	if p := h.cfg.plugins[authModule(h)]; p != nil && p.lua {
+	if p := h.cfg.plugins[authModule(h)]; p != nil {
 		return Module{Name: authModule(h), Pos: pos, File: p.file}, true
 	}
 	m, enabled := h.Module(Authentication.Get(h))
-	if p := h.cfg.plugins[m.Name]; enabled && p != nil && p.lua && p.auth {
+	if p := h.cfg.plugins[m.Name]; enabled && p != nil && p.auth {
 		m.File = p.file
 		return m, true
 	}
@@ -87,7 +87,7 @@ func internalAccounts(h *Host) bool { return strings.HasPrefix(Authentication.Ge
 func (h *Host) Plugins() []Module {
 	list := h.Providers()
 	for _, m := range h.Modules() {
-		if p := h.cfg.plugins[m.Name]; p != nil && p.lua && p.notices && !hasModule(list, m.Name) {
+		if p := h.cfg.plugins[m.Name]; p != nil && p.notices && !hasModule(list, m.Name) {
 			m.File = p.file
 			list = append(list, m)
 		}
@@ -123,7 +123,7 @@ func pluginIn(dir, name string) string {
 		return ""
 	}
 	mod := "mod_" + name
-	for _, rel := range []string{mod + ".lua", filepath.Join(mod, mod+".lua"), mod + ".wasm", name + ".wasm"} {
+	for _, rel := range []string{mod + ".lua", filepath.Join(mod, mod+".lua"), mod + ".wasm", filepath.Join(mod, mod+".wasm"), name + ".wasm"} {
 		if info, err := os.Stat(filepath.Join(dir, rel)); err == nil && info.Mode().IsRegular() {
 			return filepath.Join(dir, rel)
 		}
@@ -135,19 +135,47 @@ func pluginIn(dir, name string) string {
 var said = regexp.MustCompile(`\bprovides\s*\(?\s*["']roster["']`)
 
 func readPlugin(file string) *plugin {
-	p := &plugin{file: file, lua: filepath.Ext(file) == ".lua"}
-	if !p.lua {
-		return p
-	}
+	p := &plugin{file: file}
 	src, err := readLimited(file, maxPlugin)
-	if err != nil {
+	switch {
+	case err != nil:
 		p.problem = cause(err).Error()
-		return p
+	case p.compiled():
+		p.readModule(src)
+	default:
+		p.readScript(src)
 	}
-	chunk, err := vm.Parse(file, src)
+	return p
+}
+
+// compiled tells whether it is a module in WebAssembly.
+func (p *plugin) compiled() bool { return filepath.Ext(p.file) == ".wasm" }
+
+// readModule reads what a module in WebAssembly exports. One that cannot be read is opened like others, so that its
+// mistake is reported and not the lack of rosters. Those made with Extism's kits have names of their own.
+func (p *plugin) readModule(code []byte) {
+	m, err := module.Read(code)
+	if err != nil {
+		p.rosters = true
+		return
+	}
+	for _, e := range m.Exports {
+		switch e.Name {
+		case "rosterd_fetch", "rosterd_transform", "roster_fetch", "roster_transform":
+			p.rosters = true
+		case "rosterd_auth", "roster_auth":
+			p.auth = true
+		case "rosterd_webhook", "roster_webhook":
+			p.notices, p.app = true, moduleName(p.file)
+		}
+	}
+}
+
+func (p *plugin) readScript(src []byte) {
+	chunk, err := vm.Parse(p.file, src)
 	if err != nil {
 		p.rosters = said.Match(src)
-		return p
+		return
 	}
 	calls(reflect.ValueOf(chunk), func(method string, args []ast.Expr) {
 		p.notices = p.notices || method == "refresh_rosters"
@@ -162,7 +190,7 @@ func readPlugin(file string) *plugin {
 			p.rosters = p.rosters || name.Value == "roster"
 			p.auth = p.auth || name.Value == "auth"
 			if name.Value == "http" {
-				p.app = appName(file, args)
+				p.app = appName(p.file, args)
 			}
 		case method == "hook":
 			p.hooked = p.hooked || name.Value == "roster-load"
@@ -170,7 +198,6 @@ func readPlugin(file string) *plugin {
 			p.options = append(p.options, name.Value)
 		}
 	})
-	return p
 }
 
 // appName is what a script with module:provides("http", { name = "x", … }) calls its routes: else by its own name, as in
@@ -187,7 +214,12 @@ func appName(file string, args []ast.Expr) string {
 			}
 		}
 	}
-	name := strings.TrimSuffix(filepath.Base(file), ".lua")
+	return moduleName(file)
+}
+
+// moduleName is what http_paths calls a file's routes.
+func moduleName(file string) string {
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	return strings.TrimPrefix(strings.TrimPrefix(name, "mod_"), "http_")
 }
 

@@ -62,8 +62,15 @@ func TestPlugins(t *testing.T) {
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/mod_crm.lua is not loaded, it works on rosters by core.rostermanager; what it takes`}},
 		{name: "a script that never does", files: files{"mods/mod_crm.lua": "module:provide('roster', {})"}, global: dir + inproc, enabled: "'crm'",
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/mod_crm.lua is not loaded, it says neither module:provides("roster", …) nor module:refresh_rosters(…)`}},
-		{name: "WebAssembly", files: files{"mods/crm.wasm": "\x00asm"}, global: dir + inproc, enabled: "'crm'",
-			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/crm.wasm is not loaded, modules in WebAssembly are not available yet`}},
+		{name: "WebAssembly", files: files{"mods/crm.wasm": exporting("rosterd_fetch")}, global: dir, enabled: "'crm'", providers: "crm=mods/crm.wasm"},
+		{name: "WebAssembly, named as scripts are", files: files{"mods/mod_crm.wasm": exporting("rosterd_transform")}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.wasm"},
+		{name: "WebAssembly, in a folder of its own", files: files{"mods/mod_crm/mod_crm.wasm": exporting("roster_fetch")}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.wasm"},
+		{name: "WebAssembly beside a script of that name", files: files{"mods/crm.wasm": exporting("rosterd_fetch"), "mods/mod_crm.lua": crm}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
+		{name: "WebAssembly that cannot be read is opened, and refused then", files: files{"mods/crm.wasm": "\x00asm"}, global: dir, enabled: "'crm'", providers: "crm=mods/crm.wasm"},
+		{name: "WebAssembly for something else", files: files{"mods/crm.wasm": exporting("run")}, global: dir, enabled: "'crm'",
+			says: []string{`REFUSED :3 VirtualHost "h.example": no module supplies its rosters`, `WARN :5 module "crm": DIR/mods/crm.wasm is not loaded, it exports nothing that rosterd calls`}},
+		{name: "WebAssembly for passwords, unused", files: files{"mods/crm.wasm": exporting("rosterd_auth")}, global: dir, enabled: "'crm', 'http_roster_admin'", providers: "http_roster_admin=",
+			says: []string{`WARN :5 module "crm": DIR/mods/crm.wasm is not loaded, it knows passwords, and authentication names another provider`}},
 		{name: "no file", global: dir + inproc, enabled: "'crm'",
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm" is not known`}},
 		{name: "a path for a name", files: files{"mod_crm.lua": crm}, global: dir + inproc, enabled: "'../mod_crm'",
@@ -72,7 +79,7 @@ func TestPlugins(t *testing.T) {
 		{name: "overridden", files: files{"mods/mod_http_roster_admin.lua": crm}, global: dir + inproc + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=mods/mod_http_roster_admin.lua"},
 		{name: "overridden and isolated", files: files{"mods/mod_http_roster_admin.lua": crm}, global: dir + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=mods/mod_http_roster_admin.lua"},
 		{name: "overridden by nothing", global: dir + inproc + "rosterd_plugin_override = { 'http_roster_admin' }\n", enabled: "'http_roster_admin'", providers: "http_roster_admin=",
-			says: []string{`REFUSED :3 rosterd_plugin_override: there is no mod_http_roster_admin.lua in plugin_paths`}},
+			says: []string{`REFUSED :3 rosterd_plugin_override: there is no mod_http_roster_admin.lua or .wasm in plugin_paths`}},
 		{name: "overriding what is no script", files: files{"mods/mod_disco.lua": crm}, global: dir + "rosterd_plugin_override = { 'disco' }\n", enabled: "'http_roster_admin', 'disco'", providers: "http_roster_admin=",
 			says: []string{`WARN :2 rosterd_plugin_override has no effect on "disco"`}},
 	}
@@ -202,7 +209,9 @@ func TestPluginsBeside(t *testing.T) {
 		{"the module of the provider's name is not enabled", files{"mods/mod_crm.lua": crm + auth}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin", `SEC004 authentication: the provider "crm" is not available`},
 		{"it does not know passwords", files{"mods/mod_crm.lua": crm}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", `SEC004 authentication: the provider "crm" is not available`},
 		{"no such provider", nil, "modules_enabled = { 'http_roster_admin' }\nauthentication = 'ldap'", "http_roster_admin", `SEC004 authentication: the provider "ldap" is not available, internal_hashed and internal_plain are`},
-		{"a provider in WebAssembly", files{"mods/auth_crm.wasm": "\x00asm"}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin", `SEC004 authentication: DIR/mods/auth_crm.wasm is not loaded`},
+		{"a provider in WebAssembly", files{"mods/auth_crm.wasm": exporting("rosterd_auth")}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin auth_crm", ""},
+		{"rosters and passwords in WebAssembly", files{"mods/crm.wasm": exporting("rosterd_fetch", "rosterd_auth")}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", ""},
+		{"notices in WebAssembly", files{"mods/bot.wasm": exporting("rosterd_webhook")}, dir + "modules_enabled = { 'bot', 'http_roster_admin' }", "http_roster_admin bot", ""},
 		{"accounts stored elsewhere", files{"mods/mod_auth_crm.lua": auth}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'\nstorage = 'sql'", "http_roster_admin auth_crm", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -304,4 +313,14 @@ module:provides("http", { name = "hooks", route = { POST = print } })`
 			t.Errorf("%s: routes are called %q, want %q", file, p.app, want)
 		}
 	}
+}
+
+// exporting is a module in WebAssembly with functions of these names, which return 0.
+func exporting(names ...string) string {
+	b := "\x00asm\x01\x00\x00\x00" + "\x01\x05\x01\x60\x00\x01\x7f" + "\x03\x02\x01\x00" // one type, () -> i32; one function of it
+	exports := string(rune(len(names)))
+	for _, name := range names {
+		exports += string(rune(len(name))) + name + "\x00\x00"
+	}
+	return b + "\x07" + string(rune(len(exports))) + exports + "\x0a\x06\x01\x04\x00\x41\x00\x0b"
 }
