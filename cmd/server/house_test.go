@@ -27,9 +27,9 @@ const root = "../.."
 // that nobody builds one without a thought where it belongs.
 var floors = map[string]int{
 	"cmd/server": 3, "bench": 3, "examples/plugins": 3,
-	"httpd": 2, "admin": 2, "metrics": 2, "xmppcore": 2, "plugins": 2, "plugins/lua": 2, "plugins/worker": 2, "plugins/trial": 2,
+	"httpd": 2, "admin": 2, "metrics": 2, "xmppcore": 2, "plugins": 2, "plugins/lua": 2, "plugins/wasm": 2, "plugins/worker": 2, "plugins/trial": 2,
 	"engine": 1, "engine/enginetest": 1, "config": 1, "config/known": 1, "store": 1,
-	"cmd/server/converse": 0, "engine/addr": 0, "engine/roster": 0, "plugins/lua/vm": 0, "plugins/trial/scaffold": 0, "store/credential": 0, "store/dat": 0,
+	"cmd/server/converse": 0, "engine/addr": 0, "engine/roster": 0, "plugins/lua/vm": 0, "plugins/wasm/module": 0, "plugins/wasm/fuel": 0, "plugins/sdk": 0, "plugins/trial/scaffold": 0, "plugins/trial/mutate": 0, "store/credential": 0, "store/dat": 0,
 }
 
 // sideways are imports on one floor that are meant: from the whole of a room to its parts, and from engines to what
@@ -38,15 +38,20 @@ var sideways = map[string][]string{
 	"engine/enginetest": {"engine"},
 	"config":            {"config/known"},
 	"plugins/lua":       {"plugins"},
+	"plugins/wasm":      {"plugins"},
+	"plugins/wasm/fuel": {"plugins/wasm/module"},
 	"plugins/worker":    {"plugins"},
 	"plugins/trial":     {"plugins"},
 	"xmppcore":          {"xmppcore"},
 	"engine/roster":     {"engine/addr"},
+
+	"plugins/trial/scaffold": {"plugins/sdk"},
 }
 
 // confined is who may import what, tests apart.
 var confined = map[string][]string{
 	"github.com/yuin/gopher-lua":          {"plugins/lua", "plugins/lua/vm", "config"},
+	"github.com/tetratelabs/wazero":       {"plugins/wasm"},
 	"github.com/julienschmidt/httprouter": {"httpd"},
 	"database/sql":                        {"store"},
 	"modernc.org/sqlite":                  {"store"},
@@ -66,8 +71,11 @@ var without = map[string][]string{
 	"store/dat":        {"net", "os", "io"},
 	"store/credential": {"net", "os"},
 	"plugins/lua/vm":   {"net", "os"},
-	"xmppcore":         {"encoding/xml", "net/http"}, // mellium's and encoding/xml's readers have no limits
-	"httpd":            {"encoding/xml"},
+
+	"plugins/wasm/module": {"net", "os"},
+	"plugins/wasm/fuel":   {"net", "os"},
+	"xmppcore":            {"encoding/xml", "net/http"}, // mellium's and encoding/xml's readers have no limits
+	"httpd":               {"encoding/xml"},
 }
 
 // overHTTP are the rooms in xmppcore that carry streams over HTTP.
