@@ -1,0 +1,1317 @@
+/* rosterd.h is all that a plugin in C needs to supply rosters to rosterd: the ABI rosterd_v1 of docs/PLUGINS.md.
+ *
+ *     #include "rosterd.h"
+ *
+ *     static int fetch(const rosterd_request *req) {
+ *         rosterd_roster roster = {0};
+ *         rosterd_contact *marie = rosterd_add(&roster, ROSTERD_STR("marie@example.com"));
+ *         marie->name = ROSTERD_STR("Marie");
+ *         return rosterd_answer(&roster);
+ *     }
+ *     ROSTERD_FETCH(fetch)
+ *
+ * It needs no C library:
+ *
+ *     clang --target=wasm32 -ffreestanding -mbulk-memory -O2 -c plugin.c -o plugin.o
+ *     wasm-ld --no-entry --strip-debug -o plugin.wasm plugin.o
+ *
+ * nor does it mind one: clang --target=wasm32-wasi -O2 -c plugin.c -o plugin.o &&
+ * clang --target=wasm32-wasi -mexec-model=reactor -o plugin.wasm plugin.o. Compiled for another machine it takes the
+ * imports from whoever links it, such as a test.
+ *
+ * Memory comes from rosterd_alloc and is never given back: all of it is taken anew for the next call, but for what was
+ * allocated in rosterd_init. Nothing else of a call may therefore be kept in a variable that outlives it. Where there is
+ * no more memory the call ends with a trap, and rosterd says that it was for want of memory. */
+
+#ifndef ROSTERD_H
+#define ROSTERD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ROSTERD__USED __attribute__((unused))
+#define ROSTERD__FN static ROSTERD__USED
+#define ROSTERD__APART static __attribute__((noinline, unused)) /* one is enough of these */
+#define ROSTERD__INLINE static inline __attribute__((always_inline, unused))
+#define ROSTERD__LIKELY(x) __builtin_expect(!!(x), 1)
+
+#ifdef __wasm__
+#define ROSTERD_IMPORT(name) __attribute__((import_module("rosterd_v1"), import_name(#name)))
+#define ROSTERD_EXPORT(name) __attribute__((export_name(#name)))
+#else
+#define ROSTERD_IMPORT(name)
+#define ROSTERD_EXPORT(name)
+#include <stdlib.h>
+#endif
+
+/* ---- The ABI as it is -------------------------------------------------------------------------------------------- */
+
+ROSTERD_IMPORT(input_len) int32_t rosterd_v1_input_len(void);
+ROSTERD_IMPORT(input_read) int32_t rosterd_v1_input_read(void *dst, uint32_t off, uint32_t len);
+ROSTERD_IMPORT(output_write) int32_t rosterd_v1_output_write(const void *ptr, uint32_t len);
+ROSTERD_IMPORT(fail) void rosterd_v1_fail(int32_t code, uint32_t retry_after_s, const void *ptr, uint32_t len);
+ROSTERD_IMPORT(error_text) int32_t rosterd_v1_error_text(void *dst, uint32_t cap);
+ROSTERD_IMPORT(config_get) int32_t rosterd_v1_config_get(const void *key, uint32_t key_len, void *dst, uint32_t cap);
+ROSTERD_IMPORT(http_request) int32_t rosterd_v1_http_request(const void *req, uint32_t req_len, const void *body, uint32_t body_len);
+ROSTERD_IMPORT(http_status) int32_t rosterd_v1_http_status(int32_t h);
+ROSTERD_IMPORT(http_header) int32_t rosterd_v1_http_header(int32_t h, const void *name, uint32_t name_len, void *dst, uint32_t cap);
+ROSTERD_IMPORT(http_rev) int32_t rosterd_v1_http_rev(int32_t h, void *dst, uint32_t cap);
+ROSTERD_IMPORT(http_body_len) int32_t rosterd_v1_http_body_len(int32_t h);
+ROSTERD_IMPORT(http_body_read) int32_t rosterd_v1_http_body_read(int32_t h, void *dst, uint32_t off, uint32_t len);
+ROSTERD_IMPORT(http_close) int32_t rosterd_v1_http_close(int32_t h);
+ROSTERD_IMPORT(kv_get) int32_t rosterd_v1_kv_get(const void *key, uint32_t key_len, void *dst, uint32_t cap);
+ROSTERD_IMPORT(kv_set) int32_t rosterd_v1_kv_set(const void *key, uint32_t key_len, const void *val, uint32_t val_len, uint32_t ttl_s);
+ROSTERD_IMPORT(kv_delete) int32_t rosterd_v1_kv_delete(const void *key, uint32_t key_len);
+ROSTERD_IMPORT(log) void rosterd_v1_log(int32_t level, const void *ptr, uint32_t len);
+ROSTERD_IMPORT(now_ms) int64_t rosterd_v1_now_ms(void);
+ROSTERD_IMPORT(random) int32_t rosterd_v1_random(void *dst, uint32_t len);
+
+/* What a call may return. */
+enum { ROSTERD_OK, ROSTERD_NOT_FOUND, ROSTERD_TEMPORARY, ROSTERD_PERMANENT, ROSTERD_DENIED };
+
+/* What an import may return instead of a result. */
+enum {
+	ROSTERD_ABSENT = -1, ROSTERD_REFUSED = -2, ROSTERD_LIMIT = -3,
+	ROSTERD_NETWORK = -4, ROSTERD_ARGUMENT = -5, ROSTERD_LATE = -6
+};
+
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
+
+/* The pieces of memory, one behind the other as they were asked for. With a C library there may be its own between. */
+typedef struct rosterd__piece {
+	struct rosterd__piece *next;
+	char *end;
+} rosterd__piece;
+
+typedef struct {
+	char *at, *end; /* what is free of the piece in use */
+	rosterd__piece *piece, *first, *last;
+	char *kept; /* what was allocated in rosterd_init ends there */
+	rosterd__piece *kept_piece;
+} rosterd__memory;
+
+/* Weak: the files of a plugin share it. */
+__attribute__((weak)) rosterd__memory rosterd__mem;
+
+#define ROSTERD__PAGE ((size_t)65536)
+
+#ifdef __wasm__
+ROSTERD__FN char *rosterd__pages(size_t n) {
+	size_t was = __builtin_wasm_memory_grow(0, n);
+	if (was == (size_t)-1) __builtin_trap();
+	return (char *)(was * ROSTERD__PAGE);
+}
+#else
+ROSTERD__FN char *rosterd__pages(size_t n) {
+	char *p = malloc(n * ROSTERD__PAGE);
+	if (!p) __builtin_trap();
+	return p;
+}
+#endif
+
+ROSTERD__FN void rosterd__use(rosterd__piece *p) {
+	rosterd__mem.piece = p;
+	rosterd__mem.at = (char *)(p + 1);
+	rosterd__mem.end = p->end;
+}
+
+/* rosterd__more finds n bytes: in a later piece, behind the last one, or in a new one. */
+ROSTERD__APART void rosterd__more(size_t n) {
+	rosterd__memory *m = &rosterd__mem;
+	while (m->piece && m->piece->next) {
+		rosterd__use(m->piece->next);
+		if ((size_t)(m->end - m->at) >= n) return;
+	}
+	size_t pages = 1 + (n + sizeof(rosterd__piece)) / ROSTERD__PAGE;
+	size_t had = m->last ? (size_t)(m->last->end - (char *)m->last) / ROSTERD__PAGE : 0;
+	if (pages < had && had <= 16) pages = had; /* asking takes longer than having */
+	char *p = rosterd__pages(pages);
+	if (m->last && p == m->last->end) {
+		m->last->end = m->end = p + pages * ROSTERD__PAGE;
+		return;
+	}
+	rosterd__piece *fresh = (rosterd__piece *)p;
+	fresh->next = NULL;
+	fresh->end = p + pages * ROSTERD__PAGE;
+	if (m->last) m->last->next = fresh;
+	else m->first = fresh;
+	m->last = fresh;
+	rosterd__use(fresh);
+}
+
+/* rosterd_alloc gives n bytes for the rest of the call; they hold anything. */
+ROSTERD__FN void *rosterd_alloc(size_t n) {
+	if (n > SIZE_MAX / 2) __builtin_trap();
+	n = (n + 7) & ~(size_t)7;
+	if (!ROSTERD__LIKELY((size_t)(rosterd__mem.end - rosterd__mem.at) >= n)) rosterd__more(n);
+	char *p = rosterd__mem.at;
+	rosterd__mem.at += n;
+	return p;
+}
+
+/* rosterd__copy copies what does not overlap. Most texts are short. */
+ROSTERD__APART void rosterd__copy(char *dst, const char *src, size_t n) {
+	uint64_t a, b;
+	if (n > 64) {
+		__builtin_memcpy(dst, src, n);
+		return;
+	}
+	if (n >= 8) {
+		__builtin_memcpy(&b, src + n - 8, 8);
+		for (size_t i = 0; i + 8 < n; i += 8) {
+			__builtin_memcpy(&a, src + i, 8);
+			__builtin_memcpy(dst + i, &a, 8);
+		}
+		__builtin_memcpy(dst + n - 8, &b, 8);
+		return;
+	}
+	if (n >= 4) {
+		uint32_t c, d;
+		__builtin_memcpy(&c, src, 4);
+		__builtin_memcpy(&d, src + n - 4, 4);
+		__builtin_memcpy(dst, &c, 4);
+		__builtin_memcpy(dst + n - 4, &d, 4);
+		return;
+	}
+	while (n--) *dst++ = *src++;
+}
+
+/* rosterd__larger moves n bytes to where there is room for cap; if they are the last that were allocated they stay. */
+ROSTERD__APART void *rosterd__larger(void *old, size_t n, size_t cap) {
+	size_t had = (n + 7) & ~(size_t)7;
+	if (old && (char *)old + had == rosterd__mem.at) {
+		rosterd__mem.at = old;
+		char *p = rosterd_alloc(cap);
+		if (p != old) __builtin_memmove(p, old, n);
+		return p;
+	}
+	char *p = rosterd_alloc(cap);
+	if (n) __builtin_memcpy(p, old, n);
+	return p;
+}
+
+/* rosterd__cut gives back what is behind the first n bytes of the last that was allocated. */
+ROSTERD__FN void rosterd__cut(void *p, size_t n) { rosterd__mem.at = (char *)p + ((n + 7) & ~(size_t)7); }
+
+ROSTERD__FN void rosterd__reset(void) {
+	rosterd__memory *m = &rosterd__mem;
+	if (m->kept_piece) {
+		m->piece = m->kept_piece;
+		m->at = m->kept;
+		m->end = m->piece->end;
+	} else if (m->first) {
+		rosterd__use(m->first);
+	}
+}
+
+ROSTERD__FN void rosterd__keep(void) {
+	rosterd__mem.kept = rosterd__mem.at;
+	rosterd__mem.kept_piece = rosterd__mem.piece;
+}
+
+/* ---- Texts ------------------------------------------------------------------------------------------------------- */
+
+/* A text: len bytes of UTF-8, without a zero behind them. */
+typedef struct {
+	const char *ptr;
+	size_t len;
+} rosterd_str;
+
+/* ROSTERD_STR is the text of a literal. */
+#define ROSTERD_STR(literal) ((rosterd_str){(literal), sizeof(literal) - 1})
+
+/* rosterd_str_of is a text that ends with a zero, which is no part of it. */
+ROSTERD__INLINE rosterd_str rosterd_str_of(const char *s) {
+	if (__builtin_constant_p(__builtin_strlen(s))) return (rosterd_str){s, __builtin_strlen(s)};
+	size_t n = 0;
+	while (s[n]) n++;
+	return (rosterd_str){s, n};
+}
+
+ROSTERD__APART bool rosterd_same(rosterd_str a, rosterd_str b) {
+	if (a.len != b.len) return false;
+	size_t i = 0;
+	for (; i + 8 <= a.len; i += 8) {
+		uint64_t x, y;
+		__builtin_memcpy(&x, a.ptr + i, 8);
+		__builtin_memcpy(&y, b.ptr + i, 8);
+		if (x != y) return false;
+	}
+	for (; i < a.len; i++)
+		if (a.ptr[i] != b.ptr[i]) return false;
+	return true;
+}
+
+/* rosterd_concat joins n texts; rosterd_cat(a, b, c) those that are named. */
+ROSTERD__APART rosterd_str rosterd_concat(const rosterd_str *parts, size_t n) {
+	size_t len = 0;
+	for (size_t i = 0; i < n; i++)
+		if (__builtin_add_overflow(len, parts[i].len, &len)) __builtin_trap();
+	char *p = rosterd_alloc(len), *at = p;
+	for (size_t i = 0; i < n; at += parts[i++].len) rosterd__copy(at, parts[i].ptr, parts[i].len);
+	return (rosterd_str){p, len};
+}
+#define rosterd_cat(...) \
+	rosterd_concat((rosterd_str[]){__VA_ARGS__}, sizeof((rosterd_str[]){__VA_ARGS__}) / sizeof(rosterd_str))
+
+/* rosterd_int is a number in digits. */
+ROSTERD__APART rosterd_str rosterd_int(int64_t n) {
+	char *p = rosterd_alloc(24), *at = p + 24;
+	uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+	do *--at = (char)('0' + left % 10);
+	while (left /= 10);
+	if (n < 0) *--at = '-';
+	return (rosterd_str){at, (size_t)(p + 24 - at)};
+}
+
+/* rosterd_parse_int reads digits, with a sign or without. It is false if that is not all there is, or too much. */
+ROSTERD__APART bool rosterd_parse_int(rosterd_str s, int64_t *n) {
+	size_t i = 0;
+	bool minus = s.len && s.ptr[0] == '-';
+	if (s.len && (minus || s.ptr[0] == '+')) i++;
+	if (i == s.len || s.len - i > 18) return false;
+	int64_t sum = 0;
+	for (; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9') return false;
+		sum = 10 * sum + (s.ptr[i] - '0');
+	}
+	*n = minus ? -sum : sum;
+	return true;
+}
+
+/* A text that grows. All zero it is empty; text is what has been added. */
+typedef struct {
+	rosterd_str text;
+	char *ptr;
+	size_t cap;
+} rosterd_buf;
+
+/* rosterd__room gives the place for n bytes more. */
+ROSTERD__FN char *rosterd__room(rosterd_buf *b, size_t n) {
+	size_t need;
+	if (__builtin_add_overflow(b->text.len, n, &need)) __builtin_trap();
+	if (need > b->cap) {
+		size_t cap = need < 128 ? 256 : 2 * need;
+		b->ptr = rosterd__larger(b->ptr, b->cap, cap);
+		b->cap = cap;
+		b->text.ptr = b->ptr;
+	}
+	return b->ptr + b->text.len;
+}
+
+ROSTERD__APART void rosterd_append(rosterd_buf *b, rosterd_str s) {
+	rosterd__copy(rosterd__room(b, s.len), s.ptr, s.len);
+	b->text.len += s.len;
+}
+
+/* rosterd_append_json adds a text as JSON has it, in quotes. */
+ROSTERD__APART void rosterd_append_json(rosterd_buf *b, rosterd_str s) {
+	static const char hex[] = "0123456789abcdef";
+	if (s.len > SIZE_MAX / 8) __builtin_trap();
+	char *at = rosterd__room(b, 6 * s.len + 2), *p = at;
+	*p++ = '"';
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		if (c == '"' || c == '\\') {
+			*p++ = '\\';
+			*p++ = (char)c;
+		} else if (c < ' ') {
+			__builtin_memcpy(p, "\\u00", 4);
+			p[4] = hex[c >> 4];
+			p[5] = hex[c & 15];
+			p += 6;
+		} else {
+			*p++ = (char)c;
+		}
+	}
+	*p++ = '"';
+	b->text.len += (size_t)(p - at);
+}
+
+ROSTERD__FN bool rosterd__unreserved(unsigned char c) {
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+ROSTERD__APART void rosterd__percent(rosterd_buf *b, unsigned char c) {
+	static const char hex[] = "0123456789ABCDEF";
+	char *p = rosterd__room(b, 3);
+	p[0] = '%';
+	p[1] = hex[c >> 4];
+	p[2] = hex[c & 15];
+	b->text.len += 3;
+}
+
+/* rosterd_append_url adds a text percent-encoded, all but the unreserved characters of RFC 3986. */
+ROSTERD__APART void rosterd_append_url(rosterd_buf *b, rosterd_str s) {
+	for (size_t i = 0; i < s.len; i++) {
+		if (rosterd__unreserved((unsigned char)s.ptr[i])) rosterd_append(b, (rosterd_str){s.ptr + i, 1});
+		else rosterd__percent(b, (unsigned char)s.ptr[i]);
+	}
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+/* How deep values may be in one another, and how many names and values a text may have. */
+#ifndef ROSTERD_JSON_DEPTH
+#define ROSTERD_JSON_DEPTH 64
+#endif
+#ifndef ROSTERD_JSON_VALUES
+#define ROSTERD_JSON_VALUES 1000000
+#endif
+
+typedef enum {
+	ROSTERD_JSON_NONE, ROSTERD_JSON_NULL, ROSTERD_JSON_FALSE, ROSTERD_JSON_TRUE,
+	ROSTERD_JSON_NUMBER, ROSTERD_JSON_STRING, ROSTERD_JSON_ARRAY, ROSTERD_JSON_OBJECT
+} rosterd_json_type;
+
+enum {
+	ROSTERD__CODED = 1,  /* the text has escapes, or bytes that are no UTF-8 */
+	ROSTERD__MORE = 2,   /* another value follows in the same array or object */
+	ROSTERD__MEMBER = 4, /* of an object: the name is the entry before */
+};
+
+/* An entry of the list that a text is read into: each value, and before it its name if it has one, in the order of the text.
+ * An array or object is followed by all that is in it. */
+struct rosterd_json_entry {
+	uint8_t type, flags;
+	uint32_t size;   /* entries that the value takes */
+	const char *ptr; /* where it stands, of a string without the quotes */
+	uint32_t len;    /* bytes; of an array or object: values in it */
+};
+
+/* A value in a text. NULL is one that is not there, which all functions take: it has no type, no text and no members. */
+typedef const struct rosterd_json_entry *rosterd_json;
+
+/* rosterd__utf8 is the length of the character at p, 0 if it is none (RFC 3629 §4). */
+ROSTERD__APART size_t rosterd__utf8(const unsigned char *p, const unsigned char *end) {
+	unsigned char c = p[0];
+	size_t n = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
+	if (n < 2) return n;
+	if ((size_t)(end - p) < n) return 0;
+	unsigned char low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80, high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+	if (p[1] < low || p[1] > high) return 0;
+	for (size_t i = 2; i < n; i++)
+		if ((p[i] & 0xC0) != 0x80) return 0;
+	return n;
+}
+
+ROSTERD__FN int rosterd__hex(unsigned char c) {
+	if (c >= '0' && c <= '9') return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* rosterd__unit is the number of the four digits at p, -1 if they are none. */
+ROSTERD__FN int32_t rosterd__unit(const unsigned char *p, const unsigned char *end) {
+	if (end - p < 4) return -1;
+	int32_t u = 0;
+	for (int i = 0; i < 4; i++) {
+		int d = rosterd__hex(p[i]);
+		if (d < 0) return -1;
+		u = u << 4 | d;
+	}
+	return u;
+}
+
+/* rosterd__special marks, of eight bytes of a string, those that need a look: quotes, backslashes, controls, and what is
+ * not ASCII. The lowest mark is right; there may be wrong ones above it. */
+ROSTERD__INLINE uint64_t rosterd__special(uint64_t x) {
+	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+	uint64_t quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
+	return (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | (x - ones * ' ') | x) & tops;
+}
+
+/* rosterd__string reads a string from behind its quote to behind the other one; NULL if it is none, and then *bad is where. */
+ROSTERD__FN const unsigned char *rosterd__string(const unsigned char *p, const unsigned char *end, uint8_t *flags, const unsigned char **bad) {
+	for (;;) {
+		while (end - p >= 8) {
+			uint64_t x;
+			__builtin_memcpy(&x, p, 8);
+			uint64_t marks = rosterd__special(x);
+			if (marks) {
+				p += __builtin_ctzll(marks) >> 3;
+				break;
+			}
+			p += 8;
+		}
+		*bad = p;
+		if (p == end) return NULL;
+		unsigned char c = *p;
+		if (c == '"') return p + 1;
+		if (c >= 0x80) {
+			size_t n = rosterd__utf8(p, end);
+			if (!n) *flags |= ROSTERD__CODED;
+			p += n ? n : 1;
+		} else if (c == '\\') {
+			*flags |= ROSTERD__CODED;
+			if (++p == end) return NULL;
+			switch (*p++) {
+			case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+				break;
+			case 'u':
+				if (rosterd__unit(p, end) < 0) return NULL;
+				p += 4;
+				break;
+			default:
+				return NULL;
+			}
+		} else if (c < ' ') {
+			return NULL;
+		} else {
+			p++;
+		}
+	}
+}
+
+ROSTERD__INLINE bool rosterd__digit(const unsigned char *p, const unsigned char *end) { return p < end && *p >= '0' && *p <= '9'; }
+
+/* rosterd__number reads a number (RFC 8259 §6); NULL if it is none. */
+ROSTERD__FN const unsigned char *rosterd__number(const unsigned char *p, const unsigned char *end) {
+	if (*p == '-') p++;
+	if (!rosterd__digit(p, end)) return NULL;
+	if (*p == '0') p++;
+	else
+		while (rosterd__digit(p, end)) p++;
+	if (p < end && *p == '.') {
+		if (!rosterd__digit(++p, end)) return NULL;
+		while (rosterd__digit(p, end)) p++;
+	}
+	if (p < end && (*p | 0x20) == 'e') {
+		p++;
+		if (p < end && (*p == '+' || *p == '-')) p++;
+		if (!rosterd__digit(p, end)) return NULL;
+		while (rosterd__digit(p, end)) p++;
+	}
+	return p;
+}
+
+ROSTERD__INLINE const unsigned char *rosterd__blank(const unsigned char *p, const unsigned char *end) {
+	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
+		uint64_t x;
+		for (p++; end - p >= 8; p += 8) { /* lines are indented */
+			__builtin_memcpy(&x, p, 8);
+			if (x != 0x2020202020202020u) break;
+		}
+	}
+	return p;
+}
+
+ROSTERD__INLINE bool rosterd__word(const unsigned char *p, const unsigned char *end, rosterd_str word) {
+	if ((size_t)(end - p) < word.len) return false;
+	for (size_t i = 0; i < word.len; i++)
+		if (p[i] != (unsigned char)word.ptr[i]) return false;
+	return true;
+}
+
+/* What is wrong with a text. */
+typedef struct {
+	const char *what;
+	const unsigned char *at;
+} rosterd__wrong;
+
+typedef struct {
+	struct rosterd_json_entry *list;
+	uint32_t len, cap;
+} rosterd__entries;
+
+ROSTERD__INLINE struct rosterd_json_entry *rosterd__entry(rosterd__entries *e, uint8_t type, uint8_t flags, const unsigned char *p, size_t n) {
+	if (!ROSTERD__LIKELY(e->len < e->cap)) {
+		uint32_t cap = 2 * e->cap;
+		e->list = rosterd__larger(e->list, e->cap * sizeof *e->list, cap * sizeof *e->list);
+		e->cap = cap;
+	}
+	struct rosterd_json_entry *v = &e->list[e->len++];
+	v->type = type;
+	v->flags = flags;
+	v->size = 1;
+	v->ptr = (const char *)p;
+	v->len = (uint32_t)n;
+	return v;
+}
+
+/* rosterd__read fills the list. */
+ROSTERD__FN bool rosterd__read(rosterd__entries *e, const unsigned char *p, const unsigned char *end, rosterd__wrong *w) {
+	uint32_t open[ROSTERD_JSON_DEPTH], depth = 0, done;
+	uint8_t in = 0; /* the flags of a value here */
+	const unsigned char *from, *bad;
+	uint8_t flags;
+
+value:
+	p = rosterd__blank(p, end);
+	w->at = p;
+	w->what = "a value is missing";
+	if (p == end) return false;
+	if (e->len >= ROSTERD_JSON_VALUES) {
+		w->what = "too many values";
+		return false;
+	}
+	done = e->len;
+	switch (*p) {
+	case '"':
+		from = ++p;
+		flags = in;
+		if (!(p = rosterd__string(p, end, &flags, &bad))) goto wrong_string;
+		rosterd__entry(e, ROSTERD_JSON_STRING, flags, from, (size_t)(p - 1 - from));
+		break;
+	case '{':
+	case '[':
+		if (depth == ROSTERD_JSON_DEPTH) {
+			w->what = "nested too deep";
+			return false;
+		}
+		open[depth++] = e->len;
+		from = p;
+		rosterd__entry(e, *p == '{' ? ROSTERD_JSON_OBJECT : ROSTERD_JSON_ARRAY, in, from, 0);
+		in = *p == '{' ? ROSTERD__MEMBER : 0;
+		p = rosterd__blank(p + 1, end);
+		if (p < end && *p == (in ? '}' : ']')) goto close;
+		if (in) goto name;
+		goto value;
+	case 't':
+		if (!rosterd__word(p, end, ROSTERD_STR("true"))) return false;
+		rosterd__entry(e, ROSTERD_JSON_TRUE, in, p, 4);
+		p += 4;
+		break;
+	case 'f':
+		if (!rosterd__word(p, end, ROSTERD_STR("false"))) return false;
+		rosterd__entry(e, ROSTERD_JSON_FALSE, in, p, 5);
+		p += 5;
+		break;
+	case 'n':
+		if (!rosterd__word(p, end, ROSTERD_STR("null"))) return false;
+		rosterd__entry(e, ROSTERD_JSON_NULL, in, p, 4);
+		p += 4;
+		break;
+	case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+		from = p;
+		if (!(p = rosterd__number(p, end))) return false;
+		rosterd__entry(e, ROSTERD_JSON_NUMBER, in, from, (size_t)(p - from));
+		break;
+	default:
+		return false;
+	}
+
+behind: /* the value at done */
+	p = rosterd__blank(p, end);
+	w->at = p;
+	if (!depth) {
+		w->what = "something follows the value";
+		return p == end;
+	}
+	e->list[open[depth - 1]].len++;
+	w->what = in ? "',' or '}' is missing" : "',' or ']' is missing";
+	if (p == end) return false;
+	if (*p == ',') {
+		p++;
+		e->list[done].flags |= ROSTERD__MORE;
+		if (in) goto name;
+		goto value;
+	}
+	if (*p != (in ? '}' : ']')) return false;
+
+close:
+	p++;
+	done = open[--depth];
+	e->list[done].size = e->len - done;
+	in = e->list[done].flags & ROSTERD__MEMBER;
+	goto behind;
+
+name:
+	p = rosterd__blank(p, end);
+	w->at = p;
+	w->what = "a name is missing";
+	if (p == end || *p != '"') return false;
+	from = ++p;
+	flags = 0;
+	if (!(p = rosterd__string(p, end, &flags, &bad))) goto wrong_string;
+	rosterd__entry(e, ROSTERD_JSON_STRING, flags, from, (size_t)(p - 1 - from));
+	p = rosterd__blank(p, end);
+	w->at = p;
+	w->what = "':' is missing";
+	if (p == end || *p != ':') return false;
+	p++;
+	goto value;
+
+wrong_string:
+	w->at = bad;
+	w->what = bad == end ? "a string without an end" : "a character that no string can have";
+	return false;
+}
+
+/* rosterd_json_parse reads a text (RFC 8259), which must stay where it is as long as the values are used. If it is not JSON
+ * the result is NULL, and *problem says why; problem may be NULL. */
+ROSTERD__APART rosterd_json rosterd_json_parse(rosterd_str text, rosterd_str *problem) {
+	const unsigned char *p = (const unsigned char *)text.ptr;
+	rosterd__wrong w = {"too long", p};
+	rosterd__entries e = {NULL, 0, 0};
+	if (text.len < UINT32_MAX / 2) {
+		e.cap = (uint32_t)(text.len / 16 + 16);
+		e.list = rosterd_alloc(e.cap * sizeof *e.list);
+		if (rosterd__read(&e, p, p + text.len, &w)) {
+			rosterd__cut(e.list, e.len * sizeof *e.list);
+			return e.list;
+		}
+		rosterd__cut(e.list, 0);
+	}
+	if (problem) *problem = rosterd_cat(ROSTERD_STR("not JSON: "), rosterd_str_of(w.what), ROSTERD_STR(" at byte "), rosterd_int(w.at - p));
+	return NULL;
+}
+
+ROSTERD__FN rosterd_json_type rosterd_json_kind(rosterd_json v) { return v ? (rosterd_json_type)v->type : ROSTERD_JSON_NONE; }
+
+ROSTERD__FN char *rosterd__put(char *p, uint32_t c) {
+	if (c < 0x80) {
+		*p++ = (char)c;
+	} else if (c < 0x800) {
+		*p++ = (char)(0xC0 | c >> 6);
+		*p++ = (char)(0x80 | (c & 0x3F));
+	} else if (c < 0x10000) {
+		*p++ = (char)(0xE0 | c >> 12);
+		*p++ = (char)(0x80 | (c >> 6 & 0x3F));
+		*p++ = (char)(0x80 | (c & 0x3F));
+	} else {
+		*p++ = (char)(0xF0 | c >> 18);
+		*p++ = (char)(0x80 | (c >> 12 & 0x3F));
+		*p++ = (char)(0x80 | (c >> 6 & 0x3F));
+		*p++ = (char)(0x80 | (c & 0x3F));
+	}
+	return p;
+}
+
+/* rosterd__decode resolves escapes. Halves of surrogate pairs and bytes that are no UTF-8 become U+FFFD. */
+ROSTERD__APART rosterd_str rosterd__decode(const char *ptr, size_t len) {
+	const unsigned char *p = (const unsigned char *)ptr, *end = p + len;
+	char *text = rosterd_alloc(3 * len), *at = text;
+	while (p < end) {
+		size_t n = rosterd__utf8(p, end);
+		if (!n) {
+			p++;
+			at = rosterd__put(at, 0xFFFD);
+			continue;
+		}
+		if (*p != '\\') {
+			while (n--) *at++ = (char)*p++;
+			continue;
+		}
+		p++;
+		switch (*p++) {
+		case 'b': *at++ = '\b'; break;
+		case 'f': *at++ = '\f'; break;
+		case 'n': *at++ = '\n'; break;
+		case 'r': *at++ = '\r'; break;
+		case 't': *at++ = '\t'; break;
+		case 'u': {
+			int32_t c = rosterd__unit(p, end), low;
+			p += 4;
+			if (c >= 0xD800 && c < 0xE000) {
+				low = c < 0xDC00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' ? rosterd__unit(p + 2, end) : -1;
+				if (low >= 0xDC00 && low < 0xE000) {
+					c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+					p += 6;
+				} else {
+					c = 0xFFFD;
+				}
+			}
+			at = rosterd__put(at, (uint32_t)c);
+			break;
+		}
+		default: *at++ = (char)p[-1];
+		}
+	}
+	rosterd__cut(text, (size_t)(at - text));
+	return (rosterd_str){text, (size_t)(at - text)};
+}
+
+ROSTERD__INLINE rosterd_str rosterd__text(rosterd_json v) {
+	if (v->flags & ROSTERD__CODED) return rosterd__decode(v->ptr, v->len);
+	return (rosterd_str){v->ptr, v->len};
+}
+
+/* rosterd_json_text is true if v is a string, and then *s is its text. */
+ROSTERD__FN bool rosterd_json_text(rosterd_json v, rosterd_str *s) {
+	if (rosterd_json_kind(v) != ROSTERD_JSON_STRING) return false;
+	*s = rosterd__text(v);
+	return true;
+}
+
+/* rosterd_json_text_or is the text of v, or another one if it is no string. */
+ROSTERD__FN rosterd_str rosterd_json_text_or(rosterd_json v, rosterd_str other) {
+	rosterd_json_text(v, &other);
+	return other;
+}
+
+/* rosterd_json_double is true if v is a number. The last of its digits may not be exact. */
+ROSTERD__APART bool rosterd_json_double(rosterd_json v, double *d) {
+	if (rosterd_json_kind(v) != ROSTERD_JSON_NUMBER) return false;
+	const char *p = v->ptr, *end = p + v->len;
+	bool minus = *p == '-', fraction = false, down;
+	uint64_t digits = 0;
+	int32_t power = 0, exponent = 0;
+	for (p += minus; p < end && (*p | 0x20) != 'e'; p++) {
+		if (*p == '.') {
+			fraction = true;
+		} else if (digits < UINT64_MAX / 10 - 1) {
+			digits = 10 * digits + (uint64_t)(*p - '0');
+			power -= fraction;
+		} else {
+			power += !fraction;
+		}
+	}
+	if (p < end) {
+		p++;
+		down = *p == '-';
+		if (*p == '-' || *p == '+') p++;
+		for (; p < end; p++)
+			if (exponent < 100000) exponent = 10 * exponent + (*p - '0');
+		power += down ? -exponent : exponent;
+	}
+	double n = (double)digits, ten = 10;
+	down = power < 0;
+	for (uint32_t left = down ? -(uint32_t)power : (uint32_t)power; left && n != 0; left >>= 1, ten *= ten)
+		if (left & 1) n = down ? n / ten : n * ten;
+	*d = minus ? -n : n;
+	return true;
+}
+
+/* rosterd_json_int is true if v is a whole number, or the text of one. */
+ROSTERD__APART bool rosterd_json_int(rosterd_json v, int64_t *n) {
+	double d;
+	switch (rosterd_json_kind(v)) {
+	case ROSTERD_JSON_STRING:
+		return rosterd_parse_int(rosterd__text(v), n);
+	case ROSTERD_JSON_NUMBER:
+		if (rosterd_parse_int((rosterd_str){v->ptr, v->len}, n)) return true;
+		if (!rosterd_json_double(v, &d) || !(d > -9007199254740992.0 && d < 9007199254740992.0) || d != (double)(int64_t)d) return false;
+		*n = (int64_t)d;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* rosterd_json_len is how many values are in an array or object; 0 for all else. */
+ROSTERD__FN size_t rosterd_json_len(rosterd_json v) { return rosterd_json_kind(v) >= ROSTERD_JSON_ARRAY ? v->len : 0; }
+
+/* rosterd_json_first and rosterd_json_next lead through an array or object:
+ * for (rosterd_json v = rosterd_json_first(list); v; v = rosterd_json_next(v)) … */
+ROSTERD__FN rosterd_json rosterd_json_first(rosterd_json v) {
+	if (!rosterd_json_len(v)) return NULL;
+	return v + (v->type == ROSTERD_JSON_OBJECT ? 2 : 1);
+}
+
+ROSTERD__FN rosterd_json rosterd_json_next(rosterd_json v) {
+	if (!v || !(v->flags & ROSTERD__MORE)) return NULL;
+	return v + v->size + (v->flags & ROSTERD__MEMBER ? 1 : 0);
+}
+
+/* rosterd_json_name is the name of a value in an object, empty for others. */
+ROSTERD__FN rosterd_str rosterd_json_name(rosterd_json v) {
+	return v && v->flags & ROSTERD__MEMBER ? rosterd__text(v - 1) : ROSTERD_STR("");
+}
+
+/* rosterd_json_find is what an object has under a name, the last if there are several. */
+ROSTERD__APART rosterd_json rosterd_json_find(rosterd_json v, rosterd_str name) {
+	rosterd_json found = NULL;
+	if (rosterd_json_kind(v) != ROSTERD_JSON_OBJECT) return NULL;
+	for (v = rosterd_json_first(v); v; v = rosterd_json_next(v)) {
+		rosterd_json n = v - 1;
+		if (n->flags & ROSTERD__CODED ? rosterd_same(rosterd__text(n), name) : n->len == name.len && rosterd_same((rosterd_str){n->ptr, n->len}, name))
+			found = v;
+	}
+	return found;
+}
+
+ROSTERD__INLINE rosterd_json rosterd_json_get(rosterd_json v, const char *name) { return rosterd_json_find(v, rosterd_str_of(name)); }
+
+/* ---- Failures and the log ---------------------------------------------------------------------------------------- */
+
+/* rosterd_fail says why there is no result: return rosterd_fail(ROSTERD_TEMPORARY, why). The text is for the log. */
+ROSTERD__APART int rosterd_fail(int code, rosterd_str why) {
+	rosterd_v1_fail(code, 0, why.ptr, (uint32_t)why.len);
+	return code;
+}
+
+/* rosterd_fail_for is a temporary failure, which nobody should try again before so many seconds. */
+ROSTERD__APART int rosterd_fail_for(uint32_t seconds, rosterd_str why) {
+	rosterd_v1_fail(ROSTERD_TEMPORARY, seconds, why.ptr, (uint32_t)why.len);
+	return ROSTERD_TEMPORARY;
+}
+
+/* rosterd__fetched copies what an import gives, of which n bytes are there once it has been asked. */
+#define ROSTERD__GIVEN(found, out, call)                          \
+	uint32_t cap = 256;                                           \
+	char *dst = rosterd_alloc(cap);                               \
+	int32_t n = (call);                                           \
+	while (n > (int32_t)cap) {                                    \
+		rosterd__cut(dst, 0);                                     \
+		cap = (uint32_t)n;                                        \
+		dst = rosterd_alloc(cap);                                 \
+		n = (call);                                               \
+	}                                                             \
+	rosterd__cut(dst, n > 0 ? (size_t)n : 0);                     \
+	found = n;                                                    \
+	if (n >= 0) *(out) = (rosterd_str){dst, (size_t)n}
+
+/* rosterd_error is the text of what went wrong last in this call. */
+ROSTERD__APART rosterd_str rosterd_error(void) {
+	rosterd_str s = ROSTERD_STR("unknown error");
+	int32_t found;
+	ROSTERD__GIVEN(found, &s, rosterd_v1_error_text(dst, cap));
+	(void)found;
+	return s;
+}
+
+ROSTERD__FN void rosterd_debug(rosterd_str s) { rosterd_v1_log(0, s.ptr, (uint32_t)s.len); }
+ROSTERD__FN void rosterd_info(rosterd_str s) { rosterd_v1_log(1, s.ptr, (uint32_t)s.len); }
+ROSTERD__FN void rosterd_warn(rosterd_str s) { rosterd_v1_log(2, s.ptr, (uint32_t)s.len); }
+ROSTERD__FN void rosterd_log_error(rosterd_str s) { rosterd_v1_log(3, s.ptr, (uint32_t)s.len); }
+
+/* ---- Options: read them in rosterd_init -------------------------------------------------------------------------- */
+
+/* rosterd_option is true if the option is set; *value is as config_get has it. */
+ROSTERD__APART bool rosterd_option(const char *name, rosterd_str *value) {
+	rosterd_str key = rosterd_str_of(name);
+	int32_t found;
+	ROSTERD__GIVEN(found, value, rosterd_v1_config_get(key.ptr, (uint32_t)key.len, dst, cap));
+	return found >= 0;
+}
+
+/* rosterd_option_text is the option's value, or another one if it is not set. */
+ROSTERD__FN rosterd_str rosterd_option_text(const char *name, rosterd_str other) {
+	rosterd_option(name, &other);
+	return other;
+}
+
+/* rosterd_option_int reads a whole number; *n stays what it is if the option is not set. One that is not between least and
+ * most is moved there, with a line in the log. What it returns is ROSTERD_OK, or else for rosterd_init to return. */
+ROSTERD__APART int rosterd_option_int(const char *name, int64_t least, int64_t most, int64_t *n) {
+	rosterd_str s, option = rosterd_cat(ROSTERD_STR("option "), rosterd_str_of(name), ROSTERD_STR(": "));
+	if (!rosterd_option(name, &s)) return ROSTERD_OK;
+	int64_t was;
+	if (!rosterd_parse_int(s, &was))
+		return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(option, ROSTERD_STR("\""), s, ROSTERD_STR("\" is no integer")));
+	*n = was < least ? least : was > most ? most : was;
+	if (*n != was)
+		rosterd_warn(rosterd_cat(option, rosterd_int(was), ROSTERD_STR(" is not between "), rosterd_int(least), ROSTERD_STR(" and "),
+			rosterd_int(most), ROSTERD_STR(", "), rosterd_int(*n), ROSTERD_STR(" is taken")));
+	return ROSTERD_OK;
+}
+
+/* rosterd__placeholder is where "%s" stands in s, from i on; s.len if it does not. */
+ROSTERD__FN size_t rosterd__placeholder(rosterd_str s, size_t i) {
+	for (; i + 1 < s.len; i++) {
+		if (s.ptr[i] != '%') continue;
+		if (s.ptr[i + 1] == 's') return i;
+		if (s.ptr[i + 1] == '%') i++;
+	}
+	return s.len;
+}
+
+/* rosterd_option_url reads an option that must be there: a URL with %s for the user, for rosterd_url. What it returns is
+ * ROSTERD_OK, or else for rosterd_init to return. */
+ROSTERD__APART int rosterd_option_url(const char *name, rosterd_str *url) {
+	rosterd_str option = rosterd_cat(ROSTERD_STR("option "), rosterd_str_of(name));
+	if (!rosterd_option(name, url)) return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(option, ROSTERD_STR(" is not set")));
+	if (rosterd__placeholder(*url, 0) == url->len)
+		return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(option, ROSTERD_STR(": no %s in it, which stands for the user name")));
+	return ROSTERD_OK;
+}
+
+/* rosterd__dots tells whether a segment of the path is "." or "..", which everybody on the way may resolve. */
+ROSTERD__FN bool rosterd__dots(rosterd_str url) {
+	size_t from = 0;
+	for (size_t i = 0; i <= url.len; i++) {
+		bool path_ends = i == url.len || url.ptr[i] == '?';
+		if (!path_ends && url.ptr[i] != '/') continue;
+		size_t n = i - from;
+		if ((n == 1 || n == 2) && url.ptr[from] == '.' && url.ptr[i - 1] == '.') return true;
+		if (path_ends) return false;
+		from = i + 1;
+	}
+	return false;
+}
+
+/* rosterd_url puts a user name, percent-encoded, for each %s of a URL; "%%" is a percent sign. It is false for names such as
+ * "..", which cannot stand in the path of a URL: nobody has them. */
+ROSTERD__APART bool rosterd_url(rosterd_str template, rosterd_str user, rosterd_str *url) {
+	rosterd_buf b = {0};
+	rosterd__room(&b, template.len + 3 * user.len + 64); /* as much as is needed, mostly */
+	for (size_t i = 0; i < template.len; i++) {
+		char next = i + 1 < template.len ? template.ptr[i + 1] : 0;
+		unsigned char c = (unsigned char)template.ptr[i];
+		if (c == '%' && next == 's') {
+			rosterd_append_url(&b, user);
+			i++;
+			continue;
+		}
+		if (c == '%' && next == '%') i++;
+		if (c <= ' ' || c >= 0x7F) rosterd__percent(&b, c);
+		else rosterd_append(&b, (rosterd_str){(const char *)&c, 1});
+	}
+	*url = b.text;
+	for (size_t i = 0; i < user.len; i++)
+		if (user.ptr[i] != '.') return true;
+	return !rosterd__dots(b.text);
+}
+
+/* ---- HTTP -------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+	rosterd_str name, value;
+} rosterd_header;
+
+/* A request. All but the URL may be left zero. */
+typedef struct {
+	rosterd_str method, url, body;
+	const rosterd_header *headers;
+	size_t headers_len;
+	uint32_t timeout_ms, redirects;
+	rosterd_str rev; /* of an answer that is held: the backend may then answer 304 */
+} rosterd_http_request;
+
+/* An answer, or if status is below 0 none: then rosterd_error() says why. */
+typedef struct {
+	int32_t handle, status;
+} rosterd_response;
+
+ROSTERD__FN void rosterd__field(rosterd_buf *b, rosterd_str name, rosterd_str value) {
+	if (!value.len) return;
+	rosterd_append(b, name);
+	rosterd_append_json(b, value);
+}
+
+/* rosterd_http sends a request and waits for the whole answer. */
+ROSTERD__APART rosterd_response rosterd_http(const rosterd_http_request *r) {
+	rosterd_buf b = {0};
+	rosterd_append(&b, ROSTERD_STR("{\"url\":"));
+	rosterd_append_json(&b, r->url);
+	rosterd__field(&b, ROSTERD_STR(",\"method\":"), r->method);
+	rosterd__field(&b, ROSTERD_STR(",\"rev\":"), r->rev);
+	if (r->headers_len) {
+		rosterd_append(&b, ROSTERD_STR(",\"headers\":{"));
+		for (size_t i = 0; i < r->headers_len; i++) {
+			if (i) rosterd_append(&b, ROSTERD_STR(","));
+			rosterd_append_json(&b, r->headers[i].name);
+			rosterd_append(&b, ROSTERD_STR(":"));
+			rosterd_append_json(&b, r->headers[i].value);
+		}
+		rosterd_append(&b, ROSTERD_STR("}"));
+	}
+	if (r->timeout_ms) rosterd_append(&b, rosterd_cat(ROSTERD_STR(",\"timeout_ms\":"), rosterd_int(r->timeout_ms)));
+	if (r->redirects) rosterd_append(&b, rosterd_cat(ROSTERD_STR(",\"redirects\":"), rosterd_int(r->redirects)));
+	rosterd_append(&b, ROSTERD_STR("}"));
+	int32_t h = rosterd_v1_http_request(b.text.ptr, (uint32_t)b.text.len, r->body.ptr, (uint32_t)r->body.len);
+	return (rosterd_response){h, h < 0 ? h : rosterd_v1_http_status(h)};
+}
+
+ROSTERD__FN rosterd_response rosterd_http_get(rosterd_str url) { return rosterd_http(&(rosterd_http_request){.url = url}); }
+
+/* rosterd_body is the body of an answer, empty if there is none. */
+ROSTERD__APART rosterd_str rosterd_body(rosterd_response r) {
+	int32_t len = r.handle < 0 ? 0 : rosterd_v1_http_body_len(r.handle);
+	if (len <= 0) return ROSTERD_STR("");
+	char *p = rosterd_alloc((size_t)len);
+	int32_t n = rosterd_v1_http_body_read(r.handle, p, 0, (uint32_t)len);
+	return (rosterd_str){p, n < 0 ? 0 : (size_t)n};
+}
+
+/* rosterd_header_of is true if the answer has such a field; *value is its value. */
+ROSTERD__APART bool rosterd_header_of(rosterd_response r, const char *name, rosterd_str *value) {
+	rosterd_str key = rosterd_str_of(name);
+	int32_t found;
+	ROSTERD__GIVEN(found, value, rosterd_v1_http_header(r.handle, key.ptr, (uint32_t)key.len, dst, cap));
+	return found >= 0;
+}
+
+/* rosterd_rev_of is true if the backend has named the revision of the answer; *rev is for the next request. */
+ROSTERD__APART bool rosterd_rev_of(rosterd_response r, rosterd_str *rev) {
+	int32_t found;
+	ROSTERD__GIVEN(found, rev, rosterd_v1_http_rev(r.handle, dst, cap));
+	return found >= 0;
+}
+
+/* rosterd_http_close lets go of an answer before the call ends. */
+ROSTERD__FN void rosterd_http_close(rosterd_response r) {
+	if (r.handle >= 0) rosterd_v1_http_close(r.handle);
+}
+
+/* rosterd_fail_response is what an answer means that is none of those expected, or that did not come: 404 that there is no
+ * such user, 401 and 403 that somebody must change something, all else that it did not work now. */
+ROSTERD__APART int rosterd_fail_response(rosterd_response r, rosterd_str what) {
+	rosterd_str after;
+	int64_t seconds = 0;
+	if (r.status < 0) return rosterd_fail(ROSTERD_TEMPORARY, rosterd_cat(what, ROSTERD_STR(": "), rosterd_error()));
+	rosterd_str why = rosterd_cat(what, ROSTERD_STR(": status "), rosterd_int(r.status));
+	switch (r.status) {
+	case 404:
+		return rosterd_fail(ROSTERD_NOT_FOUND, why);
+	case 401:
+	case 403:
+		return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(why, ROSTERD_STR(": the backend refuses our credentials")));
+	}
+	if (!rosterd_header_of(r, "retry-after", &after) || !rosterd_parse_int(after, &seconds) || seconds < 0 || seconds > INT32_MAX) seconds = 0;
+	return rosterd_fail_for((uint32_t)seconds, why);
+}
+
+/* ---- What is kept beyond the call -------------------------------------------------------------------------------- */
+
+/* rosterd_kv_get is true if something is kept under the key. */
+ROSTERD__APART bool rosterd_kv_get(rosterd_str key, rosterd_str *value) {
+	int32_t found;
+	ROSTERD__GIVEN(found, value, rosterd_v1_kv_get(key.ptr, (uint32_t)key.len, dst, cap));
+	return found >= 0;
+}
+
+/* rosterd_kv_set keeps a value for so many seconds, 0 for ever. */
+ROSTERD__FN bool rosterd_kv_set(rosterd_str key, rosterd_str value, uint32_t seconds) {
+	return rosterd_v1_kv_set(key.ptr, (uint32_t)key.len, value.ptr, (uint32_t)value.len, seconds) >= 0;
+}
+
+ROSTERD__FN bool rosterd_kv_delete(rosterd_str key) { return rosterd_v1_kv_delete(key.ptr, (uint32_t)key.len) >= 0; }
+
+/* rosterd_now is milliseconds since 1970. */
+ROSTERD__FN int64_t rosterd_now(void) { return rosterd_v1_now_ms(); }
+
+/* rosterd_random fills memory with what nobody can guess. */
+ROSTERD__FN void rosterd_random(void *dst, size_t len) {
+	if (rosterd_v1_random(dst, (uint32_t)len) < 0) __builtin_trap();
+}
+
+/* ---- Rosters ----------------------------------------------------------------------------------------------------- */
+
+enum { ROSTERD_NONE, ROSTERD_TO, ROSTERD_FROM, ROSTERD_BOTH };
+
+typedef struct rosterd_group {
+	struct rosterd_group *next;
+	rosterd_str name;
+} rosterd_group;
+
+/* A contact. All but groups may be set as one likes. */
+typedef struct rosterd_contact {
+	rosterd_str jid, name;
+	uint8_t subscription; /* ROSTERD_BOTH, unless it is changed */
+	bool approved, ask;
+	rosterd_group *groups;
+	uint32_t groups_len, hash;
+	struct rosterd_contact *next, *beside; /* in the roster; in the same place of its table */
+} rosterd_contact;
+
+/* A roster. All zero it has no contacts. */
+typedef struct {
+	rosterd_str rev;  /* names this state, and comes back in the next request */
+	uint32_t max_age; /* seconds in which nobody need ask again */
+	bool unchanged;   /* what the request's rev names still holds, and there are no contacts here */
+
+	rosterd_contact *first, *last, **table;
+	uint32_t len, places;
+} rosterd_roster;
+
+ROSTERD__FN uint32_t rosterd__hash(rosterd_str s) {
+	uint64_t h = s.len * 0x9E3779B97F4A7C15u, x;
+	size_t i = 0;
+	for (; i + 8 <= s.len; i += 8) {
+		__builtin_memcpy(&x, s.ptr + i, 8);
+		h = (h ^ x) * 0x9E3779B97F4A7C15u;
+		h ^= h >> 32;
+	}
+	for (; i < s.len; i++) h = (h ^ (unsigned char)s.ptr[i]) * 0x100000001B3u;
+	return (uint32_t)(h ^ h >> 32);
+}
+
+ROSTERD__APART rosterd_contact *rosterd__find(const rosterd_roster *r, rosterd_str jid, uint32_t hash) {
+	if (!r->places) return NULL;
+	for (rosterd_contact *c = r->table[hash & (r->places - 1)]; c; c = c->beside)
+		if (c->hash == hash && rosterd_same(c->jid, jid)) return c;
+	return NULL;
+}
+
+/* rosterd_find is the contact of a JID, NULL if there is none. */
+ROSTERD__FN rosterd_contact *rosterd_find(const rosterd_roster *r, rosterd_str jid) { return rosterd__find(r, jid, rosterd__hash(jid)); }
+
+ROSTERD__APART void rosterd__rehash(rosterd_roster *r) {
+	r->places = r->places ? 4 * r->places : 64;
+	r->table = rosterd_alloc(r->places * sizeof *r->table);
+	for (uint32_t i = 0; i < r->places; i++) r->table[i] = NULL;
+	for (rosterd_contact *c = r->first; c; c = c->next) {
+		c->beside = r->table[c->hash & (r->places - 1)];
+		r->table[c->hash & (r->places - 1)] = c;
+	}
+}
+
+/* rosterd_add is the contact of a JID, a new one if there was none. The text must stay. */
+ROSTERD__APART rosterd_contact *rosterd_add(rosterd_roster *r, rosterd_str jid) {
+	uint32_t hash = rosterd__hash(jid);
+	rosterd_contact *c = rosterd__find(r, jid, hash);
+	if (c) return c;
+	if (r->len == r->places) rosterd__rehash(r);
+	rosterd_contact **place = &r->table[hash & (r->places - 1)];
+	c = rosterd_alloc(sizeof *c);
+	*c = (rosterd_contact){.jid = jid, .subscription = ROSTERD_BOTH, .hash = hash, .beside = *place};
+	*place = c;
+	if (r->last) r->last->next = c;
+	else r->first = c;
+	r->last = c;
+	r->len++;
+	return c;
+}
+
+/* rosterd_add_group puts a contact in a group, if it is not there yet. */
+ROSTERD__FN void rosterd_add_group(rosterd_contact *c, rosterd_str name) {
+	rosterd_group **g = &c->groups;
+	for (; *g; g = &(*g)->next)
+		if (rosterd_same((*g)->name, name)) return;
+	*g = rosterd_alloc(sizeof **g);
+	**g = (rosterd_group){NULL, name};
+	c->groups_len++;
+}
+
+/* rosterd__fits tells whether the form has room for a contact; one for which it has none could be in no roster. */
+ROSTERD__FN bool rosterd__fits(const rosterd_contact *c, size_t *size) {
+	size_t n = 1 + 2 + c->jid.len + 2 + c->name.len + 1;
+	bool fits = c->jid.len <= UINT16_MAX && c->name.len <= UINT16_MAX && c->groups_len <= UINT8_MAX;
+	for (const rosterd_group *g = c->groups; g && fits; g = g->next) {
+		fits = g->name.len <= UINT16_MAX;
+		n += 2 + g->name.len;
+	}
+	*size = n;
+	return fits;
+}
+
+ROSTERD__INLINE char *rosterd__le(char *p, uint32_t n, int bytes) {
+	for (; bytes--; n >>= 8) *p++ = (char)n;
+	return p;
+}
+
+ROSTERD__INLINE char *rosterd__flat_text(char *p, rosterd_str s) {
+	p = rosterd__le(p, (uint32_t)s.len, 2);
+	rosterd__copy(p, s.ptr, s.len);
+	return p + s.len;
+}
+
+ROSTERD__FN char *rosterd__flat_contact(char *p, const rosterd_contact *c) {
+	*p++ = (char)((c->subscription & 3) | c->approved << 2 | c->ask << 3);
+	p = rosterd__flat_text(p, c->jid);
+	p = rosterd__flat_text(p, c->name);
+	*p++ = (char)c->groups_len;
+	for (const rosterd_group *g = c->groups; g; g = g->next) p = rosterd__flat_text(p, g->name);
+	return p;
+}
+
+/* rosterd_answer writes the roster: return rosterd_answer(&roster). A contact that is too large for any roster is left out,
+ * with a line in the log. */
+ROSTERD__APART int rosterd_answer(const rosterd_roster *r) {
+	bool kept = r->rev.len || r->max_age;
+	size_t size = 4 + 4 + 2 + r->rev.len + 4, n;
+	uint32_t count = 0;
+	if (r->rev.len > UINT16_MAX) return rosterd_fail(ROSTERD_TEMPORARY, ROSTERD_STR("the name of the revision is too long"));
+	for (const rosterd_contact *c = r->first; c && !r->unchanged; c = c->next) {
+		if (rosterd__fits(c, &n)) {
+			count++;
+			if (__builtin_add_overflow(size, n, &size)) __builtin_trap();
+		} else {
+			rosterd_str jid = {c->jid.ptr, c->jid.len < 200 ? c->jid.len : 200};
+			rosterd_warn(rosterd_cat(jid, ROSTERD_STR(": too large for a contact, left out")));
+		}
+	}
+	char *out = rosterd_alloc(size), *p = out;
+	*p++ = 'R';
+	*p++ = 'F';
+	*p++ = 1;
+	*p++ = (char)(kept | r->unchanged << 1);
+	if (kept) p = rosterd__flat_text(rosterd__le(p, r->max_age, 4), r->rev);
+	p = rosterd__le(p, count, 4);
+	for (const rosterd_contact *c = r->first; c && count; c = c->next)
+		if (rosterd__fits(c, &n)) p = rosterd__flat_contact(p, c);
+	if (rosterd_v1_output_write(out, (uint32_t)(p - out)) < 0) return rosterd_fail(ROSTERD_TEMPORARY, rosterd_error());
+	return ROSTERD_OK;
+}
+
+/* ---- Calls ------------------------------------------------------------------------------------------------------- */
+
+/* What is asked. Fields that a call does not have are empty. */
+typedef struct {
+	rosterd_str user, local, host; /* bare JID, localpart, domainpart */
+	rosterd_str reason, rev;       /* of a roster: why it is asked for, and the revision that is held */
+	rosterd_str password;          /* rosterd_auth */
+	rosterd_str method, path, rest, query, from;
+	bool secure;               /* rosterd_webhook */
+	rosterd_response response; /* rosterd_transform: the backend's answer; rosterd_webhook: the request, which has a body */
+	rosterd_json headers;      /* of the same */
+	rosterd_json input;        /* all of it */
+} rosterd_request;
+
+ROSTERD__APART rosterd_str rosterd__asked(rosterd_json input, const char *name) { return rosterd_json_text_or(rosterd_json_get(input, name), ROSTERD_STR("")); }
+
+ROSTERD__APART bool rosterd__request(rosterd_request *r) {
+	int32_t len = rosterd_v1_input_len();
+	if (len < 0) return false;
+	char *p = rosterd_alloc((size_t)len);
+	if (rosterd_v1_input_read(p, 0, (uint32_t)len) != len) return false;
+	rosterd_json in = rosterd_json_parse((rosterd_str){p, (size_t)len}, NULL);
+	int64_t status = 0;
+	rosterd_json_int(rosterd_json_get(in, "status"), &status);
+	*r = (rosterd_request){
+		.user = rosterd__asked(in, "user"), .local = rosterd__asked(in, "local"), .host = rosterd__asked(in, "host"),
+		.reason = rosterd__asked(in, "reason"), .rev = rosterd__asked(in, "rev"), .password = rosterd__asked(in, "password"),
+		.method = rosterd__asked(in, "method"), .path = rosterd__asked(in, "path"), .rest = rosterd__asked(in, "rest"),
+		.query = rosterd__asked(in, "query"), .from = rosterd__asked(in, "from"),
+		.secure = rosterd_json_kind(rosterd_json_get(in, "secure")) == ROSTERD_JSON_TRUE,
+		.response = {0, (int32_t)status}, .headers = rosterd_json_get(in, "headers"), .input = in,
+	};
+	return in != NULL;
+}
+
+ROSTERD__INLINE int32_t rosterd__call(int (*f)(const rosterd_request *)) {
+	rosterd_request r;
+	rosterd__reset();
+	if (!rosterd__request(&r)) return rosterd_fail(ROSTERD_PERMANENT, ROSTERD_STR("the input cannot be read"));
+	return f(&r);
+}
+
+ROSTERD__INLINE int32_t rosterd__init(int (*f)(const rosterd_request *)) {
+	int32_t code = rosterd__call(f);
+	rosterd__keep();
+	return code;
+}
+
+/* These make a function of the plugin, static int f(const rosterd_request *), one that rosterd calls. */
+#define ROSTERD_INIT(f) ROSTERD_EXPORT(rosterd_init) int32_t rosterd_init(void); int32_t rosterd_init(void) { return rosterd__init(f); }
+#define ROSTERD_FETCH(f) ROSTERD_EXPORT(rosterd_fetch) int32_t rosterd_fetch(void); int32_t rosterd_fetch(void) { return rosterd__call(f); }
+#define ROSTERD_TRANSFORM(f) ROSTERD_EXPORT(rosterd_transform) int32_t rosterd_transform(void); int32_t rosterd_transform(void) { return rosterd__call(f); }
+#define ROSTERD_AUTH(f) ROSTERD_EXPORT(rosterd_auth) int32_t rosterd_auth(void); int32_t rosterd_auth(void) { return rosterd__call(f); }
+#define ROSTERD_WEBHOOK(f) ROSTERD_EXPORT(rosterd_webhook) int32_t rosterd_webhook(void); int32_t rosterd_webhook(void) { return rosterd__call(f); }
+
+/* What rosterd_webhook answers. All zero: nobody is refreshed, and the answer is rosterd's own. */
+typedef struct {
+	const rosterd_str *refresh; /* users whose rosters are fetched anew before the answer is sent */
+	size_t refresh_len;
+	int status;
+	rosterd_str type, body;
+} rosterd_reply;
+
+/* rosterd_reply_with writes it: return rosterd_reply_with(&reply). */
+ROSTERD__APART int rosterd_reply_with(const rosterd_reply *r) {
+	rosterd_buf b = {0};
+	rosterd_append(&b, ROSTERD_STR("{\"refresh\":["));
+	for (size_t i = 0; i < r->refresh_len; i++) {
+		if (i) rosterd_append(&b, ROSTERD_STR(","));
+		rosterd_append_json(&b, r->refresh[i]);
+	}
+	rosterd_append(&b, ROSTERD_STR("]"));
+	if (r->status) rosterd_append(&b, rosterd_cat(ROSTERD_STR(",\"status\":"), rosterd_int(r->status)));
+	if (r->type.len) {
+		rosterd__field(&b, ROSTERD_STR(",\"headers\":{\"content-type\":"), r->type);
+		rosterd_append(&b, ROSTERD_STR("}"));
+	}
+	rosterd__field(&b, ROSTERD_STR(",\"body\":"), r->body);
+	rosterd_append(&b, ROSTERD_STR("}"));
+	if (rosterd_v1_output_write(b.text.ptr, (uint32_t)b.text.len) < 0) return rosterd_fail(ROSTERD_TEMPORARY, rosterd_error());
+	return ROSTERD_OK;
+}
+
+/* The mark of a module for this ABI. */
+ROSTERD_EXPORT(rosterd_abi_v1) __attribute__((weak)) void rosterd_abi_v1(void);
+__attribute__((weak)) void rosterd_abi_v1(void) {}
+
+#endif
