@@ -9,7 +9,7 @@ FUZZTIME   ?= 30s
 # Debian's packages that the tests talk to: XMPP clients, a browser, and expat through Python; Node.js if there is none.
 # Prosody's libraries, which scripts are compared with, need Lua and what they are linked to.
 PACKAGES    = curl openssl python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp profanity tmux \
-	lua5.4 lua-expat lua-bitop lua-cjson $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
+	lua5.4 lua-expat lua-bitop lua-cjson wabt $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
 .PHONY: all build demo test test-clients check deps lint bench fuzz deb deb-test crash clean
@@ -28,9 +28,10 @@ test: deps lint
 	@$(MAKE) --no-print-directory test-clients
 
 # Clients of other people, a browser among them, against a server that runs. What they show is kept in .cache/clients.
-# And what is recorded of Lua and of Prosody's libraries, against both.
+# And what is recorded of Lua and of Prosody's libraries, against both; what is made of WebAssembly in text form, again.
 test-clients: deps clients/node_modules/.package-lock.json .cache/prosody/usr/lib/prosody
 	$(GO) test -tags clients -count=1 -timeout 5m ./clients ./plugins/lua/...
+	$(GO) test -tags clients -count=1 -run Fixtures ./cmd/server
 
 # Debian's package, unpacked and not installed: nothing of it is ever started.
 .cache/prosody/usr/lib/prosody:

@@ -123,6 +123,7 @@ func hostileBackend(t *testing.T) string {
 		w.Header().Set("X-Repeated", r.Header.Get("X-Sent"))
 		fmt.Fprintf(w, "%s %q", r.URL, r.Header)
 	})
+	mux.HandleFunc("/revised", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("ETag", `"1"`) })
 	mux.HandleFunc("/away", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
 	})
@@ -173,7 +174,7 @@ const theSecret = "geheim-4711"
 func (f *battlefield) strike(t *testing.T, number int, a attack) (h hit) {
 	t.Helper()
 	debug.FreeOSMemory()
-	pulse := feel()
+	pulse := feel(held)
 	start := time.Now()
 	var err error
 	if a.alone() {
@@ -267,7 +268,8 @@ type pulse struct {
 	growth  int64
 }
 
-func feel() *pulse {
+// feel begins to measure. What is held is asked again and again.
+func feel(held func() int64) *pulse {
 	p := &pulse{end: make(chan struct{})}
 	before := held()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -302,7 +304,7 @@ func held() int64 {
 
 // calm is the longest pause of this process while nothing happens, on this machine as busy as it is now.
 func calm(d time.Duration) time.Duration {
-	p := feel()
+	p := feel(held)
 	<-time.After(d)
 	longest, _ := p.stop()
 	return longest
