@@ -29,7 +29,7 @@ const maxDepth = 64
 // nothing looks like a contact, such as {"error": "no database"}, is no roster.
 func DecodeJSON(owner addr.Bare, body []byte, lim Limits) (Roster, []BadItem, error) {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
-	if err := checkJSON(body); err != nil {
+	if err := CheckJSON(body); err != nil {
 		return Roster{}, nil, err
 	}
 	top := gjson.ParseBytes(body) // copies body once; the items' strings share that copy
@@ -44,7 +44,7 @@ func DecodeJSON(owner addr.Bare, body []byte, lim Limits) (Roster, []BadItem, er
 	top.ForEach(func(key, value gjson.Result) bool {
 		first = cmp.Or(first, key.String())
 		like = like || value.IsObject() || strings.ContainsAny(key.String(), "@.")
-		i, err := decodeItem(value)
+		i, err := DecodeItem(value)
 		if err != nil {
 			b.Bad(key.String(), err.Error())
 		} else {
@@ -70,7 +70,8 @@ func short(s string) string {
 	return s
 }
 
-func decodeItem(v gjson.Result) (i Item, err error) {
+// DecodeItem reads the fields of one contact, as DecodeJSON does. Others than its own it does not look at.
+func DecodeItem(v gjson.Result) (i Item, err error) {
 	i.Subscription = Both
 	switch {
 	case v.Type == gjson.Null, v.Type == gjson.String, v.IsArray():
@@ -167,8 +168,8 @@ func hasElements(v gjson.Result) (some bool) {
 	return some
 }
 
-// checkJSON says why body is not JSON. The depth is counted first, because validating recurses.
-func checkJSON(body []byte) error {
+// CheckJSON says why body is not JSON. The depth is counted first, because validating recurses.
+func CheckJSON(body []byte) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return fmt.Errorf("%w: an empty answer", ErrNotRoster)
 	}

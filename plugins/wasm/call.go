@@ -1,0 +1,231 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"rosterd/engine"
+	"rosterd/plugins"
+)
+
+// Limits of one call.
+const (
+	maxFuel      = 20_000_000_000
+	tickFuel     = 2_000_000 // between two looks at the clock: about a millisecond
+	maxHostCalls = 100_000
+	maxRequests  = 8
+	maxLines     = 64
+	maxLine      = 1024
+)
+
+// call is one piece of work for a module: what it is asked, what it answers, and what it leaves behind. It is the context
+// that the module runs in, by which imports find it.
+type call struct {
+	context.Context
+	plugin   *Plugin
+	op       op
+	user     engine.Request // for a roster; of auth, only the user is set
+	rev      string         // for the module: the revision that we hold
+	password string
+	webhook  *plugins.Call
+	loading  bool // the plugin is being opened: what it says in rosterd_init is said once
+
+	in       *instance
+	mod      api.Module
+	mem      api.Memory
+	input    []byte
+	output   []byte
+	failed   failure
+	lastErr  error // of an import
+	answers  []*plugins.HTTPResponse
+	response *plugins.HTTPResponse // 0: what the module is to look at
+
+	started time.Time
+	waited  time.Duration // for HTTP, and for rosters
+	httpErr error         // of the last request that failed
+	asked   int           // HTTP requests
+	lines   int           // logged
+	imports int           // called
+	granted int64         // fuel, so far
+}
+
+// failure is what a module said by fail.
+type failure struct {
+	code  int32
+	after time.Duration
+	text  string
+}
+
+// callOf finds the call in what an import is called with.
+func callOf(ctx context.Context) *call {
+	c, ok := ctx.(*call)
+	if !ok {
+		panic("an import was called outside of a call")
+	}
+	return c
+}
+
+// enter is for each import: it binds the call to the instance, which may still be in its start function, and ends a call
+// that has had enough.
+func (c *call) enter(mod api.Module) {
+	if c.mod != mod {
+		c.bind(mod)
+	}
+	if c.imports++; c.imports > maxHostCalls {
+		trapf("instructions", "more than %d calls of imports", maxHostCalls)
+	}
+	if c.imports%64 == 0 { // a context's end is no cheap question
+		c.stillWanted()
+	}
+}
+
+func (c *call) bind(mod api.Module) {
+	c.mod = mod
+	c.mem = mod.Memory()
+	if c.mem == nil {
+		trapf("trap", "the module has no memory")
+	}
+}
+
+// stillWanted ends the call with its context.
+func (c *call) stillWanted() {
+	if err := c.Err(); err != nil {
+		panic(&trap{err: context.Cause(c)})
+	}
+}
+
+// tick is what the module calls when its fuel is used up: it gets more, as long as somebody waits for it. Others run
+// meanwhile, the collector above all, which compiled code never lets in.
+func (c *call) tick(mod api.Module) {
+	if c.mod != mod {
+		c.bind(mod)
+	}
+	c.stillWanted()
+	g, ok := mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+	if !ok {
+		panic("a module without " + fuelGlobal)
+	}
+	used := c.granted - int64(g.Get())
+	if used > maxFuel {
+		trapf("instructions", "more than %d G instructions", maxFuel/1_000_000_000)
+	}
+	runtime.Gosched()
+	g.Set(uint64(tickFuel))
+	c.granted = used + tickFuel
+}
+
+// subject is what a call is about, for errors and logs.
+func (c *call) subject() string {
+	switch c.op {
+	case opInit:
+		return "init for " + c.plugin.host
+	case opAuth:
+		return "auth of " + c.user.User.String()
+	case opWebhook:
+		return fmt.Sprintf("http %s %s for %s", c.webhook.Method, c.webhook.Path, c.plugin.host)
+	}
+	return "roster of " + c.user.User.String()
+}
+
+// log writes a line of the module. What it says in rosterd_init is said once, when it is opened.
+func (c *call) log(level slog.Level, line string) {
+	if c.op == opInit && !c.loading || c.lines >= maxLines {
+		return
+	}
+	c.lines++
+	line = brief(line)
+	svc := c.plugin.svc
+	switch c.op {
+	case opInit:
+		svc.Log(c, level, line)
+	case opWebhook:
+		svc.Log(c, level, line, "call", string(c.op.work()), "route", c.webhook.Method+" "+c.plugin.info.Path)
+	default:
+		svc.Log(c, level, line, "user", c.user.User.String(), "call", string(c.op.work()))
+	}
+}
+
+// run has the module do a call and says what it came to. If its output counts, read is what takes it, before the instance
+// is anybody else's.
+func (p *Plugin) run(c *call, read func() error) error {
+	if err := p.pool.enter(c, p); err != nil {
+		return err
+	}
+	defer p.pool.leave(p)
+	c.started = p.svc.Now()
+	in, err := p.pool.get(p, c)
+	if err != nil {
+		return p.failure(c, err)
+	}
+	c.in, c.input, c.output = in, in.appendInput(c), in.output[:0]
+	code, err := in.run(c, c.op)
+	p.hostCalls.Add(int64(c.imports))
+	if err != nil {
+		in.close()
+		return p.failure(c, err)
+	}
+	if err = c.verdict(code); err == nil && read != nil {
+		if err = read(); err != nil {
+			err = p.failure(c, err)
+		}
+	}
+	in.output = c.output
+	p.pool.put(p, in)
+	return err
+}
+
+// What exports return.
+const (
+	returnOK int32 = iota
+	returnNotFound
+	returnTemporary
+	returnPermanent
+	returnDenied
+)
+
+// verdict is what a module's result means.
+func (c *call) verdict(code int32) error {
+	var text string
+	var after time.Duration
+	if c.failed.code == code {
+		text, after = c.failed.text, c.failed.after
+	}
+	switch code {
+	case returnOK:
+		return nil
+	case returnNotFound:
+		return because(engine.ErrUnknownUser, text)
+	case returnTemporary:
+		return &engine.TemporaryError{RetryAfter: after, Err: c.why(text)}
+	case returnPermanent:
+		return &engine.PermanentError{Err: c.why(text)}
+	case returnDenied:
+		return because(engine.ErrDenied, text)
+	}
+	return c.plugin.failure(c, wrong("%s returned %d, which is none of 0 to 4", c.op.export(), code))
+}
+
+// why is the reason that the module has given, or the error that it passes on.
+func (c *call) why(text string) error {
+	switch {
+	case c.httpErr != nil && (text == "" || strings.Contains(text, c.httpErr.Error())):
+		return c.httpErr
+	case text != "":
+		return errors.New(text)
+	}
+	return fmt.Errorf("%s says so of the %s, and not why", c.plugin.file, c.op.work())
+}
+
+func because(err error, text string) error {
+	if text == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, text)
+}

@@ -1,0 +1,103 @@
+package wasm
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+func inputLen(c *call, _ args) uint64 { return count(len(c.input)) }
+
+func inputRead(c *call, a args) uint64 { return part(c, a, 0, c.input) }
+
+func outputWrite(c *call, a args) uint64 {
+	b := c.view(a.u32(0), a.u32(1))
+	if most := c.plugin.limits.Answer; int64(len(c.output)+len(b)) > most {
+		return c.failsf(codeLimit, "an output of more than %d bytes", most)
+	}
+	c.output = append(c.output, b...)
+	return count(0)
+}
+
+// fail keeps what the module is about to return and why.
+func fail(c *call, a args) uint64 {
+	c.failed = failure{code: int32(a.u32(0)), after: time.Duration(a.u32(1)) * time.Second, text: brief(c.text(a, 2))}
+	return 0
+}
+
+func errorText(c *call, a args) uint64 {
+	if c.lastErr == nil {
+		c.view(a.u32(0), a.u32(1))
+		return count(int(codeAbsent))
+	}
+	return give(c, a, 0, c.lastErr.Error())
+}
+
+// configGet gives text as it is, numbers and booleans as text, and lists and tables as JSON.
+func configGet(c *call, a args) uint64 {
+	name, p := c.text(a, 0), c.plugin
+	if err := p.opts.Refused(name); err != nil {
+		return c.fails(codeRefused, err)
+	}
+	v, ok := p.opts.Get(name)
+	p.tag.read(name)
+	if !ok {
+		return c.failsf(codeAbsent, "option %s is not set", name)
+	}
+	switch v.(type) {
+	case []any, map[string]any:
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(v); err != nil {
+			return c.fails(codeArgument, p.opts.Wrong(name, "%v", err))
+		}
+		return give(c, a, 2, bytes.TrimSpace(b.Bytes()))
+	}
+	s, _, err := p.opts.String(name)
+	if err != nil {
+		return c.fails(codeArgument, err)
+	}
+	return give(c, a, 2, s)
+}
+
+var levels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+
+func logLine(c *call, a args) uint64 {
+	line := c.view(a.u32(1), a.u32(2))
+	c.log(levels[min(int(a.u32(0)), len(levels)-1)], string(line[:min(len(line), maxLine+1)]))
+	return 0
+}
+
+func nowMS(c *call, _ args) uint64 { return uint64(c.plugin.svc.Now().UnixMilli()) }
+
+func random(c *call, a args) uint64 {
+	b := c.view(a.u32(0), a.u32(1))
+	c.plugin.svc.Random(b)
+	return count(0)
+}
+
+// appendInput writes what a call is asked, into room that the instance keeps.
+func (in *instance) appendInput(c *call) []byte {
+	b := append(in.input[:0], `{"op":"`...)
+	b = append(append(b, c.op.String()...), '"')
+	field := func(name, value string) {
+		b = append(append(append(b, `,"`...), name...), `":`...)
+		b = gjson.AppendJSONString(b, value)
+	}
+	switch c.op {
+	case opInit:
+		field("module", in.plugin.name)
+		field("host", in.plugin.host)
+	case opTransform, opFetch, opAuth:
+		field("user", c.user.User.String())
+		field("local", c.user.User.Local())
+		field("host", c.user.User.Domain())
+	}
+	b = append(c.appendMore(b), '}')
+	in.input = b
+	return b
+}

@@ -1,0 +1,33 @@
+package wasm
+
+import "rosterd/plugins"
+
+// op is what a module is called for, and the export that is called.
+type op int
+
+const (
+	opInit op = iota
+	opTransform
+	opFetch
+	opAuth
+	opWebhook
+	ops // how many there are
+)
+
+var opNames = [ops]string{"init", "transform", "fetch", "auth", "webhook"}
+
+func (o op) String() string { return opNames[o] }
+
+// export is the function for it.
+func (o op) export() string { return "rosterd_" + opNames[o] }
+
+// work is what it counts as.
+func (o op) work() plugins.Work {
+	switch o {
+	case opAuth:
+		return plugins.WorkAuth
+	case opWebhook:
+		return plugins.WorkHTTP
+	}
+	return plugins.WorkRoster
+}
