@@ -1,15 +1,11 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/sys"
 )
 
 // instance is a module with a memory of its own. It has one call at a time.
@@ -32,12 +28,7 @@ type instance struct {
 func (p *Plugin) instantiate(c *call) (*instance, error) {
 	in := &instance{plugin: p, call: c}
 	c.in = in
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithStdout(&console{in: in, level: slog.LevelInfo}).WithStderr(&console{in: in, level: slog.LevelWarn}).
-		WithRandSource(randomSource{in}).
-		WithWalltime(p.walltime, sys.ClockResolution(time.Microsecond)).
-		WithNanotime(p.nanotime, sys.ClockResolution(1))
-	mod, err := p.runtime.InstantiateModule(c, p.compiled, config)
+	mod, err := p.runtime.InstantiateModule(c, p.compiled, in.system())
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +44,9 @@ func (p *Plugin) instantiate(c *call) (*instance, error) {
 
 // prepare calls _initialize and rosterd_init.
 func (in *instance) prepare(c *call) error {
-	if f := in.mod.ExportedFunction("_initialize"); f != nil {
+	if f := in.mod.ExportedFunction(initialize); f != nil {
 		if err := f.CallWithStack(c, nil); err != nil {
-			return fmt.Errorf("_initialize: %w", err)
+			return fmt.Errorf("%s: %w", initialize, err)
 		}
 	}
 	if in.mod.ExportedFunction(opInit.export()) == nil {
@@ -106,39 +97,3 @@ func (in *instance) measure() {
 }
 
 func (in *instance) close() { _ = in.mod.Close(context.Background()) } // it has nothing to write
-
-// console makes lines of the log of what a module writes to standard output or error.
-type console struct {
-	in    *instance
-	level slog.Level
-	line  []byte
-}
-
-func (w *console) Write(b []byte) (int, error) {
-	n := len(b)
-	for len(b) > 0 {
-		line, rest, ended := bytes.Cut(b, []byte{'\n'})
-		w.line = append(w.line, line[:min(len(line), max(0, maxLine+1-len(w.line)))]...)
-		if b = rest; ended {
-			w.in.call.log(w.level, string(w.line))
-			w.line = w.line[:0]
-		}
-	}
-	return n, nil
-}
-
-// randomSource gives WASI's random numbers.
-type randomSource struct{ in *instance }
-
-func (r randomSource) Read(b []byte) (int, error) {
-	r.in.plugin.svc.Random(b)
-	return len(b), nil
-}
-
-func (p *Plugin) walltime() (sec int64, nsec int32) {
-	now := p.svc.Now()
-	return now.Unix(), int32(now.Nanosecond())
-}
-
-// nanotime is never 0, which runtimes take for a clock that does not work.
-func (p *Plugin) nanotime() int64 { return int64(p.svc.Now().Sub(p.started)) + 1 }

@@ -2,6 +2,9 @@ package wasm
 
 import "rosterd/plugins"
 
+// initialize is what toolchains call the function that sets up a module without a main function.
+const initialize = "_initialize"
+
 // op is what a module is called for, and the export that is called.
 type op int
 

@@ -1,0 +1,86 @@
+package wasm
+
+import (
+	"slices"
+
+	"rosterd/plugins"
+	"rosterd/plugins/wasm/module"
+)
+
+// Outline is what can be said of a module by looking at it.
+type Outline struct {
+	Size      int      // bytes
+	Functions int      // of its own
+	Code      int      // bytes of those
+	Memory    int64    // bytes that it begins with
+	MaxMemory int64    // bytes that it may have, as far as it says and the host lets it
+	Named     bool     // it says what its functions are called, so that errors can name them
+	Imports   []Needed // in the order of the file
+	Exports   []string // functions that rosterd calls
+	Problems  []string // why it cannot be opened; nil if it can
+}
+
+// Needed is a module from which functions are imported.
+type Needed struct {
+	Module  string
+	Names   []string
+	Unknown []string // of Names, those that nobody knows
+}
+
+// Describe reads a module without running it.
+func Describe(file string, code []byte, h plugins.Host) Outline {
+	out := Outline{Size: len(code)}
+	m, err := module.Read(code)
+	if err != nil {
+		out.Problems = []string{err.Error()}
+		return out
+	}
+	limits := withDefaults(h.Limits)
+	out.Functions = len(m.Functions)
+	for _, b := range m.Code {
+		out.Code += len(b.Raw)
+	}
+	out.MaxMemory = limits.Memory / pageSize * pageSize
+	for _, l := range m.Memories {
+		out.Memory = int64(min(l.Min, 1<<16)) * pageSize
+		if l.HasMax {
+			out.MaxMemory = min(out.MaxMemory, int64(min(l.Max, 1<<16))*pageSize)
+		}
+	}
+	out.Named = len(m.Names.Functions) > 0
+	for _, i := range m.Imports {
+		out.need(i.Module, i.Name)
+	}
+	for _, e := range m.Exports {
+		if e.Kind == module.Func && called(e.Name) {
+			out.Exports = append(out.Exports, e.Name)
+		}
+	}
+	slices.Sort(out.Exports)
+	return out
+}
+
+func (o *Outline) need(from, name string) {
+	k := slices.IndexFunc(o.Imports, func(n Needed) bool { return n.Module == from })
+	if k < 0 {
+		k = len(o.Imports)
+		o.Imports = append(o.Imports, Needed{Module: from})
+	}
+	o.Imports[k].Names = append(o.Imports[k].Names, name)
+	if !known(from, name) {
+		o.Imports[k].Unknown = append(o.Imports[k].Unknown, name)
+	}
+}
+
+// called tells whether rosterd calls an export of this name.
+func called(name string) bool {
+	if name == initialize {
+		return true
+	}
+	for o := range ops {
+		if name == o.export() {
+			return true
+		}
+	}
+	return false
+}
