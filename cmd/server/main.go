@@ -49,7 +49,7 @@ func commands() []command {
 		{"roster", "roster get USER@HOST, refresh USER@HOST…, release USER@HOST…, explain USER@HOST [CONTACT]  [--config FILE] [--json]", "ask the running server where a roster comes from and who sees whom; exit 0, 1 what was asked for is unknown or not well", rosterCommand},
 		{"health", "health [--config FILE]", "ask the running server how it is; exit 0 or 1", health},
 		{"backup", "backup FILE [--config FILE] [--force]", "copy the database, whether or not the server runs", backup},
-		{"plugin", "plugin new|check|run|test|bench", "write, try and measure a backend in Lua; rosterd plugin help says more", pluginCommand},
+		{"plugin", "plugin new|check|run|test|fuzz|bench", "write, try and measure a backend of your own; rosterd plugin help says more", pluginCommand},
 		{"demo", "demo", "a server, a sample backend and two users, to see it work", demo},
 		{"version", "version", "print the version", printVersion},
 	}

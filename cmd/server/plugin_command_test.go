@@ -390,3 +390,58 @@ end })
 		}
 	}
 }
+
+// TestPluginFuzz: a script that trusts its backend is found out, one that does not passes, and what is found is a case.
+func TestPluginFuzz(t *testing.T) {
+	d := newDesk(t)
+	script := `
+local http, json = require "net.http", require "util.json"
+local url_of = module:get_option_url_template("crm_url")
+local function contacts(people, req)
+  local list = {}
+  for i, login in ipairs(people) do list[i] = { jid = tostring(login) .. "@" .. req.host } end
+  return list
+end
+module:provides("roster", { fetch = function(user, req)
+  local res, err = http.request(url_of(user))
+  if not res then return nil, "temporary", err end
+  if res.code ~= 200 then return res end
+  local people = json.decode(res.body)
+  %s
+end })
+`
+	d.write("trusting/mod_crm.lua", fmt.Sprintf(script, "return contacts(people.people, req)"))
+	d.write("careful/mod_crm.lua", fmt.Sprintf(script, `local ok, list = pcall(function() return contacts(people.people, req) end)
+  if not ok then return nil, "temporary", tostring(list) end
+  return list`))
+	for _, dir := range []string{"trusting", "careful"} {
+		d.write(dir+"/tests/contacts.json", `{"options": {"crm_url": "http://crm.example/%s"}, "user": "john", "http": [{"request": {"url": "http://crm.example/john"}, "response": {"json": {"people": ["marie"]}}}], "expect": {"roster": {"marie@example.com": {}}}}`)
+	}
+	for _, where := range []string{"inproc", "process"} {
+		status, text := d.plugin("", "fuzz", "DIR/careful", "--count", "300", "--seed", "4", "--time", "1m", "--isolation", where)
+		if status != exitOK || !strings.Contains(text, "300 calls of 1 case, seed 4, "+where) || !strings.Contains(text, "\n0 faults found\n") {
+			t.Errorf("status %d:\n%s", status, text)
+		}
+	}
+	status, text := d.plugin("", "fuzz", "DIR/trusting", "--count", "200", "--seed", "4", "--time", "1m", "--write", "DIR/trusting/tests")
+	if status != exitFailed || !strings.Contains(text, "FAULT  trap, call ") || !strings.Contains(text, "written to DIR/trusting/tests/fuzz-trap-") {
+		t.Errorf("status %d:\n%s", status, text)
+	}
+	status, text = d.plugin("", "test", "DIR/trusting", "--run", "fuzz-*")
+	if status != exitFailed || !strings.Contains(text, "a fault, and anything else would do: plugin fault (trap): ") || strings.Contains(text, "  ok  ") {
+		t.Errorf("status %d:\n%s", status, text)
+	}
+	d.write("trusting/mod_crm.lua", d.read("careful/mod_crm.lua"))
+	if status, text = d.plugin("", "test", "DIR/trusting"); status != exitOK || strings.Contains(text, "FAIL") {
+		t.Errorf("status %d:\n%s", status, text)
+	}
+	status, text = d.plugin("", "fuzz", "DIR/trusting", "--count", "5", "--json", "--run", "cont*", "--cases", "DIR/careful/tests")
+	var got struct {
+		Calls    int
+		Findings []any
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil || status != exitOK || got.Calls != 5 || got.Findings == nil {
+		t.Errorf("status %d, %v:\n%s", status, err, text)
+	}
+	d.want(exitFailed, "rosterd plugin fuzz: DIR/careful/mod_crm.lua has no case DIR/careful/tests/x.json, and without cases it is not known what a backend answers\n", "fuzz", "DIR/careful", "--run", "x")
+}

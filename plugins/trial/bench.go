@@ -50,7 +50,7 @@ func (o *Opened) Bench(ctx context.Context, count int, atMost time.Duration) (b 
 		count = maxSamples
 	}
 	for ctx.Err() == nil && len(took) < min(count, maxSamples) && time.Since(start) < atMost {
-		out, err := o.call(ctx)
+		out, err := o.call(ctx, o.trial.Case)
 		if err != nil {
 			return b, nil, err
 		}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -107,6 +108,7 @@ type Expect struct {
 	Roster  json.RawMessage `json:"roster,omitempty"`  // in the standard form
 	Dropped []string        `json:"dropped,omitempty"` // contacts that are left out of it
 
+	Fault    *bool  `json:"fault,omitempty"`    // only false: whatever comes of the call, but no fault
 	Error    string `json:"error,omitempty"`    // one of Errors
 	Contains string `json:"contains,omitempty"` // stands in the error's text
 
@@ -484,6 +486,9 @@ func (x *Exchange) check() error {
 
 // allowed are the fields of Expect that make sense for each call. An error may come of any.
 func (e *Expect) check(c *Case) error {
+	if e.Fault != nil {
+		return e.checkFault()
+	}
 	for _, f := range []struct {
 		name  string
 		given bool
@@ -533,6 +538,17 @@ func (e *Expect) check(c *Case) error {
 		return fmt.Errorf("roster: %w", err)
 	case len(bad) > 0:
 		return fmt.Errorf("roster: %v", bad[0])
+	}
+	return nil
+}
+
+func (e *Expect) checkFault() error {
+	rest := *e
+	switch rest.Fault = nil; {
+	case *e.Fault:
+		return errors.New(`fault: true is written "error": "fault"`)
+	case !reflect.DeepEqual(rest, Expect{}):
+		return errors.New("fault: false says that anything else may come of the call, and so stands alone")
 	}
 	return nil
 }

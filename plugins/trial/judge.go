@@ -21,6 +21,12 @@ func (c *Case) Judge(o Outcome) (problems []string) {
 		return append(slices.Clone(o.Problems), "the case expects nothing: --update fills in what comes of it")
 	}
 	e := c.Expect
+	if e.Fault != nil {
+		if Kind(o.Err) == "fault" {
+			problems = append(problems, "a fault, and anything else would do: "+o.Err.Error())
+		}
+		return problems
+	}
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if c.judgeError(o, add) {
 		switch c.Call {

@@ -34,13 +34,15 @@ const minSecret = 4
 type Recording struct {
 	Case  *Case
 	Files map[string][]byte // by name
+
+	stem string // what their names begin with
 }
 
 // Record makes a case of a call with the real world: its options, what was asked and answered, and what came of it.
 // Secrets are not in it, as far as they can be recognized. stem is what the names of its files begin with.
 func (o *Opened) Record(out Outcome, stem string) (*Recording, error) {
 	c := *o.trial.Case
-	r := &Recording{Case: &c, Files: map[string][]byte{}}
+	r := &Recording{Case: &c, Files: map[string][]byte{}, stem: stem}
 	cl := &cleaner{}
 	if c.Password != nil {
 		if len(*c.Password) < minSecret {

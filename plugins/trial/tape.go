@@ -20,6 +20,7 @@ import (
 // tape answers requests from what a case has recorded. Each exchange answers once.
 type tape struct {
 	exchanges []Exchange
+	improvise func(plugins.HTTPRequest) *Exchange // answers what is not recorded; nil: nothing does
 
 	mu         sync.Mutex // guards the fields below
 	played     []bool
@@ -46,16 +47,24 @@ func (t *tape) play(r plugins.HTTPRequest) (*plugins.HTTPResponse, error) {
 			continue
 		}
 		t.played[i] = true
-		if x.Response == nil {
-			if x.Error == "timeout" {
-				return nil, fmt.Errorf("%s: no answer in time: %w", asked, context.DeadlineExceeded)
-			}
-			return nil, fmt.Errorf("%s: %s", asked, x.Error)
-		}
-		return x.Response.answer(r), nil
+		return x.answer(r)
+	}
+	if t.improvise != nil {
+		return t.improvise(r).answer(r)
 	}
 	t.unrecorded = append(t.unrecorded, t.missing(asked, r, again))
 	return nil, errors.New(asked + ": not recorded in this case")
+}
+
+func (x *Exchange) answer(r plugins.HTTPRequest) (*plugins.HTTPResponse, error) {
+	asked := r.Method + " " + shown(r.URL)
+	switch {
+	case x.Response != nil:
+		return x.Response.answer(r), nil
+	case x.Error == "timeout":
+		return nil, fmt.Errorf("%s: no answer in time: %w", asked, context.DeadlineExceeded)
+	}
+	return nil, fmt.Errorf("%s: %s", asked, x.Error)
 }
 
 func (x *Response) answer(r plugins.HTTPRequest) *plugins.HTTPResponse {

@@ -42,19 +42,18 @@ type Opened struct {
 
 	trial  Trial
 	world  *world
-	keeper *plugins.Memory
+	keeper *keeper
 	mu     sync.Mutex // guards what is read, while the plugin is opened
 }
 
 // Open opens the plugin.
 func (t Trial) Open(ctx context.Context) (*Opened, error) {
-	o := &Opened{trial: t, keeper: &plugins.Memory{}}
 	now := time.Now
 	if !t.Live || t.Still {
 		at := t.Case.clock()
 		now = func() time.Time { return at }
 	}
-	o.keeper.Now = now
+	o := &Opened{trial: t, keeper: newKeeper(now)}
 	asked := map[string]bool{}
 	cfg := cmp.Or(t.Config, plugins.Config(t.Case.Options))
 	m := t.Manager
@@ -76,6 +75,7 @@ func (t Trial) Open(ctx context.Context) (*Opened, error) {
 		return nil, &OpenError{Err: errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("plugin %s for %s: ", t.Subject.Name, t.Case.Host)))}
 	}
 	o.Took = time.Since(start)
+	o.keeper.opened()
 	o.Opened, o.Loaded = p, o.world.lines
 	o.mu.Lock()
 	for name := range asked {
@@ -157,14 +157,13 @@ type Counting interface{ Instructions() int64 }
 // Call makes the case's call.
 func (o *Opened) Call(ctx context.Context) (Outcome, error) {
 	before := allocated()
-	out, err := o.call(ctx)
+	out, err := o.call(ctx, o.trial.Case)
 	out.Allocated = allocated() - before
 	return out, err
 }
 
-// call leaves out what takes time to measure.
-func (o *Opened) call(ctx context.Context) (out Outcome, err error) {
-	c := o.trial.Case
+// call makes the call of a case with the same host, options and clock, and leaves out what takes time to measure.
+func (o *Opened) call(ctx context.Context, c *Case) (out Outcome, err error) {
 	if err := o.fill(ctx, c.Store); err != nil {
 		return out, err
 	}

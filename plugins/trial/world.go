@@ -43,6 +43,7 @@ type world struct {
 	mu        sync.Mutex // guards the fields below
 	random    *rand.ChaCha8
 	tape      *tape // nil: nothing is recorded
+	improvise func(plugins.HTTPRequest) *Exchange
 	asked     []Asked
 	waiting   int           // requests that are under way
 	since     time.Time     // when the first of them began
@@ -59,6 +60,7 @@ func (w *world) begin(seed uint64, exchanges []Exchange) {
 	defer w.mu.Unlock()
 	w.random = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24), byte(seed >> 32), byte(seed >> 40), byte(seed >> 48), byte(seed >> 56)})
 	w.tape = newTape(exchanges)
+	w.tape.improvise = w.improvise
 	w.asked, w.lines, w.refreshed, w.waited = nil, nil, nil, 0
 }
 

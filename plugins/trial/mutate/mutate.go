@@ -103,7 +103,7 @@ func (m Mutator) Text() string {
 // many is a large number up to most, around the bounds of fields and buffers above all.
 func (m Mutator) many(most int) int {
 	edges := []int{8, 63, 64, 100, 128, 255, 256, 1000, 1023, 1024, 4096, 10_000, 65_535, 65_536, 1 << 20}
-	n := edges[min(m.IntN(len(edges)), m.IntN(len(edges)))]
+	n := edges[min(m.IntN(len(edges)), m.IntN(len(edges)), m.IntN(len(edges)))]
 	return min(n+m.IntN(3)-1, most)
 }
 
