@@ -39,7 +39,7 @@ func roster(q *rosterd.Request) (*rosterd.Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found people
+	found := people{user: q.User, host: q.Host, byJID: map[string]int{}}
 	pages := 1.0
 	for number := int64(1); float64(number) <= pages; number++ {
 		if number > maxPages {
@@ -60,7 +60,7 @@ func roster(q *rosterd.Request) (*rosterd.Roster, error) {
 			return nil, fmt.Errorf("page %d cannot be read: %w", number, err)
 		}
 	}
-	return found.roster(q), nil
+	return found.roster(), nil
 }
 
 // page is an answer. What is a pointer must be there, but for what says otherwise.
@@ -94,13 +94,15 @@ func (t *below) UnmarshalJSON(b []byte) error {
 
 // people are who was found, in that order. A member of several teams is in several groups.
 type people struct {
-	list    []person
-	byLogin map[string]int
+	user  string
+	host  string
+	list  []person
+	byJID map[string]int
 }
 
 type person struct {
-	login, name string
-	groups      []string
+	jid, name string
+	groups    []string
 }
 
 // read adds who is on a page, and says how many pages there are. What is not as agreed is an error: a roster without contacts
@@ -135,15 +137,13 @@ func count(pages any) float64 {
 // add adds the members of teams, and of the teams in them.
 func (p *people) add(teams []team) error {
 	for _, t := range teams {
-		if t.Title == nil || t.Members == nil {
-			return errors.New("a team without a title or members")
+		if t.Members == nil {
+			return errors.New("a team without members")
 		}
 		for _, m := range *t.Members {
-			if m.Login == nil || m.Profile == nil {
-				return fmt.Errorf("a member of %s without a login or a profile", *t.Title)
+			if err := p.addMember(m, t.Title); err != nil {
+				return err
 			}
-			i := p.find(*m.Login, m.Profile.DisplayName)
-			p.list[i].groups = append(p.list[i].groups, *t.Title)
 		}
 		if err := p.add(t.Teams); err != nil {
 			return err
@@ -152,30 +152,37 @@ func (p *people) add(teams []team) error {
 	return nil
 }
 
-// find is where somebody is in the list. The name that came first counts.
-func (p *people) find(login string, name *string) int {
-	i, known := p.byLogin[login]
-	if known {
-		return i
+func (p *people) addMember(m member, title *string) error {
+	if m.Login == nil {
+		return errors.New("a member without a login")
 	}
-	if p.byLogin == nil {
-		p.byLogin = map[string]int{}
+	jid := *m.Login + "@" + p.host
+	if jid == p.user { // the user is in his teams himself
+		return nil
 	}
-	i = len(p.list)
-	p.byLogin[login] = i
-	p.list = append(p.list, person{login: login})
-	if name != nil {
-		p.list[i].name = *name
+	if title == nil {
+		return errors.New("a team without a title")
 	}
-	return i
+	i, known := p.byJID[jid]
+	if !known {
+		if m.Profile == nil {
+			return fmt.Errorf("%s has no profile", *m.Login)
+		}
+		i = len(p.list)
+		p.byJID[jid] = i
+		p.list = append(p.list, person{jid: jid})
+		if name := m.Profile.DisplayName; name != nil {
+			p.list[i].name = *name
+		}
+	}
+	p.list[i].groups = append(p.list[i].groups, *title)
+	return nil
 }
 
-func (p *people) roster(q *rosterd.Request) *rosterd.Roster {
+func (p *people) roster() *rosterd.Roster {
 	var r rosterd.Roster
 	for _, c := range p.list {
-		if jid := c.login + "@" + q.Host; jid != q.User { // the user is in his teams himself
-			r.Add(rosterd.Contact{JID: jid, Name: c.name, Groups: c.groups})
-		}
+		r.Add(rosterd.Contact{JID: c.jid, Name: c.name, Groups: c.groups})
 	}
 	return &r
 }

@@ -5,7 +5,6 @@ mod rosterd;
 
 use rosterd::json::{self, Value};
 use rosterd::{http, Error, Request, Roster, UrlTemplate};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 struct Crm {
@@ -29,17 +28,17 @@ fn fetch(crm: &mut Crm, request: &Request) -> Result<Roster, Error> {
             return Err(Error::temporary(format!("{} pages, more than crm_pages = {}", pages, crm.max_pages)));
         }
         let page = http::get(&format!("{}?page={}", url, number))?.ok()?;
-        pages = read_page(&mut people, &page.text()?).map_err(|e| Error::temporary(format!("page {} cannot be read: {}", number, e)))?;
+        pages = read_page(&mut people, &page.text()?, request).map_err(|e| Error::temporary(format!("page {} cannot be read: {}", number, e)))?;
         number += 1;
     }
     Ok(people.roster(request))
 }
 
 /// Says how many pages there are. What is not as agreed is an error: a roster without contacts must not be read into it.
-fn read_page(people: &mut People, body: &str) -> Result<f64, json::Error> {
+fn read_page(people: &mut People, body: &str, request: &Request) -> Result<f64, json::Error> {
     let document = json::parse(body)?;
     let page = document.root();
-    people.add(page.need("teams")?)?;
+    people.add(page.need("teams")?, request)?;
     Ok(page.get("pages").and_then(count).unwrap_or(1.0))
 }
 
@@ -60,39 +59,37 @@ struct Person {
 
 impl People {
     /// Adds the members of teams, and of the teams in them.
-    fn add(&mut self, teams: Value) -> Result<(), json::Error> {
+    fn add(&mut self, teams: Value, request: &Request) -> Result<(), json::Error> {
         for team in teams.items()? {
-            let title = team.need("title")?.text()?;
             for member in team.need("members")?.items()? {
-                self.add_member(member, &title)?;
+                self.add_member(member, team, request)?;
             }
             if let Some(below) = team.get("teams") {
-                self.add(below)?;
+                self.add(below, request)?;
             }
         }
         Ok(())
     }
 
-    fn add_member(&mut self, member: Value, title: &str) -> Result<(), json::Error> {
+    fn add_member(&mut self, member: Value, team: Value, request: &Request) -> Result<(), json::Error> {
         let login = member.need("login")?.text()?;
-        let name = match member.need("profile")?.get("display_name") {
-            Some(name) => name.optional_text()?.unwrap_or(Cow::Borrowed("")),
-            None => Cow::Borrowed(""),
-        };
+        if login == request.local {
+            return Ok(()); // the user is in his teams himself
+        }
+        let title = team.need("title")?.text()?.into_owned();
         if let Some(person) = self.0.get_mut(&*login) {
-            person.groups.push(title.to_owned());
+            person.groups.push(title);
             return Ok(());
         }
-        self.0.insert(login.into_owned(), Person { name: name.into_owned(), groups: vec![title.to_owned()] });
+        let name = member.need("profile")?.optional("display_name").map(Value::text).transpose()?.unwrap_or_default();
+        self.0.insert(login.into_owned(), Person { name: name.into_owned(), groups: vec![title] });
         Ok(())
     }
 
     fn roster(&self, request: &Request) -> Roster {
         let mut roster = Roster::new();
         for (login, person) in &self.0 {
-            if *login != request.local { // the user is in his teams himself
-                roster.add(&format!("{}@{}", login, request.host)).name(&person.name).groups(&person.groups);
-            }
+            roster.add(&format!("{}@{}", login, request.host)).name(&person.name).groups(&person.groups);
         }
         roster
     }

@@ -1211,6 +1211,11 @@ pub mod json {
             self.get(name).ok_or_else(|| Error { what: format!("{} without {:?}", self.kind(), name), at: self.at() })
         }
 
+        /// `get` for what need not be there, which null says as well.
+        pub fn optional(self, name: &str) -> Option<Value<'a>> {
+            self.get(name).filter(|value| !value.is_null())
+        }
+
         pub fn is_null(self) -> bool {
             self.is() == Is::Null
         }
@@ -1221,14 +1226,6 @@ pub mod json {
                 Is::Escaped => Ok(Cow::Owned(unescaped(self.raw()))),
                 _ => self.wrong("text"),
             }
-        }
-
-        /// The text, or nothing if there is null.
-        pub fn optional_text(self) -> Result<Option<Cow<'a, str>>, Error> {
-            if self.is_null() {
-                return Ok(None);
-            }
-            self.text().map(Some)
         }
 
         pub fn number(self) -> Result<f64, Error> {
