@@ -13,12 +13,15 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"rosterd/plugins/worker"
 )
 
 var (
 	prototype = flag.String("prototype", "../shared/prototypes/scanner", "`folder` with the prototype's sources; skipped, and said so, if it is not there")
 	rounds    = flag.Int("rounds", 3, "how often each scenario is played; the best round counts")
 	only      = flag.String("only", "", "play only scenarios whose name contains this")
+	write     = flag.String("write", "", "write what plugins cost into a `page`, where it says so")
 	scale     = flag.Float64("scale", 1, "factor on the amount of work")
 )
 
@@ -33,6 +36,9 @@ type scenario struct {
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "plugin-worker" {
+		os.Exit(worker.Main(engines()))
+	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -70,7 +76,12 @@ func run(ctx context.Context) error {
 		fmt.Fprintln(w, line)
 		w.Flush()
 	}
-	return nil
+	w.Flush()
+	if !strings.Contains("plugins", *only) {
+		return nil
+	}
+	fmt.Println("\nplugins: CPU time of a call and of loading")
+	return benchPlugins(ctx, os.Stdout, dir)
 }
 
 // play runs a scenario for each kind of server in turn, and takes the best of each.

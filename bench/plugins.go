@@ -1,0 +1,390 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/plugins"
+	"rosterd/plugins/lua"
+	"rosterd/plugins/wasm"
+	"rosterd/plugins/worker"
+)
+
+// The examples that all do the same job: from a CRM's nested JSON to a roster.
+var guests = []guest{
+	{name: "Go, encoding/json", file: "", about: "no plugin"},
+	{name: "C", file: ".cache/plugins/crm_c.wasm"},
+	{name: "Rust", file: ".cache/plugins/crm_rust.wasm"},
+	{name: "AssemblyScript", file: ".cache/plugins/crm_as.wasm"},
+	{name: "Lua", file: "examples/plugins/crm/mod_crm.lua"},
+	{name: "Go, stock toolchain", file: ".cache/plugins/crm_go.wasm"},
+}
+
+type guest struct{ name, file, about string }
+
+// sizes are the contacts of the rosters.
+var sizes = []int{10, 100, 1000}
+
+// engines open plugins by the endings of their files, here as in the server.
+func engines() map[string]plugins.Opener {
+	return map[string]plugins.Opener{".lua": lua.Open, ".wasm": wasm.Open}
+}
+
+// placement is where a plugin runs.
+type placement struct {
+	name string
+	open plugins.Opener // nil: by the ending of the file, in this process
+}
+
+func placements() []placement {
+	quiet := slog.New(slog.DiscardHandler)
+	return []placement{
+		{name: "in the server's process"},
+		{name: "in a worker", open: worker.Opener(worker.Settings{Command: []string{os.Args[0], "plugin-worker"}, Log: quiet})},
+	}
+}
+
+// cell is one figure: the CPU time of a call.
+type cell struct {
+	guest     guest
+	placement placement
+	contacts  int
+	best      time.Duration
+}
+
+// benchPlugins measures a call of each guest in each placement, one after the other in turns, and what it takes to load
+// them. The best of the rounds counts.
+func benchPlugins(ctx context.Context, w io.Writer, cache string) error {
+	var cells []*cell
+	for _, g := range guests {
+		for _, p := range placements() {
+			for _, n := range sizes {
+				if g.file != "" || p.open == nil {
+					cells = append(cells, &cell{g, p, n, math.MaxInt64})
+				}
+			}
+		}
+	}
+	for range *rounds {
+		for _, c := range cells {
+			took, err := c.measure(ctx, cache)
+			if err != nil {
+				return fmt.Errorf("%s, %d contacts, %s: %w", c.guest.name, c.contacts, c.placement.name, err)
+			}
+			c.best = min(c.best, took)
+		}
+	}
+	loads, err := loadTimes(ctx)
+	if err != nil {
+		return err
+	}
+	table := callTable(cells) + "\n" + loads
+	printTable(w, table)
+	if *write == "" {
+		return nil
+	}
+	return writeTable(*write, table)
+}
+
+// source is the code of a guest.
+func (g guest) source() (plugins.Source, error) {
+	code, err := os.ReadFile(g.file)
+	if err != nil {
+		return plugins.Source{}, fmt.Errorf("%w (make plugins builds the examples)", err)
+	}
+	return plugins.Source{Name: "crm", File: g.file, Code: code}, nil
+}
+
+func (g guest) open(ctx context.Context, open plugins.Opener, cache string, body []byte) (plugins.Plugin, error) {
+	src, err := g.source()
+	if err != nil {
+		return nil, err
+	}
+	if open == nil {
+		open = engines()[filepath.Ext(g.file)]
+	}
+	options := plugins.NewOptions(plugins.ConfigFunc(func(name string) (any, string, bool) {
+		return "https://crm.example/teams/%s", "bench:1", name == "crm_url"
+	}))
+	return open(ctx, src, plugins.Host{Name: "example.com", Cache: cache}, options, canned{body})
+}
+
+var asked = engine.Request{User: addr.MustBare("jim@example.com"), Reason: engine.ReasonTest}
+
+// measure is the CPU time of one call, the worker's with it.
+func (c *cell) measure(ctx context.Context, cache string) (time.Duration, error) {
+	body := teams(c.contacts)
+	fetch := func() (engine.Answer, error) { return natively(body) }
+	child := 0
+	if c.guest.file != "" {
+		before := childProcesses()
+		p, err := c.guest.open(ctx, c.placement.open, cache, body)
+		if err != nil {
+			return 0, err
+		}
+		defer p.Close()
+		for pid := range childProcesses() {
+			if !before[pid] {
+				child = pid
+			}
+		}
+		if c.placement.open != nil && child == 0 {
+			return 0, errors.New("the worker cannot be found")
+		}
+		fetch = func() (engine.Answer, error) { return p.Fetch(ctx, asked) }
+	}
+	calls := func(n int) error {
+		for range n {
+			if a, err := fetch(); err != nil || a.Roster.Len() != c.contacts {
+				return fmt.Errorf("%d contacts: %w", a.Roster.Len(), cmp.Or(err, errors.New("not as many as there are")))
+			}
+		}
+		return nil
+	}
+	if err := calls(3); err != nil {
+		return 0, err
+	}
+	n := 1
+	for {
+		runtime.GC()
+		start := cpuOf(0) + cpuOf(child)
+		if err := calls(n); err != nil {
+			return 0, err
+		}
+		took := cpuOf(0) + cpuOf(child) - start
+		if took > time.Duration(float64(100*time.Millisecond)**scale) {
+			return took / time.Duration(n), nil
+		}
+		n *= 2
+	}
+}
+
+// team is the CRM's form, as far as the job is concerned.
+type team struct {
+	Title   string   `json:"title"`
+	Members []member `json:"members"`
+	Teams   []team   `json:"teams,omitempty"`
+}
+
+type member struct {
+	Login   string  `json:"login"`
+	Profile profile `json:"profile"`
+}
+
+type profile struct {
+	DisplayName string `json:"display_name"`
+}
+
+// natively does the job without any plugin, as one would write it in Go.
+func natively(body []byte) (engine.Answer, error) {
+	var page struct {
+		Pages int    `json:"pages"`
+		Teams []team `json:"teams"`
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return engine.Answer{}, err
+	}
+	found := map[string]*roster.Item{}
+	var order []string
+	var add func(teams []team)
+	add = func(teams []team) {
+		for _, t := range teams {
+			for _, m := range t.Members {
+				jid := m.Login + "@example.com"
+				i := found[jid]
+				if i == nil {
+					i = &roster.Item{Name: m.Profile.DisplayName, Subscription: roster.Both}
+					found[jid] = i
+					order = append(order, jid)
+				}
+				i.Groups = append(i.Groups, t.Title)
+			}
+			add(t.Teams)
+		}
+	}
+	add(page.Teams)
+	b := roster.NewBuilder(asked.User, roster.Limits{})
+	for _, jid := range order {
+		b.Add(jid, *found[jid])
+	}
+	r, dropped, err := b.Roster()
+	return engine.Answer{Roster: r, Dropped: dropped}, err
+}
+
+// teams is what the CRM says of n people, some 240 bytes each, of which most is of no interest.
+func teams(n int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"pages":1,"generated":"2026-11-22T10:00:00Z","teams":[`)
+	for first := 0; first < n; first += 25 {
+		if first > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"id":%d,"title":"Équipe %d","members":[`, first, first/25)
+		for i := first; i < min(first+20, n); i++ {
+			people(&b, i, i > first)
+		}
+		fmt.Fprintf(&b, `],"teams":[{"id":%d,"title":"Équipe %d, \"nord\"","members":[`, first+1, first/25)
+		for i := first + 20; i < min(first+25, n); i++ {
+			people(&b, i, i > first+20)
+		}
+		b.WriteString(`]}]}`)
+	}
+	b.WriteString(`]}`)
+	return b.Bytes()
+}
+
+func people(b *bytes.Buffer, i int, more bool) {
+	if more {
+		b.WriteByte(',')
+	}
+	fmt.Fprintf(b, `{"id":%d,"login":"person.%d","profile":{"display_name":"J\u00fcrgen M\u00fcller-%d","first":"Jürgen","mail":"person.%d@example.com","phone":["+33 1 23 45 %d"],"title":null},"state":"active","labels":["vip","paris"],"since":%d,"score":0.75}`, i, i, i, i, i, 1700000000+i)
+}
+
+// canned are services whose backend answers at once, so that what is left is the plugin's own work.
+type canned struct{ body []byte }
+
+func (c canned) HTTP(_ context.Context, r plugins.HTTPRequest) (*plugins.HTTPResponse, error) {
+	return &plugins.HTTPResponse{Method: http.MethodGet, URL: r.URL, Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: c.body}, nil
+}
+
+func (canned) Load(context.Context, string, string) ([]byte, bool, error)        { return nil, false, nil }
+func (canned) Save(context.Context, string, string, []byte, time.Duration) error { return nil }
+func (canned) Refresh(context.Context, []string) (plugins.Refreshed, error) {
+	return plugins.Refreshed{}, nil
+}
+func (canned) Random([]byte)                                   {}
+func (canned) Log(context.Context, slog.Level, string, ...any) {}
+func (canned) Now() time.Time                                  { return time.Now() }
+func (canned) Close()                                          {}
+
+// loadTimes is what it takes to open each guest, compiled anew and from the cache.
+func loadTimes(ctx context.Context) (string, error) {
+	var b strings.Builder
+	b.WriteString("| | size | opened for the first time | opened again, from the cache |\n| --- | --- | --- | --- |\n")
+	for _, g := range guests {
+		if g.file == "" {
+			continue
+		}
+		src, err := g.source()
+		if err != nil {
+			return "", err
+		}
+		cold, warm := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+		for range *rounds {
+			took, err := g.loads(ctx)
+			if err != nil {
+				return "", err
+			}
+			cold, warm = min(cold, took[0]), min(warm, took[1], took[2])
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", g.name, sized(len(src.Code)), spent(cold), spent(warm))
+	}
+	return b.String(), nil
+}
+
+// loads opens a guest three times, with a new cache.
+func (g guest) loads(ctx context.Context) (took [3]time.Duration, err error) {
+	cache, err := os.MkdirTemp("", "rosterd-bench-")
+	if err != nil {
+		return took, err
+	}
+	defer os.RemoveAll(cache)
+	for i := range took {
+		runtime.GC()
+		start := cpuOf(0)
+		p, err := g.open(ctx, nil, cache, nil)
+		if err != nil {
+			return took, err
+		}
+		took[i] = cpuOf(0) - start
+		if err := p.Close(); err != nil {
+			return took, err
+		}
+	}
+	return took, nil
+}
+
+// callTable has a row for each guest and placement.
+func callTable(cells []*cell) string {
+	var b strings.Builder
+	b.WriteString("| | |")
+	for _, n := range sizes {
+		fmt.Fprintf(&b, " %d contacts |", n)
+	}
+	b.WriteString("\n| --- | --- |" + strings.Repeat(" --- |", len(sizes)))
+	var last string
+	for _, c := range cells {
+		if head := c.guest.name + "/" + c.placement.name; head != last {
+			fmt.Fprintf(&b, "\n| %s | %s |", c.guest.name, cmp.Or(c.guest.about, c.placement.name))
+			last = head
+		}
+		fmt.Fprintf(&b, " %s |", spent(c.best))
+	}
+	return b.String() + "\n"
+}
+
+// printTable prints what is written for a page as it is read on a terminal.
+func printTable(w io.Writer, table string) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for line := range strings.Lines(table) {
+		if line = strings.Trim(line, "| \n"); !strings.HasPrefix(line, "---") {
+			fmt.Fprintln(t, strings.ReplaceAll(line, " | ", "\t"))
+		}
+	}
+	_ = t.Flush() // the terminal
+}
+
+var place = regexp.MustCompile(`(?s)<!-- plugins -->.*<!-- /plugins -->`)
+
+// writeTable puts the figures into a page.
+func writeTable(path, table string) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if !place.Match(page) {
+		return fmt.Errorf("%s has no place for the figures of plugins", path)
+	}
+	page = place.ReplaceAllLiteral(page, []byte("<!-- plugins -->\n\n"+table+"\n<!-- /plugins -->"))
+	return os.WriteFile(path, page, 0o644)
+}
+
+func spent(d time.Duration) string {
+	switch us := float64(d) / 1e3; {
+	case us >= 1e6:
+		return fmt.Sprintf("%.1f s", us/1e6)
+	case us >= 10e3:
+		return fmt.Sprintf("%.0f ms", us/1e3)
+	case us >= 1e3:
+		return fmt.Sprintf("%.1f ms", us/1e3)
+	case us >= 100:
+		return fmt.Sprintf("%.2f ms", us/1e3)
+	default:
+		return fmt.Sprintf("%.0f µs", us)
+	}
+}
+
+func sized(n int) string {
+	if n >= 1<<20 {
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}
