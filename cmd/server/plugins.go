@@ -13,12 +13,13 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
+	"rosterd/plugins/wasm"
 	"rosterd/plugins/worker"
 	"rosterd/xmppcore/auth"
 )
 
 // engines open plugins by the endings of their files.
-func engines() map[string]plugins.Opener { return map[string]plugins.Opener{".lua": lua.Open} }
+func engines() map[string]plugins.Opener { return map[string]plugins.Opener{".lua": lua.Open, ".wasm": wasm.Open} }
 
 // pluginManager finds and opens modules, for whoever has nobody online and keeps nothing.
 func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
