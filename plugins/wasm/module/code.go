@@ -55,7 +55,7 @@ type Instruction struct {
 	Op         Opcode
 	Start, End int    // where it stands in the code that is read
 	Index      uint32 // first index: label, local, global, function, type, table, segment; the lane of a lane instruction
-	Other      uint32 // second index: the table of call_indirect and table.init, the source of table.copy
+	Other      uint32 // second index: the table of call_indirect and table.init, the source of table.copy; the outermost label of br_table
 	Block      int64  // of block, loop, if: index of a type, or a negative value type (§5.3.5), -64 for none
 	Depth      int    // how many blocks are open around it; for else and end without the one that they belong to
 }
@@ -225,7 +225,7 @@ func (r *Instructions) immediates(f form) {
 	}
 }
 
-// labels skips those of br_table; Index is the default.
+// labels skips those of br_table. Index is the default, Other the outermost of all.
 func (r *Instructions) labels() {
 	count := r.number()
 	if int64(count) > int64(len(r.code)-r.pos) {
@@ -233,9 +233,10 @@ func (r *Instructions) labels() {
 		return
 	}
 	for range count {
-		r.number()
+		r.Other = max(r.Other, r.number())
 	}
 	r.Index = r.number()
+	r.Other = max(r.Other, r.Index)
 }
 
 // memory skips alignment and offset. Bit 6 of the alignment would say that the index of a memory follows.
