@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -16,48 +17,54 @@ const (
 type function struct {
 	module, name    string
 	params, results []api.ValueType
-	call            func(c *call, a args) uint64 // as a result is on the stack; nobody looks at it where there is none
+	call            func(c *call, a args) uint64 // as a result is on the stack, where there is one; nil if the runtime has it
 }
 
-const (
-	i32 = api.ValueTypeI32
-	i64 = api.ValueTypeI64
-)
+// types are value types, a letter each: i for i32, l for i64.
+func types(letters string) []api.ValueType {
+	list := make([]api.ValueType, len(letters))
+	for i, c := range []byte(letters) {
+		if list[i] = api.ValueTypeI32; c == 'l' {
+			list[i] = api.ValueTypeI64
+		}
+	}
+	return list
+}
 
-// imports are all functions that a module may import, but those of WASI.
-var imports = rosterdImports()
+// imports are all functions that a module may import.
+var imports = slices.Concat(rosterdImports(), wasiImports())
 
 // rosterdImports are those of the ABI, as docs/PLUGINS.md lists them.
 func rosterdImports() []function {
-	f := func(name string, params int, results []api.ValueType, call func(*call, args) uint64) function {
-		list := make([]api.ValueType, params)
-		for i := range list {
-			list[i] = i32
-		}
-		return function{abiModule, name, list, results, call}
+	f := func(name, params, results string, call func(*call, args) uint64) function {
+		return function{module: abiModule, name: name, params: types(params), results: types(results), call: call}
 	}
-	one := []api.ValueType{i32}
 	return []function{
-		f("input_len", 0, one, inputLen),
-		f("input_read", 3, one, inputRead),
-		f("output_write", 2, one, outputWrite),
-		f("fail", 4, nil, fail),
-		f("error_text", 2, one, errorText),
-		f("config_get", 4, one, configGet),
-		f("http_request", 4, one, httpRequest),
-		f("http_status", 1, one, httpStatus),
-		f("http_header", 5, one, httpHeader),
-		f("http_rev", 3, one, httpRev),
-		f("http_body_len", 1, one, httpBodyLen),
-		f("http_body_read", 4, one, httpBodyRead),
-		f("http_close", 1, one, httpClose),
-		f("kv_get", 4, one, kvGet),
-		f("kv_set", 5, one, kvSet),
-		f("kv_delete", 2, one, kvDelete),
-		f("log", 3, nil, logLine),
-		f("now_ms", 0, []api.ValueType{i64}, nowMS),
-		f("random", 2, one, random),
+		f("input_len", "", "i", inputLen),
+		f("input_read", "iii", "i", inputRead),
+		f("output_write", "ii", "i", outputWrite),
+		f("fail", "iiii", "", fail),
+		f("error_text", "ii", "i", errorText),
+		f("config_get", "iiii", "i", configGet),
+		f("http_request", "iiii", "i", httpRequest),
+		f("http_status", "i", "i", httpStatus),
+		f("http_header", "iiiii", "i", httpHeader),
+		f("http_rev", "iii", "i", httpRev),
+		f("http_body_len", "i", "i", httpBodyLen),
+		f("http_body_read", "iiii", "i", httpBodyRead),
+		f("http_close", "i", "i", httpClose),
+		f("kv_get", "iiii", "i", kvGet),
+		f("kv_set", "iiiii", "i", kvSet),
+		f("kv_delete", "ii", "i", kvDelete),
+		f("log", "iii", "", logLine),
+		f("now_ms", "", "l", nowMS),
+		f("random", "ii", "i", random),
 	}
+}
+
+// known tells whether there is an import of this name.
+func known(module, name string) bool {
+	return slices.ContainsFunc(imports, func(f function) bool { return f.module == module && f.name == name })
 }
 
 // host is f for the runtime: it looks at the limits of the call before each one.

@@ -2,21 +2,61 @@ package wasm
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"golang.org/x/sys/cpu"
 )
 
 const pageSize = 64 << 10
 
-// compile makes the runtime of a plugin, which is its own: closing it frees all that the plugin had.
+// compile makes the runtime of a plugin, which is its own: closing it frees all that the plugin had. Compiled code comes
+// from the folder cache, if there is one. If nothing can be kept there, for want of room above all, it is made each time.
 func (p *Plugin) compile(ctx context.Context, code []byte, cache string) error {
-	config := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(api.CoreFeaturesV2).
+	if cache == "" {
+		return p.compileWith(ctx, code, nil)
+	}
+	kept := p.compileKept(ctx, code, cache)
+	var open *privacyError
+	if kept == nil || errors.As(kept, &open) {
+		return kept
+	}
+	p.release()
+	err := p.compileWith(ctx, code, nil)
+	if err == nil { // else it was not for want of room
+		p.svc.Log(ctx, slog.LevelWarn, "compiled code cannot be kept", "folder", cache, "error", kept.Error())
+	}
+	return err
+}
+
+func (p *Plugin) compileKept(ctx context.Context, code []byte, cache string) error {
+	f, err := openFolder(ctx, p, cache, sha256.Sum256(code))
+	if err != nil {
+		return err
+	}
+	if p.cache, err = wazero.NewCompilationCacheWithDir(f.path); err != nil {
+		return err
+	}
+	if err := p.compileWith(ctx, code, p.cache); err != nil {
+		return err
+	}
+	return f.seal()
+}
+
+func (p *Plugin) compileWith(ctx context.Context, code []byte, cache wazero.CompilationCache) error {
+	config := p.engine(ctx).WithCoreFeatures(api.CoreFeaturesV2).
 		WithMemoryLimitPages(uint32(min(max(p.limits.Memory/pageSize, 1), 65536)))
+	if cache != nil {
+		config = config.WithCompilationCache(cache)
+	}
 	p.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	var err error
 	if p.compiled, err = p.runtime.CompileModule(ctx, code); err != nil {
@@ -24,6 +64,36 @@ func (p *Plugin) compile(ctx context.Context, code []byte, cache string) error {
 	}
 	return p.link(ctx)
 }
+
+// engine compiles, wherever that is possible. To interpret is for machines on which it is not, and is said.
+func (p *Plugin) engine(ctx context.Context) wazero.RuntimeConfig {
+	err := compiles()
+	if err == nil {
+		return wazero.NewRuntimeConfigCompiler()
+	}
+	p.svc.Log(ctx, slog.LevelWarn, "modules cannot be compiled on this machine: this one is interpreted, which takes many times longer", "error", err.Error())
+	return wazero.NewRuntimeConfigInterpreter()
+}
+
+// nothing is a module with one function, which does nothing.
+const nothing = "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x0a\x04\x01\x02\x00\x0b"
+
+// compiles tries whether there is a compiler for this processor, and whether we may make code: a service manager that
+// denies memory that is both written and executed does not let us.
+var compiles = sync.OnceValue(func() (err error) {
+	if runtime.GOARCH == "amd64" && !cpu.X86.HasSSE41 {
+		return errors.New("the processor has no SSE4.1")
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s/%s: %v", runtime.GOOS, runtime.GOARCH, r)
+		}
+	}()
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler())
+	_, err = r.CompileModule(ctx, []byte(nothing))
+	return errors.Join(err, r.Close(ctx))
+})
 
 // link makes the modules that the plugin imports from.
 func (p *Plugin) link(ctx context.Context) error {
@@ -35,22 +105,17 @@ func (p *Plugin) link(ctx context.Context) error {
 	}
 	for _, module := range from {
 		b := p.runtime.NewHostModuleBuilder(module)
-		switch {
-		case module == wasi_snapshot_preview1.ModuleName:
+		if module == wasiModule {
 			wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-		default:
-			for _, f := range imports {
-				if f.module == module {
-					b.NewFunctionBuilder().WithGoModuleFunction(f.host(), f.params, f.results).Export(f.name)
-				}
+		}
+		for _, f := range imports {
+			if f.module == module && f.call != nil {
+				b.NewFunctionBuilder().WithGoModuleFunction(f.host(), f.params, f.results).Export(f.name)
 			}
 		}
 		if _, err := b.Instantiate(ctx); err != nil {
 			return fmt.Errorf("imports from %s: %w", module, err)
 		}
-	}
-	if p.compiled.ExportedFunctions()[marker] == nil {
-		return errors.New("no function " + marker)
 	}
 	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tetratelabs/wazero/sys"
-
 	"rosterd/engine"
 )
 
@@ -93,10 +91,6 @@ const maxFrames = 6
 
 // plain puts what the runtime says into one line.
 func plain(err error) error {
-	var exit *sys.ExitError
-	if errors.As(err, &exit) {
-		return &stacked{err: err, text: fmt.Sprintf("the module called proc_exit(%d)", exit.ExitCode())}
-	}
 	text, trace, found := strings.Cut(err.Error(), "\nwasm stack trace:\n")
 	if !found {
 		return err

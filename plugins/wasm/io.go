@@ -1,9 +1,10 @@
 package wasm
 
 import (
-	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -36,32 +37,42 @@ func errorText(c *call, a args) uint64 {
 	return give(c, a, 0, c.lastErr.Error())
 }
 
-// configGet gives text as it is, numbers and booleans as text, and lists and tables as JSON.
+// configGet gives an option.
 func configGet(c *call, a args) uint64 {
-	name, p := c.text(a, 0), c.plugin
-	if err := p.opts.Refused(name); err != nil {
-		return c.fails(codeRefused, err)
+	value, code, err := c.option(c.text(a, 0))
+	if err != nil {
+		c.view(a.u32(2), a.u32(3))
+		return c.fails(code, err)
 	}
-	v, ok := p.opts.Get(name)
-	p.tag.read(name)
+	return give(c, a, 2, value)
+}
+
+// option is text as it is, numbers and booleans as text, and lists and tables as JSON; or why there is none, with the code
+// that modules are told.
+func (c *call) option(name string) (value string, code int32, err error) {
+	opts := c.plugin.opts
+	if err := opts.Refused(name); err != nil {
+		return "", codeRefused, err
+	}
+	v, ok := opts.Get(name)
+	c.plugin.tag.read(name)
 	if !ok {
-		return c.failsf(codeAbsent, "option %s is not set", name)
+		return "", codeAbsent, fmt.Errorf("option %s is not set", brief(name))
 	}
 	switch v.(type) {
 	case []any, map[string]any:
-		var b bytes.Buffer
+		var b strings.Builder
 		e := json.NewEncoder(&b)
 		e.SetEscapeHTML(false)
 		if err := e.Encode(v); err != nil {
-			return c.fails(codeArgument, p.opts.Wrong(name, "%v", err))
+			return "", codeArgument, opts.Wrong(name, "%v", err)
 		}
-		return give(c, a, 2, bytes.TrimSpace(b.Bytes()))
+		return strings.TrimSuffix(b.String(), "\n"), 0, nil
 	}
-	s, _, err := p.opts.String(name)
-	if err != nil {
-		return c.fails(codeArgument, err)
+	if value, _, err = opts.String(name); err != nil {
+		return "", codeArgument, err
 	}
-	return give(c, a, 2, s)
+	return value, 0, nil
 }
 
 var levels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}

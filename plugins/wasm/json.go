@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -44,33 +45,35 @@ func object(what string, text []byte, field func(name string, v gjson.Result) er
 
 // readRequest reads the JSON of http_request.
 func readRequest(text []byte) (r plugins.HTTPRequest, err error) {
-	err = object("the request", text, func(name string, v gjson.Result) (err error) {
-		switch name {
-		case "method":
-			r.Method, err = stringOf(name, v)
-		case "url":
-			r.URL, err = stringOf(name, v)
-		case "rev":
-			r.Revision, err = stringOf(name, v)
-		case "headers":
-			r.Header, err = headerOf(v)
-		case "timeout_ms":
-			var ms int64
-			ms, err = integerOf(name, v, int64(time.Hour/time.Millisecond))
-			r.Timeout = time.Duration(ms) * time.Millisecond
-		case "redirects":
-			var n int64
-			n, err = integerOf(name, v, plugins.MaxRedirects)
-			r.Redirects = int(n)
-		default:
-			err = fmt.Errorf("a field %q is not known", brief(name))
-		}
-		return err
-	})
+	err = object("the request", text, func(name string, v gjson.Result) error { return requestField(&r, name, v) })
 	if err == nil && r.URL == "" {
-		err = fmt.Errorf("the request has no url")
+		err = errors.New("the request has no url")
 	}
 	return r, err
+}
+
+func requestField(r *plugins.HTTPRequest, name string, v gjson.Result) (err error) {
+	switch name {
+	case "method":
+		r.Method, err = stringOf(name, v)
+	case "url":
+		r.URL, err = stringOf(name, v)
+	case "rev":
+		r.Revision, err = stringOf(name, v)
+	case "headers":
+		r.Header, err = headerOf(v)
+	case "timeout_ms":
+		var ms int64
+		ms, err = integerOf(name, v, int64(time.Hour/time.Millisecond))
+		r.Timeout = time.Duration(ms) * time.Millisecond
+	case "redirects":
+		var n int64
+		n, err = integerOf(name, v, plugins.MaxRedirects)
+		r.Redirects = int(n)
+	default:
+		err = fmt.Errorf("a field %q is not known", brief(name))
+	}
+	return err
 }
 
 func stringOf(name string, v gjson.Result) (string, error) {
@@ -89,7 +92,7 @@ func integerOf(name string, v gjson.Result, most int64) (int64, error) {
 
 func headerOf(v gjson.Result) (h http.Header, err error) {
 	if !v.IsObject() {
-		return nil, fmt.Errorf("headers is no object")
+		return nil, errors.New("headers is no object")
 	}
 	h = http.Header{}
 	v.ForEach(func(key, v gjson.Result) bool {
@@ -111,12 +114,12 @@ func decodeJSON(b *roster.Builder, out []byte) (d document, err error) {
 			d.rev, err = stringOf(name, v)
 		case "max_age":
 			if v.Type != gjson.Number || !(v.Num >= 0 && v.Num <= maxAge.Seconds()) {
-				return fmt.Errorf("max_age is no number of seconds up to a year")
+				return errors.New("max_age is no number of seconds up to a year")
 			}
 			d.maxAge = time.Duration(v.Num * float64(time.Second))
 		case "unchanged":
 			if !v.IsBool() {
-				return fmt.Errorf("unchanged is neither true nor false")
+				return errors.New("unchanged is neither true nor false")
 			}
 			d.unchanged = v.Bool()
 		default:
@@ -132,7 +135,7 @@ func decodeJSON(b *roster.Builder, out []byte) (d document, err error) {
 
 func addItems(b *roster.Builder, list gjson.Result) (err error) {
 	if !list.IsArray() {
-		return fmt.Errorf("items is no array")
+		return errors.New("items is no array")
 	}
 	n := 0
 	list.ForEach(func(_, v gjson.Result) bool {

@@ -3,11 +3,9 @@ package wasm
 import (
 	"bytes"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 )
@@ -15,40 +13,38 @@ import (
 // wasiModule is what toolchains for servers import their system from.
 const wasiModule = wasi_snapshot_preview1.ModuleName
 
-// wasi are the functions of it that a module may import. What they do is the runtime's; there are no files, no arguments
-// and no environment for them, and nobody sleeps.
-var wasi = map[string]signature{
-	"args_get":            {"ii", "i"},
-	"args_sizes_get":      {"ii", "i"},
-	"clock_res_get":       {"ii", "i"},
-	"clock_time_get":      {"ili", "i"},
-	"environ_get":         {"ii", "i"},
-	"environ_sizes_get":   {"ii", "i"},
-	"fd_close":            {"i", "i"},
-	"fd_fdstat_get":       {"ii", "i"},
-	"fd_fdstat_set_flags": {"ii", "i"},
-	"fd_prestat_dir_name": {"iii", "i"},
-	"fd_prestat_get":      {"ii", "i"},
-	"fd_read":             {"iiii", "i"},
-	"fd_seek":             {"ilii", "i"},
-	"fd_write":            {"iiii", "i"},
-	"poll_oneoff":         {"iiii", "i"},
-	"proc_exit":           {"i", ""},
-	"random_get":          {"ii", "i"},
-	"sched_yield":         {"", "i"},
+// wasiImports are the functions of it that a module may import. What most of them do is the runtime's; there are no files,
+// no arguments and no environment for them, and nobody sleeps.
+func wasiImports() []function {
+	f := func(name, params, results string, call func(*call, args) uint64) function {
+		return function{module: wasiModule, name: name, params: types(params), results: types(results), call: call}
+	}
+	return []function{
+		f("args_get", "ii", "i", nil),
+		f("args_sizes_get", "ii", "i", nil),
+		f("clock_res_get", "ii", "i", nil),
+		f("clock_time_get", "ili", "i", nil),
+		f("environ_get", "ii", "i", nil),
+		f("environ_sizes_get", "ii", "i", nil),
+		f("fd_close", "i", "i", nil),
+		f("fd_fdstat_get", "ii", "i", nil),
+		f("fd_fdstat_set_flags", "ii", "i", nil),
+		f("fd_prestat_dir_name", "iii", "i", nil),
+		f("fd_prestat_get", "ii", "i", nil),
+		f("fd_read", "iiii", "i", nil),
+		f("fd_seek", "ilii", "i", nil),
+		f("fd_write", "iiii", "i", nil),
+		f("poll_oneoff", "iiii", "i", nil),
+		f("proc_exit", "i", "", procExit),
+		f("random_get", "ii", "i", nil),
+		f("sched_yield", "", "i", nil),
+	}
 }
 
-// signature is a function type, a letter for each value: i for i32, l for i64.
-type signature struct{ params, results string }
-
-func types(letters string) []api.ValueType {
-	list := make([]api.ValueType, len(letters))
-	for i, c := range []byte(letters) {
-		if list[i] = i32; c == 'l' {
-			list[i] = i64
-		}
-	}
-	return list
+// procExit ends the call, and leaves it to us to close the instance.
+func procExit(_ *call, a args) uint64 {
+	trapf("trap", "the module called proc_exit(%d)", a.u32(0))
+	return 0
 }
 
 // system is what the functions of WASI do with the world for an instance.
@@ -60,15 +56,6 @@ func (in *instance) system() wazero.ModuleConfig {
 		WithRandSource(randomSource{in}).
 		WithWalltime(p.walltime, sys.ClockResolution(time.Microsecond)).
 		WithNanotime(p.nanotime, sys.ClockResolution(1))
-}
-
-// known tells whether there is an import of this name.
-func known(module, name string) bool {
-	if module == wasiModule {
-		_, ok := wasi[name]
-		return ok
-	}
-	return slices.ContainsFunc(imports, func(f function) bool { return f.module == module && f.name == name })
 }
 
 // console makes lines of the log of what a module writes to standard output or error.
