@@ -11,12 +11,14 @@ import (
 	"strings"
 )
 
-//go:embed c/rosterd.h
+//go:embed c/rosterd.h go/rosterd.go rust/rosterd.rs
 var files embed.FS
 
 // paths are where the files are, by the name of the language.
 var paths = map[string]string{
-	"c": "c/rosterd.h",
+	"c":    "c/rosterd.h",
+	"go":   "go/rosterd.go",
+	"rust": "rust/rosterd.rs",
 }
 
 // Languages are the names of those that there is a file for.
