@@ -7,12 +7,13 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
 FUZZTIME   ?= 30s
 
 # Debian's packages that the tests talk to: XMPP clients, a browser, and expat through Python; Node.js if there is none.
+# Compilers for plugins in WebAssembly.
 # Prosody's libraries, which scripts are compared with, need Lua and what they are linked to.
 PACKAGES    = curl openssl python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp profanity tmux \
-	lua5.4 lua-expat lua-bitop lua-cjson wabt $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
+	lua5.4 lua-expat lua-bitop lua-cjson clang lld wasi-libc libclang-rt-dev-wasm32 rustc libstd-rust-dev-wasm32 wabt $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
-.PHONY: all build demo test test-clients check deps lint bench fuzz deb deb-test crash clean
+.PHONY: all build demo plugins test test-clients check deps lint bench fuzz deb deb-test crash clean
 
 all: build
 
@@ -29,8 +30,8 @@ test: deps lint
 
 # Clients of other people, a browser among them, against a server that runs. What they show is kept in .cache/clients.
 # And what is recorded of Lua and of Prosody's libraries, against both; what is made of WebAssembly in text form, again.
-test-clients: deps clients/node_modules/.package-lock.json .cache/prosody/usr/lib/prosody
-	$(GO) test -tags clients -count=1 -timeout 5m ./clients ./plugins/lua/...
+test-clients: deps plugins clients/node_modules/.package-lock.json .cache/prosody/usr/lib/prosody
+	$(GO) test -tags clients -count=1 -timeout 5m ./clients ./plugins/lua/... ./plugins/sdk/... ./examples/plugins
 	$(GO) test -tags clients -count=1 -run Fixtures ./cmd/server
 
 # Debian's package, unpacked and not installed: nothing of it is ever started.
@@ -40,6 +41,42 @@ test-clients: deps clients/node_modules/.package-lock.json .cache/prosody/usr/li
 # npm's packages are pinned by package-lock.json. None of them needs to run anything to be installed.
 clients/node_modules/.package-lock.json: clients/package.json clients/package-lock.json
 	cd clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The examples in WebAssembly, each from examples/plugins/NAME. The language is told by the source file.
+MODULES = $(sort $(foreach f,$(wildcard $(foreach e,*.c *.rs *.ts main.go,examples/plugins/*/$(e))),\
+	.cache/plugins/$(notdir $(patsubst %/,%,$(dir $(f)))).wasm))
+plugins: $(MODULES)
+
+# Where rustup is installed, the rustc in front may lack the target.
+RUSTC ?= /usr/bin/rustc
+ASC    = plugins/sdk/assemblyscript/node_modules
+
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
+
+# In two steps: a clang that both compiles with -O and links has binaryen, if it is there, optimize what that does not know.
+.cache/plugins/%.wasm: examples/plugins/$$*/$$*.c plugins/sdk/c/rosterd.h | .cache/plugins
+	clang --target=wasm32 -ffreestanding -mbulk-memory -O2 -Wall -Wextra -Iplugins/sdk/c -c $< -o $(@:.wasm=.o)
+	wasm-ld --no-entry --strip-debug -z stack-size=65536 $(@:.wasm=.o) -o $@
+	@rm -f $(@:.wasm=.o)
+
+# Without a stack that is as small an instance takes a mebibyte more.
+.cache/plugins/%.wasm: examples/plugins/$$*/$$*.rs plugins/sdk/rust/rosterd.rs | .cache/plugins
+	$(RUSTC) --edition 2021 --crate-type=cdylib --target wasm32-unknown-unknown -O -C panic=abort -C lto -C strip=debuginfo \
+		-C link-arg=-zstack-size=65536 $< -o $@
+
+.cache/plugins/%.wasm: examples/plugins/$$*/$$*.ts plugins/sdk/assemblyscript/rosterd.ts $(ASC)/.package-lock.json | .cache/plugins
+	node $(ASC)/assemblyscript/bin/asc.js $< -O3 --runtime minimal --noAssert --use abort= -o $@
+
+.cache/plugins/%.wasm: examples/plugins/$$*/main.go plugins/sdk/go/rosterd.go | .cache/plugins
+	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -ldflags='-s -w' -o $@ ./examples/plugins/$*
+
+.cache/plugins:
+	@mkdir -p $@
+
+$(ASC)/.package-lock.json: plugins/sdk/assemblyscript/package.json plugins/sdk/assemblyscript/package-lock.json
+	cd plugins/sdk/assemblyscript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 check: test
