@@ -18,6 +18,7 @@ type function struct {
 	module, name    string
 	params, results []api.ValueType
 	call            func(c *call, a args) uint64 // as a result is on the stack, where there is one; nil if the runtime has it
+	cheap           bool                         // called for every few bytes: it does not count, but uses up fuel
 }
 
 // types are value types, a letter each: i for i32, l for i64.
@@ -32,7 +33,7 @@ func types(letters string) []api.ValueType {
 }
 
 // imports are all functions that a module may import.
-var imports = slices.Concat(rosterdImports(), wasiImports())
+var imports = slices.Concat(rosterdImports(), wasiImports(), extismImports())
 
 // rosterdImports are those of the ABI, as docs/PLUGINS.md lists them.
 func rosterdImports() []function {
@@ -70,9 +71,13 @@ func known(module, name string) bool {
 // host is f for the runtime: it looks at the limits of the call before each one.
 func (f function) host() api.GoModuleFunc {
 	run, results := f.call, len(f.results) > 0
+	enter := (*call).enter
+	if f.cheap {
+		enter = (*call).enterCheap
+	}
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
 		c := callOf(ctx)
-		c.enter(mod)
+		enter(c, mod)
 		result := run(c, stack)
 		if results {
 			stack[0] = result

@@ -53,6 +53,8 @@ type call struct {
 	asked   int           // HTTP requests
 	lines   int           // logged
 	imports int           // called
+	cheap   int           // called of those that do not count
+	kernel  *kernel       // of a plugin for Extism
 	granted int64         // fuel, so far
 }
 
@@ -108,9 +110,9 @@ func (c *call) tick(mod api.Module) {
 		c.bind(mod)
 	}
 	c.stillWanted()
-	g, ok := mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
-	if !ok {
-		panic("a module without " + fuelGlobal)
+	g := c.in.fuel
+	if g == nil {
+		g = fuelOf(mod)
 	}
 	used := c.granted - int64(g.Get())
 	if used > maxFuel {
@@ -164,9 +166,7 @@ func (p *Plugin) run(c *call, read func() error) error {
 	if err != nil {
 		return p.failure(c, err)
 	}
-	c.in, c.input, c.output = in, in.appendInput(c), in.output[:0]
-	code, err := in.run(c, c.op)
-	p.hostCalls.Add(int64(c.imports))
+	code, err := in.run(c)
 	if err != nil {
 		in.close()
 		return p.failure(c, err)
@@ -176,7 +176,6 @@ func (p *Plugin) run(c *call, read func() error) error {
 			err = p.failure(c, err)
 		}
 	}
-	in.output = c.output
 	p.pool.put(p, in)
 	return err
 }
@@ -209,7 +208,7 @@ func (c *call) verdict(code int32) error {
 	case returnDenied:
 		return because(engine.ErrDenied, text)
 	}
-	return c.plugin.failure(c, wrong("%s returned %d, which is none of 0 to 4", c.op.export(), code))
+	return c.plugin.failure(c, wrong("%s returned %d, which is none of 0 to 4", c.plugin.export(c.op), code))
 }
 
 // why is the reason that the module has given, or the error that it passes on.

@@ -14,6 +14,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"golang.org/x/sys/cpu"
+
+	"rosterd/plugins/wasm/fuel"
+	"rosterd/plugins/wasm/module"
 )
 
 const pageSize = 64 << 10
@@ -21,24 +24,33 @@ const pageSize = 64 << 10
 // compile makes the runtime of a plugin, which is its own: closing it frees all that the plugin had. Compiled code comes
 // from the folder cache, if there is one. If nothing can be kept there, for want of room above all, it is made each time.
 func (p *Plugin) compile(ctx context.Context, code []byte, cache string) error {
+	m, err := module.Read(code)
+	if err != nil {
+		return err
+	}
+	p.extism = isExtism(m)
+	name := sha256.Sum256(code)
+	if code, err = fuelled(m); err != nil {
+		return err
+	}
 	if cache == "" {
 		return p.compileWith(ctx, code, nil)
 	}
-	kept := p.compileKept(ctx, code, cache)
+	kept := p.compileKept(ctx, code, cache, name)
 	var open *privacyError
 	if kept == nil || errors.As(kept, &open) {
 		return kept
 	}
 	p.release()
-	err := p.compileWith(ctx, code, nil)
+	err = p.compileWith(ctx, code, nil)
 	if err == nil { // else it was not for want of room
 		p.svc.Log(ctx, slog.LevelWarn, "compiled code cannot be kept", "folder", cache, "error", kept.Error())
 	}
 	return err
 }
 
-func (p *Plugin) compileKept(ctx context.Context, code []byte, cache string) error {
-	f, err := openFolder(ctx, p, cache, sha256.Sum256(code))
+func (p *Plugin) compileKept(ctx context.Context, code []byte, cache string, name [sha256.Size]byte) error {
+	f, err := openFolder(ctx, p, cache, name)
 	if err != nil {
 		return err
 	}
@@ -95,11 +107,29 @@ var compiles = sync.OnceValue(func() (err error) {
 	return errors.Join(err, r.Close(ctx))
 })
 
+// The names of what modules get so that they can be stopped.
+const (
+	fuelModule = "rosterd_fuel"
+	fuelTick   = "tick"
+	fuelGlobal = "rosterd_fuel"
+)
+
+// fuelled is the module with the counting of what it does built in.
+func fuelled(m *module.Module) ([]byte, error) {
+	return fuel.Rewrite(m, fuel.Options{Module: fuelModule, Name: fuelTick, Global: fuelGlobal})
+}
+
 // link makes the modules that the plugin imports from.
 func (p *Plugin) link(ctx context.Context) error {
+	tick := api.GoModuleFunc(func(ctx context.Context, mod api.Module, _ []uint64) { callOf(ctx).tick(mod) })
+	b := p.runtime.NewHostModuleBuilder(fuelModule)
+	b.NewFunctionBuilder().WithGoModuleFunction(tick, nil, nil).Export(fuelTick)
+	if _, err := b.Instantiate(ctx); err != nil {
+		return err
+	}
 	var from []string
 	for _, f := range p.compiled.ImportedFunctions() {
-		if module, _, _ := f.Import(); !slices.Contains(from, module) {
+		if module, _, _ := f.Import(); module != fuelModule && !slices.Contains(from, module) {
 			from = append(from, module)
 		}
 	}

@@ -78,7 +78,7 @@ func called(name string) bool {
 		return true
 	}
 	for o := range ops {
-		if name == o.export() {
+		if name == o.export() || name == o.extism() {
 			return true
 		}
 	}

@@ -9,8 +9,6 @@ import (
 	"rosterd/engine"
 )
 
-const fuelGlobal = "rosterd_fuel"
-
 // trap is how an import ends a call.
 type trap struct {
 	kind string // of engine.FaultError; "" if err is a context's end
@@ -37,6 +35,10 @@ func (p *Plugin) loadError(c *call, err error) error {
 // failure says whose fault it was that a call ended early: the module's, the backend's, or the caller's who no longer
 // wants the answer.
 func (p *Plugin) failure(c *call, err error) error {
+	var end *ended
+	if errors.As(err, &end) {
+		return end.err
+	}
 	var temporary *engine.TemporaryError
 	if errors.As(err, &temporary) {
 		return err

@@ -40,8 +40,8 @@ const (
 
 // newArena makes the arena of a call. What the host puts into it, answers of servers above all, may take most bytes
 // more than arenaLimit.
-func newArena(most int) *arena {
-	return &arena{bytes: make([]byte, arenaStart, 8<<10), limit: arenaLimit, host: most}
+func newArena(most int) arena {
+	return arena{bytes: make([]byte, arenaStart, 8<<10), limit: arenaLimit, host: most}
 }
 
 // setInput gives the plugin what it is asked.
@@ -207,5 +207,5 @@ func (a *arena) setOutput(at, n uint64) bool {
 	return true
 }
 
-// answer is the output as it is now.
-func (a *arena) answer() []byte { return a.bytes[a.output.at : a.output.at+a.output.n] }
+// result is the output as it is now.
+func (a *arena) result() []byte { return a.bytes[a.output.at : a.output.at+a.output.n] }

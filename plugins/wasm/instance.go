@@ -21,6 +21,7 @@ type instance struct {
 	input     []byte    // room for what the next call is asked
 	output    []byte    // and for what it answers
 	call      *call     // nil between calls
+	consoles  [2]*console
 }
 
 // instantiate makes an instance and has it read its options. A context's end and the fuel are looked at from its first
@@ -34,65 +35,88 @@ func (p *Plugin) instantiate(c *call) (*instance, error) {
 	}
 	in.mod, in.mem = mod, mod.Memory()
 	c.bind(mod)
-	in.fuel, _ = mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
-	if err := in.prepare(c); err != nil {
+	in.fuel = fuelOf(mod)
+	err = in.prepare(c)
+	in.measure(c)
+	if err != nil {
 		in.close()
 		return nil, err
 	}
 	return in, nil
 }
 
+// fuelOf is the fuel that a module is given when it is compiled.
+func fuelOf(mod api.Module) api.MutableGlobal {
+	return mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+}
+
 // prepare calls _initialize and rosterd_init.
 func (in *instance) prepare(c *call) error {
-	if f := in.mod.ExportedFunction(initialize); f != nil {
+	if in.plugin.extism {
+		if err := in.startExtism(c); err != nil {
+			return err
+		}
+	} else if f := in.mod.ExportedFunction(initialize); f != nil {
 		if err := f.CallWithStack(c, nil); err != nil {
 			return fmt.Errorf("%s: %w", initialize, err)
 		}
 	}
-	if in.mod.ExportedFunction(opInit.export()) == nil {
-		in.call = nil
+	if in.mod.ExportedFunction(in.plugin.export(opInit)) == nil {
 		return nil
 	}
 	c.input = in.appendInput(c)
-	code, err := in.run(c, opInit)
+	code, err := in.invoke(c, opInit)
 	if err != nil {
 		return err
 	}
-	in.calls = 0
 	if code == 0 {
 		return nil
 	}
 	if c.failed.text != "" {
-		return wrong("rosterd_init returned %d: %s", code, c.failed.text)
+		return wrong("%s returned %d: %s", in.plugin.export(opInit), code, c.failed.text)
 	}
-	return wrong("rosterd_init returned %d: it refuses the configuration, and does not say why", code)
+	return wrong("%s returned %d: it refuses the configuration, and does not say why", in.plugin.export(opInit), code)
 }
 
-// run calls an export that says how it went.
-func (in *instance) run(c *call, o op) (int32, error) {
+// run does a call.
+func (in *instance) run(c *call) (int32, error) {
 	in.call, c.in, c.mod, c.mem = c, in, in.mod, in.mem
+	c.granted = int64(in.fuel.Get())
+	c.input, c.output = in.appendInput(c), in.output[:0]
 	in.calls++
+	code, err := in.invoke(c, c.op)
+	in.output = c.output
+	in.measure(c)
+	return code, err
+}
+
+// invoke calls an export that says how it went.
+func (in *instance) invoke(c *call, o op) (int32, error) {
 	if in.functions[o] == nil {
-		in.functions[o] = in.mod.ExportedFunction(o.export())
+		in.functions[o] = in.mod.ExportedFunction(in.plugin.export(o))
 	}
-	if in.fuel != nil {
-		c.granted = int64(in.fuel.Get())
+	if in.plugin.extism {
+		c.boot()
 	}
 	err := in.functions[o].CallWithStack(c, in.stack[:])
-	if in.fuel != nil {
-		in.plugin.used.Add(c.granted - int64(in.fuel.Get()))
+	code := api.DecodeI32(in.stack[0])
+	if in.plugin.extism && err == nil {
+		code = c.halt(code)
 	}
-	in.measure()
-	in.call = nil
-	return api.DecodeI32(in.stack[0]), err
+	return code, err
 }
 
-func (in *instance) measure() {
+// measure is the end of a call: it notes what it took.
+func (in *instance) measure(c *call) {
+	for _, w := range in.consoles {
+		w.flush()
+	}
+	in.call = nil
+	p := in.plugin
+	p.used.Add(c.granted - int64(in.fuel.Get()))
+	p.hostCalls.Add(int64(c.imports + c.cheap))
 	size := int64(in.mem.Size())
-	for peak := &in.plugin.peak; ; {
-		if was := peak.Load(); size <= was || peak.CompareAndSwap(was, size) {
-			return
-		}
+	for was := p.peak.Load(); size > was && !p.peak.CompareAndSwap(was, size); was = p.peak.Load() {
 	}
 }
 

@@ -27,6 +27,7 @@ type Plugin struct {
 	contacts         roster.Limits
 	tag              *tag
 	info             plugins.Info
+	extism           bool                 // it is one for Extism
 	transform        *plugins.URLTemplate // what is asked for rosterd_transform; nil if it is not supplied
 	started          time.Time            // where its monotonic clock begins
 
@@ -100,7 +101,7 @@ func (p *Plugin) open(ctx context.Context, src plugins.Source, cache string) err
 // supply reads off what the module exports.
 func (p *Plugin) supply() error {
 	exports := p.compiled.ExportedFunctions()
-	has := func(o op) bool { return exports[o.export()] != nil }
+	has := func(o op) bool { return exports[p.export(o)] != nil }
 	p.info = plugins.Info{Roster: has(opFetch) || has(opTransform), Auth: has(opAuth)}
 	if has(opWebhook) {
 		p.info.App = p.name

@@ -70,10 +70,7 @@ func (o *pool) get(p *Plugin, c *call) (*instance, error) {
 		return in, nil
 	}
 	o.mu.Unlock()
-	init := &call{Context: c.Context, plugin: p, op: opInit, started: c.started}
-	in, err := p.instantiate(init)
-	c.imports = init.imports
-	return in, err
+	return p.instantiate(&call{Context: c.Context, plugin: p, op: opInit, started: c.started})
 }
 
 // put keeps an instance for the next call, unless it has served its time or has grown too large.

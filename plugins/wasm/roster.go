@@ -77,13 +77,13 @@ func (p *Plugin) answer(c *call, res *plugins.HTTPResponse) (a engine.Answer, er
 	var d document
 	switch out := c.output; {
 	case len(out) == 0:
-		return a, wrong("%s wrote nothing", c.op.export())
+		return a, wrong("%s wrote nothing", c.plugin.export(c.op))
 	case out[0] == 'R':
 		d, err = decodeFlat(b, out)
 	case out[0] == '{' || bytes.IndexByte([]byte(" \t\r\n"), out[0]) >= 0:
 		d, err = decodeJSON(b, out)
 	default:
-		return a, wrong("%s wrote neither JSON nor the flat form: %q", c.op.export(), out[:min(len(out), 40)])
+		return a, wrong("%s wrote neither JSON nor the flat form: %q", c.plugin.export(c.op), out[:min(len(out), 40)])
 	}
 	if err == nil {
 		err = c.checkKept(d)
@@ -93,7 +93,7 @@ func (p *Plugin) answer(c *call, res *plugins.HTTPResponse) (a engine.Answer, er
 	}
 	if !d.unchanged {
 		if a.Roster, a.Dropped, err = b.Roster(); err != nil {
-			return a, wrong("%s wrote %v", c.op.export(), err)
+			return a, wrong("%s wrote %v", c.plugin.export(c.op), err)
 		}
 	}
 	a.Unchanged, a.MaxAge = d.unchanged, d.maxAge
@@ -116,11 +116,11 @@ func (p *Plugin) answer(c *call, res *plugins.HTTPResponse) (a engine.Answer, er
 func (c *call) checkKept(d document) error {
 	switch {
 	case d.unchanged && c.rev == "":
-		return wrong("%s wrote unchanged, but was given no rev", c.op.export())
+		return wrong("%s wrote unchanged, but was given no rev", c.plugin.export(c.op))
 	case len(d.rev) > maxRev:
-		return wrong("%s wrote a rev of %d bytes, more than %d", c.op.export(), len(d.rev), maxRev)
+		return wrong("%s wrote a rev of %d bytes, more than %d", c.plugin.export(c.op), len(d.rev), maxRev)
 	case d.maxAge > maxAge:
-		return wrong("%s wrote max_age %.0f, more than a year", c.op.export(), d.maxAge.Seconds())
+		return wrong("%s wrote max_age %.0f, more than a year", c.plugin.export(c.op), d.maxAge.Seconds())
 	}
 	return nil
 }

@@ -50,9 +50,10 @@ func procExit(_ *call, a args) uint64 {
 // system is what the functions of WASI do with the world for an instance.
 func (in *instance) system() wazero.ModuleConfig {
 	p := in.plugin
+	in.consoles = [...]*console{{in: in, level: slog.LevelInfo}, {in: in, level: slog.LevelWarn}}
 	return wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithStdout(&console{in: in, level: slog.LevelInfo}).
-		WithStderr(&console{in: in, level: slog.LevelWarn}).
+		WithStdout(in.consoles[0]).
+		WithStderr(in.consoles[1]).
 		WithRandSource(randomSource{in}).
 		WithWalltime(p.walltime, sys.ClockResolution(time.Microsecond)).
 		WithNanotime(p.nanotime, sys.ClockResolution(1))
