@@ -11,11 +11,12 @@ import (
 	"strings"
 )
 
-//go:embed c/rosterd.h go/rosterd.go rust/rosterd.rs
+//go:embed assemblyscript/rosterd.ts c/rosterd.h go/rosterd.go rust/rosterd.rs
 var files embed.FS
 
 // paths are where the files are, by the name of the language.
 var paths = map[string]string{
+	"as":   "assemblyscript/rosterd.ts",
 	"c":    "c/rosterd.h",
 	"go":   "go/rosterd.go",
 	"rust": "rust/rosterd.rs",
