@@ -27,6 +27,7 @@ import (
 	"rosterd/engine/roster"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
+	"rosterd/plugins/wasm"
 	"rosterd/plugins/worker"
 )
 
@@ -35,10 +36,25 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "plugin-worker" {
 		os.Exit(worker.Main(engines()))
 	}
-	os.Exit(m.Run())
+	os.Exit(run(m))
 }
 
-func engines() map[string]plugins.Opener { return map[string]plugins.Opener{".lua": lua.Open} }
+// native is a folder of compiled code, which the modules of all tests share.
+var native string
+
+func run(m *testing.M) int {
+	var err error
+	if native, err = os.MkdirTemp("", "rosterd-native"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(native)
+	return m.Run()
+}
+
+func engines() map[string]plugins.Opener {
+	return map[string]plugins.Opener{".lua": lua.Open, ".wasm": wasm.Open}
+}
 
 // placements are where a script runs: nil is this process.
 var placements = map[string]plugins.Opener{
@@ -160,11 +176,11 @@ var (
 	fileLine = regexp.MustCompile(`FileLine\("([^"]+)"\)`)
 )
 
-// place is a directory with the configuration of a README, and the example's script where the configuration expects it.
-func place(t *testing.T, name, lines string, b *backend) *config.Config {
+// place is a directory with the configuration of a README, and the example's code where the configuration expects it.
+func place(t *testing.T, file, lines string, b *backend) *config.Config {
 	t.Helper()
 	dir := t.TempDir()
-	code, err := os.ReadFile(filepath.Join(name, "mod_"+name+".lua"))
+	code, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +192,7 @@ func place(t *testing.T, name, lines string, b *backend) *config.Config {
 	if err := os.Mkdir(filepath.Join(dir, "modules"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	write(filepath.Join("modules", "mod_"+name+".lua"), code)
+	write(filepath.Join("modules", filepath.Base(file)), code)
 	for _, m := range fileLine.FindAllStringSubmatch(lines, -1) {
 		write(m[1], []byte(secret+"\n"))
 	}
@@ -188,9 +204,8 @@ func place(t *testing.T, name, lines string, b *backend) *config.Config {
 		}
 		return servers[host]
 	})
-	file := filepath.Join(dir, "prosody.cfg.lua")
 	write("prosody.cfg.lua", []byte("data_path = \"data\"\n"+lines))
-	cfg, err := config.Load(file, config.LoadOptions{})
+	cfg, err := config.Load(filepath.Join(dir, "prosody.cfg.lua"), config.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +223,7 @@ func open(t *testing.T, name string, cfg *config.Config, isolate plugins.Opener)
 	t.Helper()
 	o := &opened{}
 	m := &plugins.Manager{
-		Version: "test", Engines: engines(), Shipped: lua.Shipped(), Isolate: isolate,
+		Version: "test", Engines: engines(), Shipped: lua.Shipped(), Isolate: isolate, Cache: native,
 		Paths: config.PluginPaths.Get(cfg.Global()), Log: slog.New(slog.DiscardHandler),
 		Refresh: func(_ context.Context, _ string, users []string) (plugins.Refreshed, error) {
 			o.mu.Lock()
@@ -247,7 +262,7 @@ func examples(t *testing.T) (names []string) {
 	return names
 }
 
-func read(t *testing.T, path ...string) string {
+func read(t testing.TB, path ...string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(path...))
 	if err != nil {
@@ -262,34 +277,40 @@ func TestReadmes(t *testing.T) {
 		for where, isolate := range placements {
 			t.Run(name+"/"+where, func(t *testing.T) {
 				t.Parallel()
-				readme := blocks(read(t, name, "README.md"))
-				b := &backend{t: t}
-				lines := ""
-				for _, bl := range readme {
-					switch bl.info {
-					case "lua":
-						lines += bl.text
-					case "http":
-						b.exchanges = append(b.exchanges, readExchange(t, bl.text))
-					}
-				}
-				cfg := place(t, name, lines, b)
-				for _, d := range config.Check(cfg) {
-					if d.Severity != config.Note && (d.Name == name || strings.HasPrefix(d.Name, name+"_") || d.Severity == config.Refused) {
-						t.Errorf("check says: %v", d)
-					}
-				}
-				ctx, cancel := context.WithTimeout(t.Context(), generous)
-				defer cancel()
-				if told := play(ctx, t, open(t, name, cfg, isolate), b, readme); told == 0 {
-					t.Error("the README shows no result")
-				}
-				for _, x := range b.exchanges {
-					if x.seen != 1 {
-						t.Errorf("%s %s took place %d times", x.method, x.path, x.seen)
-					}
-				}
+				tryReadme(t, name, filepath.Join(name, "mod_"+name+".lua"), isolate)
 			})
+		}
+	}
+}
+
+// tryReadme does what the README of an example says, whose code is in a file.
+func tryReadme(t *testing.T, name, code string, isolate plugins.Opener) {
+	t.Helper()
+	readme := blocks(read(t, name, "README.md"))
+	b := &backend{t: t}
+	lines := ""
+	for _, bl := range readme {
+		switch bl.info {
+		case "lua":
+			lines += bl.text
+		case "http":
+			b.exchanges = append(b.exchanges, readExchange(t, bl.text))
+		}
+	}
+	cfg := place(t, code, lines, b)
+	for _, d := range config.Check(cfg) {
+		if d.Severity != config.Note && (d.Name == name || strings.HasPrefix(d.Name, name+"_") || d.Severity == config.Refused) {
+			t.Errorf("check says: %v", d)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), generous)
+	defer cancel()
+	if told := play(ctx, t, open(t, name, cfg, isolate), b, readme); told == 0 {
+		t.Error("the README shows no result")
+	}
+	for _, x := range b.exchanges {
+		if x.seen != 1 {
+			t.Errorf("%s %s took place %d times", x.method, x.path, x.seen)
 		}
 	}
 }
