@@ -22,7 +22,7 @@ import (
 // pluginCommands are the tools for those who write plugins.
 func pluginCommands() []command {
 	return []command{
-		{"new", "new [--lang lua] DIR", "write a plugin to begin with, with cases that pass", pluginNew},
+		{"new", "new [--lang lua|c|rust|go|as] DIR", "write a plugin to begin with, with cases that pass", pluginNew},
 		{"check", "check FILE|DIR… [--config FILE] [--option NAME=VALUE]… [--host HOST]", "load it as the server would; say what is wrong, what it provides, reads and may ask; exit 0, 1 warnings, 2 refused", pluginCheck},
 		{"run", "run FILE|DIR --user USER@HOST [--config FILE] [--option NAME=VALUE]… [--record DIR]", "ask it once, with the real backend", pluginRun},
 		{"test", "test FILE|DIR… [--run NAME] [--update] [--isolation inproc|process] [--json]", "try its cases, tests/*.json, without any network", pluginTest},

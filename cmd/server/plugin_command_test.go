@@ -102,6 +102,7 @@ DIR/crm/README.md
 DIR/crm/tests/contacts.json
 DIR/crm/tests/not-found.json
 DIR/crm/tests/temporary.json
+DIR/crm/tests/unreadable.json
 
 Try it:  rosterd plugin test DIR/crm
 Then make DIR/crm/mod_crm.lua what your backend needs; DIR/crm/README.md says how to go on.
@@ -112,10 +113,11 @@ DIR/crm/mod_crm.lua
   ok    contacts …  1 HTTP …%s
   ok    not-found …  1 HTTP …%s
   ok    temporary …  1 HTTP …%s
-3 passed, 0 failed
+  ok    unreadable …  1 HTTP …%s
+4 passed, 0 failed
 `
-	counted := fmt.Sprintf(passed, " …", " …", " …")
-	passed = fmt.Sprintf(passed, "", "", "")
+	counted := fmt.Sprintf(passed, " …", " …", " …", " …")
+	passed = fmt.Sprintf(passed, "", "", "", "")
 	d.want(exitOK, counted, "test", "DIR/crm")
 	d.want(exitOK, passed, "test", "--isolation", "process", "DIR/crm/mod_crm.lua")
 	d.want(exitUsage, `
@@ -160,7 +162,7 @@ HTTP
 
 took …, of which … for HTTP; … allocated; …
 `, "run", "DIR/crm", "--user", "nobody", "--option", "crm_url="+url)
-	if status, text := d.plugin("", "run", "DIR/crm", "--user", "broken", "--option", "crm_url="+url); status != exitFailed || !strings.HasPrefix(text, "no roster of broken@example.com: fault\n  plugin fault (trap): DIR/crm/mod_crm.lua: roster of broken@example.com: DIR/crm/mod_crm.lua:18: ") {
+	if status, text := d.plugin("", "run", "DIR/crm", "--user", "broken", "--option", "crm_url="+url); status != exitFailed || !strings.HasPrefix(text, "no roster of broken@example.com: temporary\n  the answer cannot be read: DIR/crm/mod_crm.lua:11: ") {
 		t.Errorf("status %d:\n%s", status, text)
 	}
 	if status, text := d.plugin("", "bench", "DIR/crm", "--count", "20"); status != exitOK || !strings.Contains(text, "alice, inproc, 20 calls\n  time          p50 …") || !strings.Contains(text, "answered from the case at once") {
@@ -196,7 +198,7 @@ func TestPluginTestFails(t *testing.T) {
 	d.plugin("", "new", "DIR/crm")
 	crm := `"options": {"crm_url": "http://crm.example/%s"}, "user": "john"`
 	answer := `"http": [{"request": {"url": "http://crm.example/john"}, "response": {"json": {"people": [{"login": "marie", "name": "Marie"}, {"login": "x y"}]}}}]`
-	for _, f := range []string{"contacts", "not-found", "temporary"} {
+	for _, f := range []string{"contacts", "not-found", "temporary", "unreadable"} {
 		if err := os.Remove(filepath.Join(d.dir, "crm", "tests", f+".json")); err != nil {
 			t.Fatal(err)
 		}
@@ -363,7 +365,7 @@ func TestPluginUsage(t *testing.T) {
 	if status, text := d.plugin("", "help"); status != exitOK || !strings.Contains(text, "rosterd plugin bench") {
 		t.Errorf("status %d:\n%s", status, text)
 	}
-	d.want(exitFailed, "rosterd plugin new: language \"cobol\" is none of lua\n", "new", "--lang", "cobol", "DIR/a")
+	d.want(exitFailed, "rosterd plugin new: language \"cobol\" is none of as, c, go, lua, rust\n", "new", "--lang", "cobol", "DIR/a")
 	d.want(exitFailed, "rosterd plugin new: \"My CRM\" cannot be the name of a plugin: small letters, digits and _, beginning with a letter\n", "new", "DIR/My CRM")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"rosterd/plugins/trial/scaffold"
 )
@@ -11,7 +12,7 @@ import (
 // pluginNew writes a plugin to begin with.
 func pluginNew(_ context.Context, args []string, c console) int {
 	t := newPluginTool("new", c)
-	lang := t.flags.String("lang", "lua", "the `LANGUAGE` that it is written in: lua")
+	lang := t.flags.String("lang", "lua", "the `LANGUAGE` that it is written in: "+strings.Join(scaffold.Languages(), ", "))
 	rest, err := t.parse(args)
 	switch {
 	case err != nil:
@@ -24,14 +25,18 @@ func pluginNew(_ context.Context, args []string, c console) int {
 }
 
 func (t *pluginTool) scaffold(lang, dir string) error {
-	files, err := scaffold.Write(lang, dir)
+	p, err := scaffold.Write(lang, dir)
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
+	for _, f := range p.Files {
 		fmt.Fprintln(t.c.out, filepath.Join(dir, f))
 	}
-	fmt.Fprintf(t.c.out, "\nTry it:  rosterd plugin test %s\nThen make %s what your backend needs; %s says how to go on.\n",
-		dir, filepath.Join(dir, files[0]), filepath.Join(dir, "README.md"))
+	fmt.Fprintln(t.c.out)
+	if p.Build != "" {
+		fmt.Fprintf(t.c.out, "Build it: %s -C %s\n", p.Build, dir)
+	}
+	fmt.Fprintf(t.c.out, "Try it:  rosterd plugin test %s\nThen make %s what your backend needs; %s says how to go on.\n",
+		dir, filepath.Join(dir, p.Files[0]), filepath.Join(dir, "README.md"))
 	return nil
 }
