@@ -12,5 +12,5 @@ func (p *Plugin) Authenticate(ctx context.Context, user addr.Bare, password stri
 	if !p.info.Auth {
 		return p.Nothing.Authenticate(ctx, user, password)
 	}
-	return p.run(&call{Context: ctx, plugin: p, op: opAuth, user: engine.Request{User: user}, password: password}, nil)
+	return p.run(&call{Context: ctx, plugin: p, op: opAuth, user: engine.Request{User: user}, password: password, started: p.svc.Now()}, nil)
 }

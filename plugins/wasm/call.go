@@ -65,13 +65,22 @@ type failure struct {
 	text  string
 }
 
+type callKey struct{}
+
+// Value finds the call in contexts that are made of it.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
 // callOf finds the call in what an import is called with.
 func callOf(ctx context.Context) *call {
-	c, ok := ctx.(*call)
-	if !ok {
-		panic("an import was called outside of a call")
+	if c, ok := ctx.(*call); ok {
+		return c
 	}
-	return c
+	return ctx.Value(callKey{}).(*call)
 }
 
 // enter is for each import: it binds the call to the instance, which may still be in its start function, and ends a call
@@ -157,11 +166,12 @@ func (c *call) log(level slog.Level, line string) {
 // run has the module do a call and says what it came to. If its output counts, read is what takes it, before the instance
 // is anybody else's.
 func (p *Plugin) run(c *call, read func() error) error {
+	asked := p.svc.Now()
 	if err := p.pool.enter(c, p); err != nil {
 		return err
 	}
 	defer p.pool.leave(p)
-	c.started = p.svc.Now()
+	c.started = c.started.Add(p.svc.Now().Sub(asked)) // to wait for others is no part of it
 	in, err := p.pool.get(p, c)
 	if err != nil {
 		return p.failure(c, err)
@@ -211,16 +221,27 @@ func (c *call) verdict(code int32) error {
 	return c.plugin.failure(c, wrong("%s returned %d, which is none of 0 to 4", c.plugin.export(c.op), code))
 }
 
-// why is the reason that the module has given, or the error that it passes on.
+// why is the reason that the module has given, with the error of a request if that is what it passes on.
 func (c *call) why(text string) error {
 	switch {
-	case c.httpErr != nil && (text == "" || strings.Contains(text, c.httpErr.Error())):
+	case text == "" && c.httpErr != nil, c.httpErr != nil && text == brief(c.httpErr.Error()):
 		return c.httpErr
-	case text != "":
-		return errors.New(text)
+	case text == "":
+		return fmt.Errorf("%s says so of the %s, and not why", c.plugin.file, c.op.work())
+	case c.httpErr != nil && strings.Contains(text, c.httpErr.Error()):
+		return &passedOn{text, c.httpErr}
 	}
-	return fmt.Errorf("%s says so of the %s, and not why", c.plugin.file, c.op.work())
+	return errors.New(text)
 }
+
+// passedOn is an error of a request in a module's words.
+type passedOn struct {
+	text string
+	err  error
+}
+
+func (e *passedOn) Error() string { return e.text }
+func (e *passedOn) Unwrap() error { return e.err }
 
 func because(err error, text string) error {
 	if text == "" {

@@ -64,8 +64,7 @@ func (p *Plugin) compileKept(ctx context.Context, code []byte, cache string, nam
 }
 
 func (p *Plugin) compileWith(ctx context.Context, code []byte, cache wazero.CompilationCache) error {
-	config := p.engine(ctx).WithCoreFeatures(api.CoreFeaturesV2).
-		WithMemoryLimitPages(uint32(min(max(p.limits.Memory/pageSize, 1), 65536)))
+	config := p.engine(ctx).WithCoreFeatures(api.CoreFeaturesV2)
 	if cache != nil {
 		config = config.WithCompilationCache(cache)
 	}
@@ -73,6 +72,14 @@ func (p *Plugin) compileWith(ctx context.Context, code []byte, cache wazero.Comp
 	var err error
 	if p.compiled, err = p.runtime.CompileModule(ctx, code); err != nil {
 		return err
+	}
+	memory := p.compiled.ExportedMemories()["memory"]
+	if memory == nil {
+		return errors.New("no memory is exported as memory")
+	}
+	p.begin, p.most = uint64(memory.Min())*pageSize, uint64(p.limits.Memory)/pageSize*pageSize
+	if most, ok := memory.Max(); ok {
+		p.most = min(p.most, uint64(most)*pageSize)
 	}
 	return p.link(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"rosterd/engine"
@@ -53,6 +54,8 @@ func (p *Plugin) failure(c *call, err error) error {
 		return &engine.FaultError{Kind: t.kind, Err: where}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return p.late(c, where)
+	case c.in != nil && c.in.memory.refused:
+		return &engine.FaultError{Kind: "memory", Err: fmt.Errorf("%w; it was refused more than %d MiB of memory", where, p.most>>20)}
 	}
 	return &engine.FaultError{Kind: "trap", Err: where}
 }
@@ -91,6 +94,9 @@ func (e *stacked) Unwrap() error { return e.err }
 // maxFrames is how many functions an error names, the innermost first.
 const maxFrames = 6
 
+// frameType is what follows the name of a function in a trace.
+var frameType = regexp.MustCompile(`\([a-z0-9,]*\)(?: [a-z0-9]+| \([a-z0-9,]+\))?$`)
+
 // plain puts what the runtime says into one line.
 func plain(err error) error {
 	text, trace, found := strings.Cut(err.Error(), "\nwasm stack trace:\n")
@@ -105,10 +111,7 @@ func plain(err error) error {
 		if line == "" || strings.HasPrefix(line, "...") {
 			break
 		}
-		name, _, _ := strings.Cut(line, "(")
-		if _, local, ok := strings.Cut(name, "."); ok {
-			name = local
-		}
+		_, name, _ := strings.Cut(frameType.ReplaceAllString(line, ""), ".") // before it stands what the module calls itself
 		if frames = append(frames, name); len(frames) == maxFrames {
 			break
 		}

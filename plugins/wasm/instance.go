@@ -13,6 +13,7 @@ type instance struct {
 	plugin    *Plugin
 	mod       api.Module
 	mem       api.Memory
+	memory    *memory
 	fuel      api.MutableGlobal
 	functions [ops]api.Function
 	stack     [1]uint64
@@ -27,10 +28,15 @@ type instance struct {
 // instantiate makes an instance and has it read its options. A context's end and the fuel are looked at from its first
 // instruction on.
 func (p *Plugin) instantiate(c *call) (*instance, error) {
-	in := &instance{plugin: p, call: c}
-	c.in = in
-	mod, err := p.runtime.InstantiateModule(c, p.compiled, in.system())
+	memory, err := newMemory(p.begin, p.most)
 	if err != nil {
+		return nil, &trap{"memory", err}
+	}
+	in := &instance{plugin: p, call: c, memory: memory}
+	c.in = in
+	mod, err := p.runtime.InstantiateModule(memory.withMemory(c), p.compiled, in.system())
+	if err != nil {
+		memory.Free() // if the module was too far from running to be closed
 		return nil, err
 	}
 	in.mod, in.mem = mod, mod.Memory()
@@ -81,7 +87,7 @@ func (in *instance) prepare(c *call) error {
 // run does a call.
 func (in *instance) run(c *call) (int32, error) {
 	in.call, c.in, c.mod, c.mem = c, in, in.mod, in.mem
-	c.granted = int64(in.fuel.Get())
+	c.granted, in.memory.refused = int64(in.fuel.Get()), false
 	c.input, c.output = in.appendInput(c), in.output[:0]
 	in.calls++
 	code, err := in.invoke(c, c.op)

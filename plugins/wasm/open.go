@@ -30,6 +30,7 @@ type Plugin struct {
 	extism           bool                 // it is one for Extism
 	transform        *plugins.URLTemplate // what is asked for rosterd_transform; nil if it is not supplied
 	started          time.Time            // where its monotonic clock begins
+	begin, most      uint64               // bytes of an instance's memory
 
 	runtime  wazero.Runtime
 	cache    wazero.CompilationCache // nil: there is none

@@ -32,7 +32,7 @@ func (p *Plugin) Handle(ctx context.Context, in plugins.Call) (plugins.Reply, er
 		return p.Nothing.Handle(ctx, in)
 	}
 	c := &call{
-		Context: ctx, plugin: p, op: opWebhook, webhook: &in,
+		Context: ctx, plugin: p, op: opWebhook, webhook: &in, started: p.svc.Now(),
 		response: &plugins.HTTPResponse{Method: in.Method, URL: in.Path, Header: in.Header, Body: in.Body},
 	}
 	var out reply
