@@ -42,8 +42,12 @@ put 644 "$here/rosterd.8" usr/share/man/man8/rosterd.8
 put 644 "$here/prosody.conf" usr/share/doc/rosterd/examples/prosody.conf
 put 644 "$here/debian/copyright" usr/share/doc/rosterd/copyright
 put 644 "$here/debian/lintian-overrides" usr/share/lintian/overrides/rosterd
-(cd "$root/examples" && find plugins -name 'mod_*.lua' -o -name '*.md' -o -name '*.json' -o -path '*/fixtures/*' -type f) | while read -r example; do
+(cd "$root/examples" && find plugins -name node_modules -prune -o -type f \( -name 'mod_*.lua' -o -name '*.md' -o -name '*.json' -o -path '*/fixtures/*' \
+	-o -path 'plugins/*/*.c' -o -path 'plugins/*/*.rs' -o -path 'plugins/*/*.ts' -o -path 'plugins/*/main.go' \) -print) | while read -r example; do
 	put 644 "$root/examples/$example" "usr/share/doc/rosterd/examples/$example"
+done
+(cd "$root/plugins/sdk" && find . -name node_modules -prune -o -type f \( -name 'rosterd.*' ! -name '*_test.go' \) -print) | while read -r file; do
+	put 644 "$root/plugins/sdk/$file" "usr/share/doc/rosterd/sdk/$file"
 done
 for page in OPERATING MIGRATING PLUGINS QUIRKS; do
 	put 644 "$root/docs/$page.md" "usr/share/doc/rosterd/$page.md"

@@ -44,6 +44,7 @@ if [ "$1" = --machine ]; then
 	mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
 	cp "$3" "$dir/root/rosterd.deb"
 	cp "$here/test.sh" "$dir/root/test.sh"
+	cp "$here/../plugins/wasm/testdata/flat.wasm" "$dir/root/flat.wasm"
 	cd "$dir/root"
 	mount -t proc proc proc
 	mount -t sysfs sysfs sys
@@ -129,6 +130,16 @@ is "its user" "$(ps -o user= -p "$worker")" rosterd
 is "its environment" "$(tr -d '\0' <"/proc/$worker/environ")" ""
 grep -q '^Max data size  *[0-9]' "/proc/$worker/limits" || fail "its memory is not limited"
 grep -q '^Seccomp:[[:space:]]*2$' "/proc/$worker/status" || fail "its system calls are not filtered"
+
+step "fresh: a module in WebAssembly"
+install -o root -g rosterd -m 640 /flat.wasm /etc/rosterd/modules/flat.wasm
+sed -i 's/"team"/"flat"/' /etc/rosterd/prosody.cfg.lua
+systemctl restart rosterd
+serving
+pgrep -P "$(mainpid)" -f plugin-worker >/dev/null || fail "there is no process for the module"
+journalctl -u rosterd | grep -q 'cannot be compiled' && fail "it is interpreted"
+is "the folder of compiled code" "$(mode /var/lib/rosterd/rosterd-plugins)" "rosterd:rosterd 700"
+find /var/lib/rosterd/rosterd-plugins -name SHA256SUMS | grep -q . || fail "no compiled code was kept"
 cp -p /run/before.cfg.lua /etc/rosterd/prosody.cfg.lua
 rm -r /etc/rosterd/modules
 systemctl restart rosterd
