@@ -65,10 +65,10 @@ func (c *httpClient) do(ctx context.Context, r HTTPRequest) (*HTTPResponse, erro
 	}
 	u, err := url.Parse(r.URL)
 	if err != nil {
-		return nil, errors.New("not a URL: " + urlReason(err))
+		return nil, &kindError{errors.New("not a URL: " + urlReason(err)), ErrInvalid}
 	}
 	if err := checkURL(u); err != nil {
-		return nil, err
+		return nil, &kindError{err, ErrInvalid}
 	}
 	if err := c.guard.first(u); err != nil {
 		return nil, err
@@ -92,16 +92,19 @@ type outgoing struct {
 
 // ask puts the secrets in and keeps them to us: what comes back has none.
 func (c *httpClient) ask(ctx context.Context, r HTTPRequest, u *url.URL) (*HTTPResponse, error) {
-	if err := checkRequest(r); err != nil {
+	switch err := checkRequest(r); {
+	case errors.Is(err, ErrLimit):
 		return nil, err
+	case err != nil:
+		return nil, &kindError{err, ErrInvalid}
 	}
 	o := &outgoing{HTTPRequest: r, shown: shown(u)}
 	var err error
 	if o.first, err = c.secrets.intoURL(u, &o.used); err != nil {
-		return nil, err
+		return nil, &kindError{err, ErrRefused}
 	}
 	if o.Header, err = c.secrets.intoHeader(r.Header, &o.used); err != nil {
-		return nil, err
+		return nil, &kindError{err, ErrRefused}
 	}
 	if o.Redirects == 0 {
 		o.Redirects = c.hops
@@ -292,8 +295,17 @@ func (c *httpClient) request(ctx context.Context, o *outgoing, u *url.URL, home 
 		req.Host = host
 		h.Del("Host")
 	}
-	return req, checkHeader(h)
+	if err := checkHeader(h); err != nil {
+		return nil, &kindError{err, ErrInvalid}
+	}
+	return req, nil
 }
+
+// kindError is an error of a kind that is not part of its text.
+type kindError struct{ err, kind error }
+
+func (e *kindError) Error() string   { return e.err.Error() }
+func (e *kindError) Unwrap() []error { return []error{e.err, e.kind} }
 
 func overlay(h, over http.Header) {
 	for k, v := range over {
@@ -395,10 +407,11 @@ func readPiece(src io.Reader, size int64) ([]byte, error) {
 }
 
 func tooLarge(limit int64) error {
+	err := fmt.Errorf("larger than %d bytes, the limit for an answer", limit)
 	if limit%(1<<20) == 0 {
-		return fmt.Errorf("larger than %d MiB, the limit for an answer", limit>>20)
+		err = fmt.Errorf("larger than %d MiB, the limit for an answer", limit>>20)
 	}
-	return fmt.Errorf("larger than %d bytes, the limit for an answer", limit)
+	return &kindError{err, ErrLimit}
 }
 
 // plain makes sure that a deadline shows as one, however the transport puts it.

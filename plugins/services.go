@@ -44,6 +44,9 @@ var ErrLimit = errors.New("beyond a limit")
 // ErrRefused is wrapped by the errors for requests that the operator has not allowed.
 var ErrRefused = errors.New("refused by policy")
 
+// ErrInvalid is wrapped by the errors for requests that nobody could send.
+var ErrInvalid = errors.New("not a request")
+
 // HTTPRequest is one request of a plugin. Userinfo in the URL becomes Basic authentication, and {{secret:NAME}} in the
 // query or in the value of a header field what the option rosterd_plugin_secrets has under that name.
 type HTTPRequest struct {

@@ -186,7 +186,12 @@ func (p *Plugin) run(c *call, read func() error) error {
 			err = p.failure(c, err)
 		}
 	}
-	p.pool.put(p, in)
+	var fault *engine.FaultError
+	if errors.As(err, &fault) { // who knows what it does next
+		in.close()
+	} else {
+		p.pool.put(p, in)
+	}
 	return err
 }
 

@@ -52,6 +52,8 @@ func httpCode(err error) int32 {
 		return codeTime
 	case errors.Is(err, plugins.ErrRefused):
 		return codeRefused
+	case errors.Is(err, plugins.ErrInvalid):
+		return codeArgument
 	case errors.Is(err, plugins.ErrLimit):
 		return codeLimit
 	}

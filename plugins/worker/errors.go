@@ -15,7 +15,7 @@ import (
 
 // sentinels are known by their place here, on both sides: the child is of the same build as its parent.
 var sentinels = []error{
-	engine.ErrUnknownUser, engine.ErrDenied, plugins.ErrUnsupported, plugins.ErrLimit, plugins.ErrRefused,
+	engine.ErrUnknownUser, engine.ErrDenied, plugins.ErrUnsupported, plugins.ErrLimit, plugins.ErrRefused, plugins.ErrInvalid,
 	context.Canceled, context.DeadlineExceeded,
 }
 
