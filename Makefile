@@ -69,11 +69,20 @@ ASC    = plugins/sdk/assemblyscript/node_modules
 .cache/plugins/%.wasm: examples/plugins/$$*/$$*.ts plugins/sdk/assemblyscript/rosterd.ts $(ASC)/.package-lock.json | .cache/plugins
 	node $(ASC)/assemblyscript/bin/asc.js $< -O3 --runtime minimal --noAssert --use abort= -o $@
 
+# Extism's kit is an npm package of the example, and looked for from where the compiler is started.
+EXTISM = examples/plugins/extism_as
+.cache/plugins/extism_as.wasm: $(wildcard $(EXTISM)/*.ts) $(EXTISM)/node_modules/.package-lock.json $(ASC)/.package-lock.json | .cache/plugins
+	cd $(EXTISM) && node ../../../$(ASC)/assemblyscript/bin/asc.js extism_as.ts -O3 --runtime incremental --noAssert --use abort= -o ../../../$@
+
 .cache/plugins/%.wasm: examples/plugins/$$*/main.go plugins/sdk/go/rosterd.go | .cache/plugins
 	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -ldflags='-s -w' -o $@ ./examples/plugins/$*
 
 .cache/plugins:
 	@mkdir -p $@
+
+$(EXTISM)/node_modules/.package-lock.json: $(EXTISM)/package.json $(EXTISM)/package-lock.json
+	cd $(EXTISM) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(ASC)/.package-lock.json: plugins/sdk/assemblyscript/package.json plugins/sdk/assemblyscript/package-lock.json
 	cd plugins/sdk/assemblyscript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -33,11 +33,12 @@ var written = map[string][]string{
 	"crm_rust":      {"crm_rust/*.rs", "../../plugins/sdk/rust/*.rs"},
 	"crm_go":        {"crm_go/*.go", "../../plugins/sdk/go/*.go"},
 	"crm_as":        {"crm_as/*.ts", "../../plugins/sdk/assemblyscript/*.ts"},
+	"extism_as":     {"extism_as/*.ts"},
 	"auth_crm_rust": {"auth_crm_rust/*.rs", "../../plugins/sdk/rust/*.rs"},
 }
 
 // languages are the modules that do what the script crm does.
-var languages = []string{"crm_c", "crm_rust", "crm_go", "crm_as"}
+var languages = []string{"crm_c", "crm_rust", "crm_go", "crm_as", "extism_as"}
 
 // Of the time that something takes, nothing is asked here: the race detector makes the compiler ten times as slow.
 const patience = 3 * time.Minute
@@ -557,7 +558,7 @@ func TestModuleReadmes(t *testing.T) {
 	}
 }
 
-var moduleOption = regexp.MustCompile(`(?i)option_?\w*\(\s*"(\w+)"`)
+var moduleOption = regexp.MustCompile(`(?i)(?:option_?\w*|config\.get)\(\s*"(\w+)"`)
 
 // TestModuleOptions: whoever reads the README of a module knows every option, how it is built, and how to try it.
 func TestModuleOptions(t *testing.T) {
