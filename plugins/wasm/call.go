@@ -18,7 +18,7 @@ import (
 // Limits of one call.
 const (
 	maxFuel      = 20_000_000_000
-	tickFuel     = 2_000_000 // between two looks at the clock: about a millisecond
+	tickFuel     = 10_000_000 // between two looks at the clock: half a millisecond of most code, ten of a loop that does nothing
 	maxHostCalls = 100_000
 	maxRequests  = 8
 	maxLines     = 64
