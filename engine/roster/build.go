@@ -40,6 +40,7 @@ type Builder struct {
 	lim   Limits
 	items []Item
 	bad   []BadItem
+	more  int // neither kept nor named, since Roster refuses them all
 }
 
 // NewBuilder starts the roster of owner.
@@ -65,8 +66,15 @@ func (b *Builder) Add(jid string, i Item) {
 	b.add(j.Bare(), i)
 }
 
+// Full tells that there are too many contacts already: Roster refuses them, whatever follows.
+func (b *Builder) Full() bool { return len(b.items) > b.lim.Items || len(b.bad) > b.lim.Items }
+
 // Bad names a contact that the caller could not read.
 func (b *Builder) Bad(jid, reason string) {
+	if b.Full() {
+		b.more++
+		return
+	}
 	if len(jid) > 200 {
 		jid = jid[:200] + "…"
 	}
@@ -76,6 +84,10 @@ func (b *Builder) Bad(jid, reason string) {
 func (b *Builder) add(j addr.Bare, i Item) {
 	if j == b.owner && !j.IsZero() {
 		b.Bad(j.String(), "the owner's own JID")
+		return
+	}
+	if b.Full() {
+		b.more++
 		return
 	}
 	i.JID = j
@@ -126,8 +138,8 @@ func (b *Builder) checkText(what, s string) string {
 // Roster is what was built, and what was left out. Too many contacts are an error, since a roster cut
 // short would look like contacts removed.
 func (b *Builder) Roster() (Roster, []BadItem, error) {
-	if len(b.items) > b.lim.Items {
-		return Roster{}, nil, fmt.Errorf("%d contacts, more than %d", len(b.items), b.lim.Items)
+	if b.Full() {
+		return Roster{}, nil, fmt.Errorf("%d contacts, more than %d", len(b.items)+len(b.bad)+b.more, b.lim.Items)
 	}
 	less := func(x, y Item) int { return x.JID.Compare(y.JID) }
 	if !slices.IsSortedFunc(b.items, less) {

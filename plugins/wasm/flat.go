@@ -62,12 +62,19 @@ func decodeFlat(b *roster.Builder, out []byte) (d document, err error) {
 	case !utf8.ValidString(d.rev):
 		return d, wrong("the flat form has a rev that is not UTF-8")
 	}
-	groups := make([]string, 0, n) // of all contacts, as most have one
+	var groups []string // of many contacts, as most have one
 	for i := range n {
+		if b.Full() {
+			return d, nil // whoever builds the roster says so
+		}
 		flags := f.u8()
 		jid, name := f.text(), f.text()
+		has := int(f.u8())
+		if cap(groups)-len(groups) < has {
+			groups = make([]string, 0, max(has, int(min(n-i, 1024))))
+		}
 		from := len(groups)
-		for range f.u8() {
+		for range has {
 			groups = append(groups, f.text())
 		}
 		switch {

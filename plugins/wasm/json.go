@@ -154,7 +154,7 @@ func addItems(b *roster.Builder, list gjson.Result) (err error) {
 		default:
 			b.Add(jid.String(), i)
 		}
-		return err == nil
+		return err == nil && !b.Full()
 	})
 	return err
 }
