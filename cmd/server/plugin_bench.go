@@ -61,7 +61,7 @@ func (t *pluginTool) bench(ctx context.Context, arg, only string, n int, atMost 
 		case err != nil:
 			return err
 		case len(problems) == 0:
-			t.report(c, b)
+			t.report(s, c, b)
 			return nil
 		}
 		failed = append(failed, fmt.Sprintf("case %s fails:\n%s", c.Name(), indent(strings.Join(problems, "\n"), "  ")))
@@ -76,7 +76,7 @@ func (t *pluginTool) bench(ctx context.Context, arg, only string, n int, atMost 
 }
 
 // report prints what was measured.
-func (t *pluginTool) report(c *trial.Case, b trial.Bench) {
+func (t *pluginTool) report(s trial.Subject, c *trial.Case, b trial.Bench) {
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(t.c.out, "  %-13s %s\n", what, fmt.Sprintf(format, args...))
 	}
@@ -90,8 +90,14 @@ func (t *pluginTool) report(c *trial.Case, b trial.Bench) {
 	if b.Usage.Memory > 0 {
 		line("", "%s is what the plugin's process has", sized(b.Usage.Memory))
 	}
+	if b.Memory > 0 {
+		line("", "%s is what an instance had at the most", sized(b.Memory))
+	}
 	if b.Instructions > 0 {
-		line("instructions", "%d a call", b.Instructions)
+		line(t.unit(s), "%d a call", b.Instructions)
+	}
+	if b.HostCalls > 0 {
+		line("host calls", "%d a call", b.HostCalls)
 	}
 	line("HTTP", "%s a call, answered from the case at once", counted(b.Requests, "request"))
 }

@@ -59,6 +59,7 @@ type liveRun struct {
 	timer         int
 	time          time.Duration
 	record        string
+	subject       trial.Subject
 }
 
 func (r *liveRun) header(s string) error {
@@ -75,6 +76,7 @@ func (r *liveRun) run(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
+	r.subject = s
 	c, err := r.asCase(s)
 	if err != nil {
 		return err
@@ -88,7 +90,7 @@ func (r *liveRun) run(ctx context.Context, arg string) error {
 		return err
 	}
 	for _, name := range r.tool.unread(o) {
-		fmt.Fprintf(r.tool.c.err, "rosterd plugin run: --option %s: the script does not ask for it\n", name)
+		fmt.Fprintf(r.tool.c.err, "rosterd plugin run: --option %s: the plugin does not ask for it\n", name)
 	}
 	if r.tool.json {
 		err = r.encode(c, o, out)
@@ -203,8 +205,8 @@ func (r *liveRun) print(c *trial.Case, o *trial.Opened, out trial.Outcome) error
 	section("log", logged)
 	section("would refresh", out.Refreshed)
 	costs := fmt.Sprintf("%s, of which %s for HTTP; %s allocated", spent(out.Took), spent(out.Waited), sized(out.Allocated))
-	if out.Instructions > 0 {
-		costs += fmt.Sprintf("; %d instructions", out.Instructions)
+	for _, cost := range r.tool.counts(r.subject, out.Costs) {
+		costs += "; " + cost
 	}
 	if u := o.Usage(); u.Memory > 0 {
 		costs += fmt.Sprintf("; %s in its process", sized(u.Memory))
@@ -274,26 +276,26 @@ func (r *liveRun) encode(c *trial.Case, o *trial.Opened, out trial.Outcome) erro
 		Bytes  int    `json:"bytes,omitempty"`
 	}
 	doc := struct {
-		User         string            `json:"user,omitempty"`
-		Roster       json.RawMessage   `json:"roster,omitempty"`
-		Dropped      map[string]string `json:"dropped,omitempty"`
-		In           *bool             `json:"in,omitempty"`
-		Status       int               `json:"status,omitempty"`
-		Header       http.Header       `json:"headers,omitempty"`
-		Body         string            `json:"body,omitempty"`
-		Again        float64           `json:"again,omitempty"`
-		Error        string            `json:"error,omitempty"`
-		Text         string            `json:"text,omitempty"`
-		HTTP         []exchange        `json:"http"`
-		Log          []string          `json:"log,omitempty"`
-		Refreshed    []string          `json:"refreshed,omitempty"`
-		Micros       int64             `json:"microseconds"`
-		Waited       int64             `json:"microseconds_for_http"`
-		Allocated    int64             `json:"allocated"`
-		Instructions int64             `json:"instructions,omitempty"`
+		User      string            `json:"user,omitempty"`
+		Roster    json.RawMessage   `json:"roster,omitempty"`
+		Dropped   map[string]string `json:"dropped,omitempty"`
+		In        *bool             `json:"in,omitempty"`
+		Status    int               `json:"status,omitempty"`
+		Header    http.Header       `json:"headers,omitempty"`
+		Body      string            `json:"body,omitempty"`
+		Again     float64           `json:"again,omitempty"`
+		Error     string            `json:"error,omitempty"`
+		Text      string            `json:"text,omitempty"`
+		HTTP      []exchange        `json:"http"`
+		Log       []string          `json:"log,omitempty"`
+		Refreshed []string          `json:"refreshed,omitempty"`
+		Micros    int64             `json:"microseconds"`
+		Waited    int64             `json:"microseconds_for_http"`
+		Allocated int64             `json:"allocated"`
+		tally
 	}{
 		User: c.User, HTTP: []exchange{}, Refreshed: out.Refreshed, Micros: out.Took.Microseconds(), Waited: out.Waited.Microseconds(),
-		Allocated: out.Allocated, Instructions: out.Instructions,
+		Allocated: out.Allocated, tally: r.tool.tally(r.subject, out.Costs),
 	}
 	for _, a := range out.Asked {
 		method, url, _ := strings.Cut(safe(&a), " ")

@@ -59,16 +59,18 @@ type verdicts struct {
 
 // verdict is what a case came to.
 type verdict struct {
-	Plugin       string   `json:"plugin"`
-	Case         string   `json:"case"`
-	OK           bool     `json:"ok"`
-	Updated      bool     `json:"updated,omitempty"`
-	Problems     []string `json:"problems,omitempty"`
-	Micros       int64    `json:"microseconds"`
-	Requests     int      `json:"requests"`
-	Allocated    int64    `json:"allocated"`
-	Instructions int64    `json:"instructions,omitempty"`
-	Log          []string `json:"log,omitempty"`
+	Plugin    string   `json:"plugin"`
+	Case      string   `json:"case"`
+	OK        bool     `json:"ok"`
+	Updated   bool     `json:"updated,omitempty"`
+	Problems  []string `json:"problems,omitempty"`
+	Micros    int64    `json:"microseconds"`
+	Requests  int      `json:"requests"`
+	Allocated int64    `json:"allocated"`
+	tally
+	Log []string `json:"log,omitempty"`
+
+	counts []string
 }
 
 // plugin tries the cases of one.
@@ -139,7 +141,8 @@ func (r *trials) try(ctx context.Context, s trial.Subject, file string) verdict 
 		v.Problems = []string{err.Error()}
 		return v
 	}
-	v.Micros, v.Requests, v.Allocated, v.Instructions = out.Took.Microseconds(), len(out.Asked), out.Allocated, out.Instructions
+	v.Micros, v.Requests, v.Allocated = out.Took.Microseconds(), len(out.Asked), out.Allocated
+	v.tally, v.counts = r.tool.tally(s, out.Costs), r.tool.counts(s, out.Costs)
 	v.Problems = c.Judge(out)
 	v.OK = len(v.Problems) == 0
 	for _, l := range append(o.Loaded, out.Logged...) {
@@ -195,11 +198,7 @@ func (v verdict) print(w io.Writer, width int) {
 
 // costs is what a call took besides its time.
 func (v verdict) costs() string {
-	s := fmt.Sprintf("%d HTTP  %s", v.Requests, sized(v.Allocated))
-	if v.Instructions > 0 {
-		s += fmt.Sprintf("  %d instructions", v.Instructions)
-	}
-	return s
+	return strings.Join(append([]string{fmt.Sprintf("%d HTTP  %s", v.Requests, sized(v.Allocated))}, v.counts...), "  ")
 }
 
 func indent(s, by string) string { return by + strings.ReplaceAll(s, "\n", "\n"+by) }

@@ -10,16 +10,16 @@ import (
 
 // Bench is what many calls of one case took.
 type Bench struct {
-	Calls        int
-	Wall         time.Duration // of all
-	CPU          time.Duration // of this process, per call
-	Child        time.Duration // of the plugin's own process, per call, its start included; 0 if it has none
-	P50, P99     time.Duration // of a call
-	Max          time.Duration
-	Allocated    int64 // bytes in this process, per call
-	Instructions int64 // per call; 0 if they are not counted
-	Requests     int   // over HTTP, of the last call
-	Usage        plugins.Usage
+	Calls     int
+	Wall      time.Duration // of all
+	CPU       time.Duration // of this process, per call
+	Child     time.Duration // of the plugin's own process, per call, its start included; 0 if it has none
+	P50, P99  time.Duration // of a call
+	Max       time.Duration
+	Allocated int64 // bytes in this process, per call
+	Costs           // per call, but for the memory
+	Requests  int   // over HTTP, of the last call
+	Usage     plugins.Usage
 }
 
 // Bounds of a bench, however many calls are wanted.
@@ -41,7 +41,7 @@ func (o *Opened) Bench(ctx context.Context, count int, atMost time.Duration) (b 
 		}
 	}()
 	var took []time.Duration
-	instructions, heap := int64(0), allocated()
+	spent, heap := o.costs(), allocated()
 	start := time.Now()
 	before := cpu(ofSelf)
 	if count > 0 {
@@ -58,7 +58,6 @@ func (o *Opened) Bench(ctx context.Context, count int, atMost time.Duration) (b 
 			return b, problems, nil
 		}
 		took = append(took, out.Took)
-		instructions += out.Instructions
 		b.Requests = len(out.Asked)
 	}
 	b.Calls, b.Wall, b.Usage = len(took), time.Since(start), o.Usage()
@@ -67,7 +66,8 @@ func (o *Opened) Bench(ctx context.Context, count int, atMost time.Duration) (b 
 	}
 	n := b.Calls
 	b.CPU = (cpu(ofSelf) - before) / time.Duration(n)
-	b.Allocated, b.Instructions = (allocated()-heap)/int64(n), instructions/int64(n)
+	b.Allocated, b.Costs = (allocated()-heap)/int64(n), o.costs().since(spent)
+	b.Instructions, b.HostCalls = b.Instructions/int64(n), b.HostCalls/int64(n)
 	slices.Sort(took)
 	b.P50, b.P99, b.Max = took[n/2], took[n*99/100], took[n-1]
 	return b, nil, nil

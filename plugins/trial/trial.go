@@ -148,11 +148,43 @@ type Outcome struct {
 
 	Took, Waited time.Duration // the whole call, and of it for HTTP
 	Allocated    int64         // bytes, in this process
-	Instructions int64         // of the plugin's machine; 0 if it does not count them
+	Costs
+}
+
+// Costs are what a plugin's machine counts; 0 is what it does not count.
+type Costs struct {
+	Instructions int64 // or units of fuel
+	HostCalls    int64 // of functions of ours
+	Memory       int64 // bytes that it had at the most, in this call or before
 }
 
 // Counting is a plugin that counts the instructions of all its calls.
 type Counting interface{ Instructions() int64 }
+
+// Calling is one that counts the functions of ours that it calls.
+type Calling interface{ HostCalls() int64 }
+
+// Sized is one that knows the size of its memory, as it was at the most.
+type Sized interface{ MemoryPeak() int64 }
+
+// costs are those until now.
+func (o *Opened) costs() (c Costs) {
+	if p, ok := o.Plugin.(Counting); ok {
+		c.Instructions = p.Instructions()
+	}
+	if p, ok := o.Plugin.(Calling); ok {
+		c.HostCalls = p.HostCalls()
+	}
+	if p, ok := o.Plugin.(Sized); ok {
+		c.Memory = p.MemoryPeak()
+	}
+	return c
+}
+
+// since are those of what was done after others.
+func (c Costs) since(before Costs) Costs {
+	return Costs{c.Instructions - before.Instructions, c.HostCalls - before.HostCalls, c.Memory}
+}
 
 // Call makes the case's call.
 func (o *Opened) Call(ctx context.Context) (Outcome, error) {
@@ -170,17 +202,10 @@ func (o *Opened) call(ctx context.Context, c *Case) (out Outcome, err error) {
 	o.world.begin(c.Seed, c.HTTP)
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.trial.Time, defaultTime))
 	defer cancel()
-	counting, _ := o.Plugin.(Counting)
-	var before int64
-	if counting != nil {
-		before = counting.Instructions()
-	}
-	start := time.Now()
+	before, start := o.costs(), time.Now()
 	o.make(ctx, c, &out)
 	out.Took = time.Since(start)
-	if counting != nil {
-		out.Instructions = counting.Instructions() - before
-	}
+	out.Costs = o.costs().since(before)
 	w := o.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
