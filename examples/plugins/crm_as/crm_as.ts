@@ -16,11 +16,11 @@ export function rosterd_init(): i32 {
 // What is not as agreed is named by these: a roster without contacts must not be read into it.
 
 // A member of several teams is in several groups.
-function addMember(roster: Roster, member: Json, title: Json, req: Request): string | null {
+function addMember(roster: Roster, member: Json, title: string | null, at: string, user: string): string | null {
   const login = member.get("login");
   if (!login.isString) return "a member without login";
-  const jid = login.text() + "@" + req.host;
-  if (jid == req.user) return null; // the user is in his teams himself
+  const jid = login.text() + at;
+  if (jid == user) return null; // the user is in his teams himself
   let contact = roster.get(jid);
   if (!contact) {
     const profile = member.get("profile"), name = profile.get("display_name");
@@ -29,22 +29,23 @@ function addMember(roster: Roster, member: Json, title: Json, req: Request): str
     contact = roster.add(jid);
     contact.name = name.text();
   }
-  if (!title.isString) return "a team without title";
-  contact.join(title.text());
+  if (title == null) return "a team without title";
+  contact.join(title);
   return null;
 }
 
 // The members of teams, and of the teams in them. How deep those are is bounded where JSON is read.
-function addTeams(roster: Roster, teams: Json, req: Request): string | null {
+function addTeams(roster: Roster, teams: Json, at: string, user: string): string | null {
   if (!teams.isArray) return "teams that are no list";
   for (let team = teams.first(); team.exists; team = team.next()) {
     const members = team.get("members"), title = team.get("title"), below = team.get("teams");
+    const group = title.isString ? title.text() : changetype<string | null>(0);
     if (!members.isArray) return "a team without members";
     for (let member = members.first(); member.exists; member = member.next()) {
-      const problem = addMember(roster, member, title, req);
+      const problem = addMember(roster, member, group, at, user);
       if (problem) return problem;
     }
-    const problem = below.exists ? addTeams(roster, below, req) : null;
+    const problem = below.exists ? addTeams(roster, below, at, user) : null;
     if (problem) return problem;
   }
   return null;
@@ -60,7 +61,7 @@ export function rosterd_fetch(): i32 {
       const response = http.get(url + "?page=" + number.toString());
       if (response.status != 200) return response.fail("page " + number.toString());
       const page = response.json();
-      const problem = page.exists ? addTeams(roster, page.get("teams"), req) : Json.problem;
+      const problem = page.exists ? addTeams(roster, page.get("teams"), "@" + req.host, req.user) : Json.problem;
       if (problem) return fail(Code.Temporary, "page " + number.toString() + " cannot be read: " + problem);
       pages = page.get("pages").integer(1);
     }

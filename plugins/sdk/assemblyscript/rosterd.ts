@@ -502,8 +502,14 @@ function unescape(p: usize, len: u32): string {
   const end = p + len, from = take(<usize>len << 1);
   let to = from;
   while (p < end) {
-    const n = utf8(p, end);
     let c = <u32>load<u8>(p);
+    if (c < 0x80 && c != 0x5C) {
+      store<u16>(to, <u16>c);
+      p++;
+      to += 2;
+      continue;
+    }
+    const n = utf8(p, end);
     if (n == 0) {
       p++;
       c = 0xFFFD;
@@ -511,8 +517,6 @@ function unescape(p: usize, len: u32): string {
       c = n == 2 ? c & 0x1F : n == 3 ? c & 0x0F : c & 0x07;
       for (let i: usize = 1; i < n; i++) c = c << 6 | (<u32>load<u8>(p + i) & 0x3F);
       p += n;
-    } else if (c != 0x5C) {
-      p++;
     } else {
       c = <u32>load<u8>(p, 1);
       p += 2;
@@ -642,7 +646,7 @@ export class Options {
   /** text is an option, or another text if it is not set. */
   static text(name: string, or: string): string {
     const value = Options.get(name);
-    return value ? value : or;
+    return value == null ? or : value;
   }
 
   /** integer is an option that is a whole number, or another one if it is not set. One that is not between least and most is
@@ -664,7 +668,7 @@ export class Options {
   /** url is an option that must be there: a URL with %s for the user. */
   static url(name: string): UserURL {
     const value = Options.get(name);
-    const url = new UserURL(value ? value : "");
+    const url = new UserURL(value == null ? "" : value);
     if (value == null) refuse(name, " is not set");
     else if (!url.hasUser) refuse(name, ": no %s in it, which stands for the user name");
     return url;

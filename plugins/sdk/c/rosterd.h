@@ -229,7 +229,7 @@ ROSTERD__INLINE rosterd_str rosterd_str_of(const char *s) {
 	return (rosterd_str){s, n};
 }
 
-ROSTERD__APART bool rosterd_same(rosterd_str a, rosterd_str b) {
+ROSTERD__FN bool rosterd_same(rosterd_str a, rosterd_str b) {
 	if (a.len != b.len) return false;
 	size_t i = 0;
 	for (; i + 8 <= a.len; i += 8) {
@@ -423,7 +423,7 @@ ROSTERD__INLINE uint64_t rosterd__special(uint64_t x) {
 }
 
 /* rosterd__string reads a string from behind its quote to behind the other one; NULL if it is none, and then *bad is where. */
-ROSTERD__FN const unsigned char *rosterd__string(const unsigned char *p, const unsigned char *end, uint8_t *flags, const unsigned char **bad) {
+ROSTERD__INLINE const unsigned char *rosterd__string(const unsigned char *p, const unsigned char *end, uint8_t *flags, const unsigned char **bad) {
 	for (;;) {
 		while (end - p >= 8) {
 			uint64_t x;
@@ -684,14 +684,15 @@ ROSTERD__APART rosterd_str rosterd__decode(const char *ptr, size_t len) {
 	const unsigned char *p = (const unsigned char *)ptr, *end = p + len;
 	char *text = rosterd_alloc(3 * len), *at = text;
 	while (p < end) {
-		size_t n = rosterd__utf8(p, end);
-		if (!n) {
-			p++;
-			at = rosterd__put(at, 0xFFFD);
+		if (*p < 0x80 && *p != '\\') {
+			*at++ = (char)*p++;
 			continue;
 		}
 		if (*p != '\\') {
-			while (n--) *at++ = (char)*p++;
+			size_t n = rosterd__utf8(p, end);
+			if (!n) at = rosterd__put(at, 0xFFFD);
+			for (size_t i = 0; i < n; i++) *at++ = (char)p[i];
+			p += n ? n : 1;
 			continue;
 		}
 		p++;
