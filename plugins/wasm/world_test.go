@@ -68,7 +68,7 @@ func (w *world) Refresh(_ context.Context, users []string) (plugins.Refreshed, e
 func (w *world) Log(_ context.Context, level slog.Level, msg string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lines = append(w.lines, strings.TrimSpace(level.String()+" "+msg+" "+fmt.Sprint(args...)))
+	w.lines = append(w.lines, strings.TrimSpace(fmt.Sprintln(append([]any{level, msg}, args...)...)))
 }
 
 func (w *world) said() []string {
@@ -110,10 +110,15 @@ type setting struct {
 	options map[string]any
 }
 
-func tryOpen(t testing.TB, code []byte, s setting, w *world) (*wasm.Plugin, error) {
+func openIn(t testing.TB, code []byte, values map[string]any, svc plugins.Services) (*wasm.Plugin, error) {
+	t.Helper()
+	return tryOpen(t, code, setting{options: values}, svc)
+}
+
+func tryOpen(t testing.TB, code []byte, s setting, svc plugins.Services) (*wasm.Plugin, error) {
 	t.Helper()
 	s.host.Name = "example.com"
-	p, err := wasm.Open(context.Background(), plugins.Source{Name: "crm", File: "crm.wasm", Code: code}, s.host, options(s.options), w)
+	p, err := wasm.Open(context.Background(), plugins.Source{Name: "crm", File: "crm.wasm", Code: code}, s.host, options(s.options), svc)
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +126,9 @@ func tryOpen(t testing.TB, code []byte, s setting, w *world) (*wasm.Plugin, erro
 	return p.(*wasm.Plugin), nil
 }
 
-func open(t testing.TB, code []byte, s setting, w *world) *wasm.Plugin {
+func open(t testing.TB, code []byte, s setting, svc plugins.Services) *wasm.Plugin {
 	t.Helper()
-	p, err := tryOpen(t, code, s, w)
+	p, err := tryOpen(t, code, s, svc)
 	if err != nil {
 		t.Fatal(err)
 	}
