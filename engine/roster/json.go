@@ -30,7 +30,7 @@ const maxDepth = 64
 func DecodeJSON(owner addr.Bare, body []byte, lim Limits) (Roster, []BadItem, error) {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if err := CheckJSON(body); err != nil {
-		return Roster{}, nil, err
+		return Roster{}, nil, fmt.Errorf("%w: %w", ErrNotRoster, err)
 	}
 	top := gjson.ParseBytes(body) // copies body once; the items' strings share that copy
 	if top.IsArray() && !hasElements(top) {
@@ -171,19 +171,19 @@ func hasElements(v gjson.Result) (some bool) {
 // CheckJSON says why body is not JSON. The depth is counted first, because validating recurses.
 func CheckJSON(body []byte) error {
 	if len(bytes.TrimSpace(body)) == 0 {
-		return fmt.Errorf("%w: an empty answer", ErrNotRoster)
+		return errors.New("an empty answer")
 	}
 	if depth(body) > maxDepth {
-		return fmt.Errorf("%w: JSON nested more than %d deep", ErrNotRoster, maxDepth)
+		return fmt.Errorf("JSON nested more than %d deep", maxDepth)
 	}
 	if gjson.ValidBytes(body) {
 		return nil
 	}
 	var v any
 	if err := json.Unmarshal(body, &v); err != nil { // for its message
-		return fmt.Errorf("%w: %w in %q", ErrNotRoster, err, start(body))
+		return fmt.Errorf("%w in %q", err, start(body))
 	}
-	return fmt.Errorf("%w: invalid JSON in %q", ErrNotRoster, start(body))
+	return fmt.Errorf("invalid JSON in %q", start(body))
 }
 
 func depth(body []byte) (deepest int) {

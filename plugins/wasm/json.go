@@ -104,11 +104,14 @@ func headerOf(v gjson.Result) (h http.Header, err error) {
 	return h, err
 }
 
-// decodeJSON reads the contacts that a module writes as JSON into b.
+// decodeJSON reads the contacts that a module writes as JSON into b. A wrong shape is the module's mistake, since half a
+// roster looks like contacts removed; a JID that cannot be one costs that contact alone.
 func decodeJSON(b *roster.Builder, out []byte) (d document, err error) {
+	items := false
 	err = object("the output", out, func(name string, v gjson.Result) (err error) {
 		switch name {
 		case "items":
+			items = true
 			return addItems(b, v)
 		case "rev":
 			d.rev, err = stringOf(name, v)
@@ -127,8 +130,13 @@ func decodeJSON(b *roster.Builder, out []byte) (d document, err error) {
 		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return d, wrong("%v", err)
+	case items && d.unchanged:
+		return d, wrong("the output is unchanged and has items")
+	case !items && !d.unchanged:
+		return d, wrong("the output has neither items nor unchanged")
 	}
 	return d, nil
 }
@@ -139,22 +147,19 @@ func addItems(b *roster.Builder, list gjson.Result) (err error) {
 	}
 	n := 0
 	list.ForEach(func(_, v gjson.Result) bool {
-		n++
+		var jid gjson.Result
+		var i roster.Item
 		if !v.IsObject() {
-			err = fmt.Errorf("item %d is no object", n)
-			return false
-		}
-		jid := v.Get("jid")
-		i, bad := roster.DecodeItem(v)
-		switch {
-		case jid.Type != gjson.String:
-			err = fmt.Errorf("item %d has no jid", n)
-		case bad != nil:
-			b.Bad(jid.String(), bad.Error())
-		default:
+			err = fmt.Errorf("items[%d] is no object", n)
+		} else if jid = v.Get("jid"); jid.Type != gjson.String {
+			err = fmt.Errorf("items[%d] has no jid", n)
+		} else if i, err = roster.DecodeItem(v); err != nil {
+			err = fmt.Errorf("items[%d]: %w", n, err)
+		} else {
 			b.Add(jid.String(), i)
 		}
-		return err == nil && !b.Full()
+		n++
+		return err == nil
 	})
 	return err
 }

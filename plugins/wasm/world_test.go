@@ -117,8 +117,13 @@ func openIn(t testing.TB, code []byte, values map[string]any, svc plugins.Servic
 
 func tryOpen(t testing.TB, code []byte, s setting, svc plugins.Services) (*wasm.Plugin, error) {
 	t.Helper()
+	return openWithin(context.Background(), t, code, s, svc)
+}
+
+func openWithin(ctx context.Context, t testing.TB, code []byte, s setting, svc plugins.Services) (*wasm.Plugin, error) {
+	t.Helper()
 	s.host.Name = "example.com"
-	p, err := wasm.Open(context.Background(), plugins.Source{Name: "crm", File: "crm.wasm", Code: code}, s.host, options(s.options), svc)
+	p, err := wasm.Open(ctx, plugins.Source{Name: "crm", File: "crm.wasm", Code: code}, s.host, options(s.options), svc)
 	if err != nil {
 		return nil, err
 	}
