@@ -1,6 +1,7 @@
 package module
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,10 +147,10 @@ func (r *nameReader) rising(next *uint32) uint32 {
 }
 
 // FuncName is the name of a function: that of the name section, or else that of
-// its import or of an export, or else "".
+// its import or of its first export, or else "".
 func (m *Module) FuncName(index uint32) string {
 	named := m.Names.Functions
-	if i, ok := slices.BinarySearchFunc(named, index, func(f FuncName, index uint32) int { return int(f.Index) - int(index) }); ok {
+	if i, ok := slices.BinarySearchFunc(named, index, func(f FuncName, i uint32) int { return cmp.Compare(f.Index, i) }); ok {
 		return named[i].Name
 	}
 	if int64(index) < int64(m.ImportedFuncs()) {
