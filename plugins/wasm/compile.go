@@ -23,14 +23,10 @@ const pageSize = 64 << 10
 
 // compile makes the runtime of a plugin, which is its own: closing it frees all that the plugin had. Compiled code comes
 // from the folder cache, if there is one. If nothing can be kept there, for want of room above all, it is made each time.
-func (p *Plugin) compile(ctx context.Context, code []byte, cache string) error {
-	m, err := module.Read(code)
-	if err != nil {
-		return err
-	}
+func (p *Plugin) compile(ctx context.Context, m *module.Module, name [sha256.Size]byte, cache string) error {
 	p.extism = isExtism(m)
-	name := sha256.Sum256(code)
-	if code, err = fuelled(m); err != nil {
+	code, err := fuelled(m)
+	if err != nil {
 		return err
 	}
 	if cache == "" {

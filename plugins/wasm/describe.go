@@ -9,6 +9,7 @@ import (
 
 // Outline is what can be said of a module by looking at it.
 type Outline struct {
+	ABI       string   // "rosterd_v1", or "Extism" for those made with its kits; "" if it says neither
 	Size      int      // bytes
 	Functions int      // of its own
 	Code      int      // bytes of those
@@ -35,6 +36,12 @@ func Describe(file string, code []byte, h plugins.Host) Outline {
 		out.Problems = []string{err.Error()}
 		return out
 	}
+	extism := isExtism(m)
+	if _, ok := m.Export(marker); ok {
+		out.ABI = abiModule
+	} else if extism {
+		out.ABI = "Extism"
+	}
 	limits := withDefaults(h.Limits)
 	out.Functions = len(m.Functions)
 	for _, b := range m.Code {
@@ -49,36 +56,37 @@ func Describe(file string, code []byte, h plugins.Host) Outline {
 	}
 	out.Named = len(m.Names.Functions) > 0
 	for _, i := range m.Imports {
-		out.need(i.Module, i.Name)
+		out.need(i.Module, i.Name, known(i.Module, i.Name) && (extism || i.Module != extismModule))
 	}
 	for _, e := range m.Exports {
-		if e.Kind == module.Func && called(e.Name) {
+		if e.Kind == module.Func && called(e.Name, extism) {
 			out.Exports = append(out.Exports, e.Name)
 		}
 	}
 	slices.Sort(out.Exports)
+	out.Problems = verify(m, limits)
 	return out
 }
 
-func (o *Outline) need(from, name string) {
+func (o *Outline) need(from, name string, known bool) {
 	k := slices.IndexFunc(o.Imports, func(n Needed) bool { return n.Module == from })
 	if k < 0 {
 		k = len(o.Imports)
 		o.Imports = append(o.Imports, Needed{Module: from})
 	}
 	o.Imports[k].Names = append(o.Imports[k].Names, name)
-	if !known(from, name) {
+	if !known {
 		o.Imports[k].Unknown = append(o.Imports[k].Unknown, name)
 	}
 }
 
 // called tells whether rosterd calls an export of this name.
-func called(name string) bool {
-	if name == initialize {
+func called(name string, extism bool) bool {
+	if name == initialize || extism && (name == constructors || name == haskellInit) {
 		return true
 	}
 	for o := range ops {
-		if name == o.export() || name == o.extism() {
+		if !extism && name == o.export() || extism && name == o.extism() {
 			return true
 		}
 	}

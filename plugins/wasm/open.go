@@ -5,6 +5,7 @@ package wasm
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"rosterd/engine"
 	"rosterd/engine/roster"
 	"rosterd/plugins"
+	"rosterd/plugins/wasm/module"
 )
 
 // Plugin is a module opened for one host.
@@ -82,7 +84,14 @@ func withDefaults(l plugins.Limits) plugins.Limits {
 }
 
 func (p *Plugin) open(ctx context.Context, src plugins.Source, cache string) error {
-	if err := p.compile(ctx, src.Code, cache); err != nil {
+	m, err := module.Read(src.Code)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.file, err)
+	}
+	if problems := verify(m, p.limits); problems != nil {
+		return refusal(p.file, problems)
+	}
+	if err := p.compile(ctx, m, sha256.Sum256(src.Code), cache); err != nil {
 		return fmt.Errorf("%s: %w", p.file, err)
 	}
 	if err := p.supply(); err != nil {
@@ -158,10 +167,13 @@ func (p *Plugin) MemoryPeak() int64 { return p.peak.Load() }
 
 // Close lets go of the instances, and of the compiled module once no call runs any more.
 func (p *Plugin) Close() error {
-	if p.pool.close() {
+	first, quiet := p.pool.close()
+	if quiet {
 		p.release()
 	}
-	p.svc.Close()
+	if first {
+		p.svc.Close()
+	}
 	return nil
 }
 

@@ -110,12 +110,13 @@ func (o *pool) sweep() {
 	}
 }
 
-// close closes what is idle and tells whether nothing runs; else the last call to leave lets go of the rest.
-func (o *pool) close() (quiet bool) {
+// close closes what is idle. It tells whether that is new, and whether nothing runs; else the last call to leave lets go of
+// the rest.
+func (o *pool) close() (first, quiet bool) {
 	o.mu.Lock()
 	if o.closed {
 		o.mu.Unlock()
-		return false
+		return false, false
 	}
 	idle := o.idle
 	o.idle, o.closed = nil, true
@@ -127,5 +128,5 @@ func (o *pool) close() (quiet bool) {
 	for _, in := range idle {
 		in.close()
 	}
-	return quiet
+	return true, quiet
 }
