@@ -99,8 +99,8 @@ type Call struct {
 // Body is the body of the request.
 func (*Call) Body() ([]byte, error) { return body(0) }
 
-// Reply is what is answered to a Call. Without Status and Body it is what the refresh API answers, or 204 if nobody was to
-// be refreshed.
+// Reply is what is answered to a Call. Without Status and Body, as without a Reply, it is what the refresh API answers, or
+// 204 if nobody was to be refreshed.
 type Reply struct {
 	Refresh []string          `json:"refresh,omitempty"` // users whose rosters are fetched anew first, by localpart or bare JID
 	Status  int               `json:"status,omitempty"`
@@ -216,7 +216,7 @@ func Webhook(f func(*Call) (*Reply, error)) int32 {
 			return err
 		}
 		r, err := f(&c)
-		if err != nil {
+		if err != nil || r == nil {
 			return err
 		}
 		b, err := json.Marshal(r)
@@ -257,7 +257,7 @@ func kind(err error) (result int32, retryAfter uint32) {
 	case errors.As(err, &p):
 		return permanent, 0
 	case errors.As(err, &t):
-		return temporary, uint32(min(max(t.RetryAfter, 0)/time.Second, 1<<31-1))
+		return temporary, seconds(t.RetryAfter)
 	}
 	return temporary, 0
 }
@@ -330,12 +330,10 @@ func copied(size int32, read func(dst *byte, n uint32) int32) ([]byte, error) {
 
 // Roster is the answer of Fetch and Transform. The zero value is one without contacts.
 type Roster struct {
+	Contacts  []Contact
 	Rev       string        // names this state of the roster, and comes back in the next request
 	MaxAge    time.Duration // nobody need ask again before that
 	Unchanged bool          // the revision asked with still holds; contacts do not count
-
-	contacts []byte // in the flat form of the ABI
-	count    uint32
 }
 
 // Contact is an item of a roster (RFC 6121 §2.1.2).
@@ -346,6 +344,9 @@ type Contact struct {
 	Approved     bool // it may subscribe without being asked
 	Ask          bool // the user has asked to subscribe to it
 }
+
+// maxGroups is how many the flat form of the ABI has room for.
+const maxGroups = 255
 
 // Subscription is which of the two get to see the other's presence (RFC 6121 §2.1.2.5).
 type Subscription uint8
@@ -358,29 +359,56 @@ const (
 	None
 )
 
+func (s Subscription) String() string { return [...]string{"both", "from", "to", "none"}[s&3] }
+
 // Add adds a contact.
-func (r *Roster) Add(c Contact) {
-	flags := byte(None-c.Subscription) & 3
-	if c.Approved {
-		flags |= 4
+func (r *Roster) Add(c Contact) { r.Contacts = append(r.Contacts, c) }
+
+func (r *Roster) write() error {
+	switch {
+	case r == nil:
+		return errors.New("neither a roster nor an error")
+	case r.Unchanged:
+		return output([]byte(`{"unchanged": true}`))
 	}
-	if c.Ask {
-		flags |= 8
+	for _, c := range r.Contacts {
+		if len(c.Groups) > maxGroups {
+			b, err := r.json()
+			if err != nil {
+				return err
+			}
+			return output(b)
+		}
 	}
-	groups := c.Groups[:min(len(c.Groups), 255)] // 255 is what can be written, and one is then too many
-	b := append(r.contacts, flags)
-	b = appendText(b, c.JID)
-	b = appendText(b, c.Name)
-	b = append(b, byte(len(groups)))
-	for _, g := range groups {
-		b = appendText(b, g)
-	}
-	r.contacts = b
-	r.count++
+	return output(r.flat())
 }
 
-// Len is how many contacts there are.
-func (r *Roster) Len() int { return int(r.count) }
+// seconds are those of a duration, 0 to 68 years.
+func seconds(d time.Duration) uint32 { return uint32(min(max(d, 0)/time.Second, 1<<31-1)) }
+
+func (r *Roster) flat() []byte {
+	b := append(make([]byte, 0, 64+64*len(r.Contacts)), "RF\x01\x01"...)
+	b = binary.LittleEndian.AppendUint32(b, seconds(r.MaxAge))
+	b = appendText(b, r.Rev)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(r.Contacts)))
+	for _, c := range r.Contacts {
+		flags := byte(None-c.Subscription) & 3
+		if c.Approved {
+			flags |= 4
+		}
+		if c.Ask {
+			flags |= 8
+		}
+		b = append(b, flags)
+		b = appendText(b, c.JID)
+		b = appendText(b, c.Name)
+		b = append(b, byte(len(c.Groups)))
+		for _, g := range c.Groups {
+			b = appendText(b, g)
+		}
+	}
+	return b
+}
 
 // appendText writes a text with its length. What is longer than can be written is longer than rosterd takes: it is cut,
 // and the contact is left out and reported.
@@ -393,25 +421,28 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s[:n]...)
 }
 
-func (r *Roster) write() error {
-	if r == nil {
-		return errors.New("neither a roster nor an error")
+// json is the form without bounds.
+func (r *Roster) json() ([]byte, error) {
+	type item struct {
+		JID          string   `json:"jid"`
+		Name         string   `json:"name,omitempty"`
+		Subscription string   `json:"subscription"`
+		Groups       []string `json:"groups,omitempty"`
+		Approved     bool     `json:"approved,omitempty"`
+		Ask          string   `json:"ask,omitempty"`
 	}
-	head := []byte{'R', 'F', 1, 0}
-	if r.Rev != "" || r.MaxAge > 0 {
-		head[3] |= 1
-		head = binary.LittleEndian.AppendUint32(head, uint32(min(max(r.MaxAge, 0)/time.Second, 1<<31-1)))
-		head = appendText(head, r.Rev)
+	items := make([]item, len(r.Contacts))
+	for i, c := range r.Contacts {
+		items[i] = item{JID: c.JID, Name: c.Name, Subscription: c.Subscription.String(), Groups: c.Groups, Approved: c.Approved}
+		if c.Ask {
+			items[i].Ask = "subscribe"
+		}
 	}
-	count, contacts := r.count, r.contacts
-	if r.Unchanged {
-		head[3] |= 2
-		count, contacts = 0, nil
-	}
-	if err := output(binary.LittleEndian.AppendUint32(head, count)); err != nil {
-		return err
-	}
-	return output(contacts)
+	return json.Marshal(struct {
+		Items  []item `json:"items"`
+		Rev    string `json:"rev,omitempty"`
+		MaxAge uint32 `json:"max_age,omitempty"`
+	}{items, r.Rev, seconds(r.MaxAge)})
 }
 
 // Option is an option of the host as text: "true", "false" and numbers as they are written, lists and tables as JSON.
@@ -431,7 +462,7 @@ func Option(name string) (value string, set bool, err error) {
 func OptionText(name string) (string, error) {
 	s, set, err := Option(name)
 	if err == nil && !set {
-		err = wrong(name, "is not set")
+		err = &PermanentError{fmt.Errorf("option %s is not set", name)}
 	}
 	return s, err
 }
@@ -445,7 +476,7 @@ func OptionInteger(name string, otherwise, lo, hi int64) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 	if err != nil {
-		return 0, wrong(name, "is no integer")
+		return 0, wrong(name, "not an integer")
 	}
 	within := min(max(n, lo), hi)
 	if within != n {
@@ -464,7 +495,7 @@ func OptionBoolean(name string, otherwise bool) (bool, error) {
 	case s == "false" || s == "0":
 		return false, nil
 	}
-	return false, wrong(name, "is neither true nor false")
+	return false, wrong(name, "neither true nor false")
 }
 
 // OptionURL is a URL with %s for a user name.
@@ -719,9 +750,10 @@ func Value(key string) (value []byte, kept bool, err error) {
 
 // Set keeps a value beyond the call, the instance and the process; a ttl of 0 is for ever.
 func Set(key string, value []byte, ttl time.Duration) error {
-	// Less than a second is not for ever.
-	seconds := min((max(ttl, 0)+time.Second-1)/time.Second, 1<<31-1)
-	return check(kvSet(key, unsafe.SliceData(value), uint32(len(value)), uint32(seconds)))
+	if ttl > 0 {
+		ttl += time.Second - 1 // less than a second is not for ever
+	}
+	return check(kvSet(key, unsafe.SliceData(value), uint32(len(value)), seconds(ttl)))
 }
 
 // Delete keeps a value no longer.

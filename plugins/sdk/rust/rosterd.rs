@@ -31,12 +31,12 @@
 //! It is built with
 //!
 //! ```text
-//! rustc --edition 2021 --crate-type=cdylib --target wasm32-unknown-unknown -O -C panic=abort -C lto -C strip=symbols \
+//! rustc --edition 2021 --crate-type=cdylib --target wasm32-unknown-unknown -O -C panic=abort -C lto -C strip=debuginfo \
 //!     -C link-arg=-zstack-size=65536 mod_intranet.rs -o mod_intranet.wasm
 //! ```
 //!
 //! or by cargo with the same settings. The stack is set because Rust's own choice of 1 MiB is memory that every instance of
-//! the plugin takes.
+//! the plugin takes; the names of functions stay in, for rosterd's log of traps.
 //!
 //! `plugin!` exports what it is given functions for, and a plugin supplies what it exports:
 //!
@@ -705,6 +705,7 @@ pub enum Subscription {
 pub struct Roster {
     contacts: Vec<u8>,
     count: u32,
+    more: Vec<(u32, String)>, // groups for which the flat form has no room, with the number of their contact
     rev: String,
     max_age: u32,
     unchanged: bool,
@@ -715,7 +716,7 @@ impl Roster {
         Roster::default()
     }
 
-    /// Says that the revision asked with still holds.
+    /// Says that the revision asked with still holds. It has no contacts.
     pub fn unchanged() -> Roster {
         Roster { unchanged: true, ..Roster::default() }
     }
@@ -740,7 +741,8 @@ impl Roster {
         let name = self.contacts.len();
         self.contacts.extend_from_slice(&[0, 0, 0]); // no name, no groups
         self.count += 1;
-        Contact { to: &mut self.contacts, flags, name, groups: name + 2 }
+        self.unchanged = false;
+        Contact { roster: self, flags, name, groups: name + 2 }
     }
 
     pub fn len(&self) -> usize {
@@ -752,22 +754,48 @@ impl Roster {
     }
 
     fn write(&self) -> Result<(), HostError> {
+        if !self.more.is_empty() {
+            return output(self.json().as_bytes());
+        }
         let said = !self.rev.is_empty() || self.max_age > 0;
         let mut head = vec![b'R', b'F', 1, u8::from(said) | u8::from(self.unchanged) << 1];
         if said {
             head.extend_from_slice(&self.max_age.to_le_bytes());
             put(&mut head, &self.rev);
         }
-        let (count, contacts): (u32, &[u8]) = if self.unchanged { (0, &[]) } else { (self.count, &self.contacts) };
-        head.extend_from_slice(&count.to_le_bytes());
+        head.extend_from_slice(&self.count.to_le_bytes());
         output(&head)?;
-        output(contacts)
+        output(&self.contacts)
+    }
+
+    /// The form without bounds.
+    fn json(&self) -> String {
+        let mut rest = &self.contacts[..];
+        let mut items = String::new();
+        for number in 1..=self.count {
+            let flags = rest[0];
+            rest = &rest[1..];
+            let mut item = json::Writer::object();
+            item.text("jid", taken(&mut rest)).text("name", taken(&mut rest));
+            item.text("subscription", ["none", "to", "from", "both"][usize::from(flags & 3)]);
+            item.boolean("approved", flags & 4 != 0).text("ask", if flags & 8 != 0 { "subscribe" } else { "" });
+            let count = rest[0];
+            rest = &rest[1..];
+            let mut groups: Vec<String> = (0..count).map(|_| taken(&mut rest).to_owned()).collect();
+            groups.extend(self.more.iter().filter(|(n, _)| *n == number).map(|(_, group)| group.clone()));
+            item.list("groups", &groups);
+            items.push_str(if number > 1 { "," } else { "" });
+            items.push_str(&item.end());
+        }
+        let mut to = json::Writer::object();
+        to.raw("items", &format!("[{}]", items)).text("rev", &self.rev).number("max_age", i64::from(self.max_age));
+        to.end()
     }
 }
 
 /// A contact of a roster that is being written.
 pub struct Contact<'a> {
-    to: &'a mut Vec<u8>,
+    roster: &'a mut Roster,
     flags: usize, // where they stand
     name: usize,
     groups: usize,
@@ -778,15 +806,18 @@ impl Contact<'_> {
         let mut bytes = Vec::with_capacity(name.len() + 2);
         put(&mut bytes, name);
         let (name, groups) = (self.name, self.name + bytes.len());
-        self.to.splice(name..self.groups, bytes);
+        self.roster.contacts.splice(name..self.groups, bytes);
         Contact { groups, ..self }
     }
 
-    /// Puts it into one more group. 255 is what can be written, of which rosterd takes the whole contact for a mistake.
+    /// Puts it into one more group.
     pub fn group(self, group: &str) -> Self {
-        if self.to[self.groups] < u8::MAX {
-            self.to[self.groups] += 1;
-            put(self.to, group);
+        let to = &mut self.roster.contacts;
+        if to[self.groups] < u8::MAX {
+            to[self.groups] += 1;
+            put(to, group);
+        } else {
+            self.roster.more.push((self.roster.count, group.to_owned()));
         }
         self
     }
@@ -796,21 +827,31 @@ impl Contact<'_> {
     }
 
     pub fn subscription(self, subscription: Subscription) -> Self {
-        self.to[self.flags] = self.to[self.flags] & !3 | subscription as u8;
-        self
+        self.flag(3, subscription as u8)
     }
 
     /// The contact may subscribe without being asked (RFC 6121 §3.4).
     pub fn approved(self, approved: bool) -> Self {
-        self.to[self.flags] = self.to[self.flags] & !4 | u8::from(approved) << 2;
-        self
+        self.flag(4, u8::from(approved) << 2)
     }
 
     /// The user has asked to subscribe to the contact.
     pub fn asks(self, asks: bool) -> Self {
-        self.to[self.flags] = self.to[self.flags] & !8 | u8::from(asks) << 3;
+        self.flag(8, u8::from(asks) << 3)
+    }
+
+    fn flag(self, mask: u8, value: u8) -> Self {
+        let flags = &mut self.roster.contacts[self.flags];
+        *flags = *flags & !mask | value;
         self
     }
+}
+
+/// Reads what `put` has written.
+fn taken<'a>(from: &mut &'a [u8]) -> &'a str {
+    let (text, rest) = from[2..].split_at(usize::from(u16::from_le_bytes([from[0], from[1]])));
+    *from = rest;
+    std::str::from_utf8(text).expect("put writes text")
 }
 
 /// Writes a text with its length. What is longer than can be written is longer than rosterd takes: it is cut, and the
@@ -1411,13 +1452,11 @@ pub mod json {
         }
 
         pub fn number(&mut self, name: &str, value: i64) -> &mut Writer {
-            self.name(name).push_str(&value.to_string());
-            self
+            self.raw(name, &value.to_string())
         }
 
         pub fn boolean(&mut self, name: &str, value: bool) -> &mut Writer {
-            self.name(name).push_str(if value { "true" } else { "false" });
-            self
+            self.raw(name, if value { "true" } else { "false" })
         }
 
         pub fn list(&mut self, name: &str, values: &[String]) -> &mut Writer {
@@ -1431,6 +1470,12 @@ pub mod json {
             self
         }
 
+        /// What is JSON already.
+        pub fn raw(&mut self, name: &str, json: &str) -> &mut Writer {
+            self.name(name).push_str(json);
+            self
+        }
+
         /// An object of texts; those of one name are joined.
         pub fn texts(&mut self, name: &str, fields: &[(String, String)]) -> &mut Writer {
             let mut object = Writer::object();
@@ -1441,8 +1486,7 @@ pub mod json {
                 let values: Vec<&str> = fields.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
                 object.text(name, &values.join(", "));
             }
-            self.name(name).push_str(&object.end());
-            self
+            self.raw(name, &object.end())
         }
 
         fn name(&mut self, name: &str) -> &mut String {
