@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
 	"rosterd/plugins/trial"
+	"rosterd/plugins/wasm"
 )
 
 // pluginCheck says what the server would say of plugins, and what they are.
@@ -43,7 +46,10 @@ func pluginCheck(ctx context.Context, args []string, c console) int {
 type checked struct {
 	subject  trial.Subject
 	outline  lua.Outline
-	opened   *trial.Opened // nil: it was refused
+	module   *wasm.Outline  // nil: it is none
+	costs    *moduleCosts   // of a module that was opened
+	limits   plugins.Limits // of the host, as far as its configuration says
+	opened   *trial.Opened  // nil: it was refused
 	warnings []string
 	notes    []string
 	config   plugins.Config
@@ -58,26 +64,24 @@ func (t *pluginTool) check(ctx context.Context, arg string) (status int, err err
 	if err != nil {
 		return exitUsage, err
 	}
-	ch := &checked{subject: s, config: t.config(host)}
-	if code, err := os.ReadFile(s.File); err == nil && filepath.Ext(s.File) == ".lua" {
-		ch.outline = lua.Describe(s.File, code)
+	ch := &checked{subject: s, config: t.config(host), limits: limitsOf(t.manager(), host)}
+	if code, err := os.ReadFile(s.File); err == nil {
+		ch.outlined(code, host)
 	}
 	tr := trial.Trial{Subject: s, Case: &trial.Case{Call: trial.CallFetch, Host: host}, Manager: t.manager(), Config: ch.config, Live: true}
-	o, err := tr.Open(ctx)
+	var o *trial.Opened
+	if ch.module != nil {
+		o, ch.costs, err = t.openModule(ctx, tr)
+	} else {
+		o, err = openScript(ctx, tr)
+	}
 	var refused *trial.OpenError
 	if errors.As(err, &refused) {
-		fmt.Fprintf(t.c.out, "%s: refused\n%s\n", s.File, indent(refused.Error(), "  "))
-		t.hint(ch)
+		t.refused(ch, refused)
 		return exitUsage, nil
 	}
 	if err != nil {
 		return exitUsage, err
-	}
-	if o.Took > slowLoad { // the first one in a process has also made rosterd's own libraries
-		if again, err := tr.Open(ctx); err == nil {
-			o.Took = min(o.Took, again.Took)
-			_ = again.Close() // it was opened to be measured
-		}
 	}
 	ch.opened = o
 	ch.warn(t.unread(o))
@@ -88,9 +92,48 @@ func (t *pluginTool) check(ctx context.Context, arg string) (status int, err err
 	return status, o.Close()
 }
 
-// hint names options that a script needs and that are not set.
-func (t *pluginTool) hint(ch *checked) {
+// outlined says what is known of a plugin by looking at it.
+func (ch *checked) outlined(code []byte, host string) {
+	switch filepath.Ext(ch.subject.File) {
+	case ".lua":
+		ch.outline = lua.Describe(ch.subject.File, code)
+	case ".wasm":
+		m := wasm.Describe(ch.subject.File, code, plugins.Host{Name: host, Limits: ch.limits})
+		ch.module = &m
+	}
+}
+
+// openScript opens a script, and once more if that took long: the first one in a process has also made rosterd's own libraries.
+func openScript(ctx context.Context, tr trial.Trial) (*trial.Opened, error) {
+	o, err := tr.Open(ctx)
+	if err != nil || o.Took <= slowLoad {
+		return o, err
+	}
+	if again, err := tr.Open(ctx); err == nil {
+		o.Took = min(o.Took, again.Took)
+		_ = again.Close() // it was opened to be measured
+	}
+	return o, nil
+}
+
+// refused prints why a plugin cannot be opened.
+func (t *pluginTool) refused(ch *checked, why *trial.OpenError) {
+	fmt.Fprintf(t.c.out, "%s: refused\n%s\n", ch.subject.File, indent(why.Error(), "  "))
+	if ch.module != nil && len(ch.module.Problems) == 0 {
+		t.table(ch.static())
+	}
+	t.hint(ch, why)
+}
+
+// unset is how engines say that an option is missing.
+var unset = regexp.MustCompile(`option (\w+) is not set`)
+
+// hint names options that a plugin needs and that are not set.
+func (t *pluginTool) hint(ch *checked, why *trial.OpenError) {
 	var missing []string
+	if found := unset.FindStringSubmatch(why.Error()); found != nil && ch.module != nil {
+		missing = []string{"--option " + found[1] + "=…"}
+	}
 	for _, u := range ch.outline.Options {
 		if _, _, set := ch.config.Option(u.Name); u.Must && !set {
 			missing = append(missing, "--option "+u.Name+"=…")
@@ -127,13 +170,16 @@ func (ch *checked) warn(unread []string) {
 		}
 	}
 	info := ch.opened.Info()
+	if ch.module != nil {
+		ch.warnModule()
+	}
 	if asks(ch) && len(ch.opened.Servers()) == 0 {
 		add(0, "it asks over HTTP, and no option names a server: it may ask nobody")
 	}
 	if !info.Roster && !info.Auth && len(info.Routes) == 0 && len(info.Timers) == 0 {
 		add(0, "it provides nothing")
 	}
-	if ch.opened.Took > slowLoad {
+	if ch.module == nil && ch.opened.Took > slowLoad {
 		add(0, "it took %s to be loaded; what is outside of functions runs again for every call", spent(ch.opened.Took))
 	}
 	for _, l := range ch.opened.Loaded {
@@ -142,12 +188,15 @@ func (ch *checked) warn(unread []string) {
 		}
 	}
 	for _, name := range unread {
-		ch.warnings = append(ch.warnings, fmt.Sprintf("--option %s: the script does not ask for it", name))
+		ch.warnings = append(ch.warnings, fmt.Sprintf("--option %s: the plugin does not ask for it", name))
 	}
 }
 
-// asks tells whether a script seems to use HTTP.
+// asks tells whether a plugin seems to use HTTP.
 func asks(ch *checked) bool {
+	if ch.module != nil {
+		return asksHTTP(*ch.module)
+	}
 	code, err := os.ReadFile(ch.subject.File)
 	return err == nil && strings.Contains(string(code), "net.http")
 }
@@ -160,22 +209,34 @@ func withPath(s string) string {
 	return s
 }
 
+// row is something that is said of a plugin, in some lines.
+type row struct {
+	head  string
+	lines []string
+}
+
+// table prints rows.
+func (t *pluginTool) table(rows []row) {
+	w := tabwriter.NewWriter(t.c.out, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		for i, line := range r.lines {
+			if i > 0 {
+				r.head = ""
+			}
+			fmt.Fprintf(w, "  %s\t%s\n", r.head, line)
+		}
+	}
+	_ = w.Flush() // the console
+}
+
 // describe prints what a plugin is.
 func (t *pluginTool) describe(ch *checked, o *trial.Opened) {
 	fmt.Fprintf(t.c.out, "%s: ok\n", ch.subject.File)
-	w := tabwriter.NewWriter(t.c.out, 0, 0, 2, ' ', 0)
-	row := func(head string, lines []string) {
-		for i, line := range lines {
-			if i > 0 {
-				head = ""
-			}
-			fmt.Fprintf(w, "  %s\t%s\n", head, line)
-		}
+	rows := []row{{"provides", provided(o)}, {"options", ch.options(o)}, {"asks", servers(o)}}
+	if ch.module != nil {
+		rows = slices.Concat(rows, ch.static(), ch.costs.measured())
 	}
-	row("provides", provided(o))
-	row("options", ch.options(o))
-	row("asks", servers(o))
-	_ = w.Flush() // the console
+	t.table(rows)
 	for _, warning := range ch.warnings {
 		fmt.Fprintln(t.c.out, "  warning:", warning)
 	}
@@ -210,23 +271,33 @@ func (ch *checked) options(o *trial.Opened) (list []string) {
 		if u.Type != "" {
 			s += ", " + strings.ReplaceAll(u.Type, "_", " ")
 		}
-		_, pos, set := ch.config.Option(u.Name)
-		switch {
-		case set:
-			s += ": set (" + pos + ")"
-		case u.Default != "":
+		if state := ch.state(u.Name); state == notSet && u.Default != "" {
 			s += ": " + u.Default
-		default:
-			s += ": not set"
+		} else {
+			s += ": " + state
 		}
 		list = append(list, s)
 	}
 	for _, name := range o.Read {
-		if !listed[name] && !strings.HasPrefix(name, "rosterd_") {
-			list = append(list, name)
+		if listed[name] || strings.HasPrefix(name, "rosterd_") {
+			continue
 		}
+		if ch.module != nil { // nothing is known of it but that it was read
+			name += ": " + ch.state(name)
+		}
+		list = append(list, name)
 	}
 	return list
+}
+
+const notSet = "not set"
+
+// state says whether an option is set, and where.
+func (ch *checked) state(name string) string {
+	if _, pos, set := ch.config.Option(name); set {
+		return "set (" + pos + ")"
+	}
+	return notSet
 }
 
 func servers(o *trial.Opened) []string {

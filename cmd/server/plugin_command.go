@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -185,11 +186,20 @@ func (t *pluginTool) manager() *plugins.Manager {
 	if t.cfg != nil {
 		m = pluginManager(t.cfg, quiet)
 	}
-	m.InProcess, m.Isolate = nil, nil
+	m.InProcess, m.Isolate, m.Cache = nil, nil, toolCache()
 	if t.isolation == "process" {
 		m.Isolate = worker.Opener(worker.Settings{Log: quiet, Staged: true})
 	}
 	return m
+}
+
+// toolCache is where the tools keep compiled code: the server's own folder is the server's alone. "" if there is no such place.
+func toolCache() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "rosterd", "modules")
 }
 
 // place finds out for which host a plugin is opened, and for which user if one is named.

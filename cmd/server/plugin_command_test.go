@@ -281,7 +281,7 @@ DIR/mod_odd.lua: ok
   warning: DIR/mod_odd.lua:7: https://crm.example/ is no server that the script may ask: have an option name it, or rosterd_plugin_http_allow
   warning: DIR/mod_odd.lua: it asks over HTTP, and no option names a server: it may ask nobody
   warning: DIR/mod_odd.lua: it logged: hello
-  warning: --option odd: the script does not ask for it
+  warning: --option odd: the plugin does not ask for it
 `, "check", "DIR/mod_odd.lua", "--option", "odd=1")
 	for file, wants := range map[string][]string{
 		"wrong":  {"DIR/mod_wrong.lua: refused\n", "  DIR/mod_wrong.lua:1: not available in rosterd: io", "  DIR/mod_wrong.lua:2: not available in rosterd: socket"},

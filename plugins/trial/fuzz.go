@@ -66,7 +66,6 @@ type fuzzing struct {
 
 // Run goes on until the count, the time or ctx is over, or enough is found.
 func (f Fuzz) Run(ctx context.Context) (_ Fuzzed, err error) {
-	start := time.Now()
 	z := &fuzzing{Fuzz: f, seen: map[string]bool{}, done: Fuzzed{Ends: map[string]int{}}}
 	z.Cases = nil
 	defer func() { err = errors.Join(err, z.close(0)) }()
@@ -78,6 +77,7 @@ func (f Fuzz) Run(ctx context.Context) (_ Fuzzed, err error) {
 	if len(z.Cases) == 0 {
 		return z.done, fmt.Errorf("%s has no case with an answer of a backend that could be changed", f.Subject.File)
 	}
+	start := time.Now()
 	for time.Since(start) < f.Time && len(z.done.Findings) < maxFindings && (f.Count == 0 || z.done.Calls < f.Count) {
 		if err := z.step(ctx); err != nil {
 			return z.done, err
