@@ -95,8 +95,8 @@ func (r *rewriter) charge(units int64) {
 	r.take()
 }
 
-// chargeLength writes code that takes what the length on the stack costs, which it leaves there: a unit for eight bytes or
-// for an element of a table. Memory grows by pages of 64 KiB, and not by more than 65,536, whatever is asked for.
+// chargeLength writes code that takes what the length on the stack costs, which it leaves there. No memory
+// grows by more than 65,536 pages, whatever is asked for.
 func (r *rewriter) chargeLength(op module.Opcode, local uint32) {
 	r.op(localTee, local)
 	r.op(globalGet, r.fuel)
@@ -106,11 +106,11 @@ func (r *rewriter) chargeLength(op module.Opcode, local uint32) {
 		r.out = append(r.out, i32Const, 0x80, 0x80, 0x04)
 		r.op(localGet, local)
 		r.out = append(r.out, i32Const, 0x80, 0x80, 0x04, i32Less, sel, i64Extend)
-		r.i64(13)
+		r.i64(pageShift)
 		r.out = append(r.out, i64Shl)
 	case module.OpMemoryFill, module.OpMemoryCopy, module.OpMemoryInit:
 		r.out = append(r.out, i64Extend)
-		r.i64(3)
+		r.i64(bytesShift)
 		r.out = append(r.out, i64Shr)
 	default:
 		r.out = append(r.out, i64Extend)

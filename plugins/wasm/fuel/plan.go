@@ -14,6 +14,12 @@ const (
 	costLeave = 32 // memory.grow, ref.func, calls of imports
 )
 
+// A unit is good for eight bytes, or for one element of a table. A page has 64 KiB.
+const (
+	bytesShift = 3
+	pageShift  = 16 - bytesShift
+)
+
 // A constant length up to this is charged with the function or loop around it, and not on its own.
 const smallLength = 1024
 
@@ -89,7 +95,7 @@ func (p *plan) make(r *rewriter, code []byte, locals uint64) error {
 		case module.OpMemoryFill, module.OpMemoryCopy, module.OpMemoryInit, module.OpTableFill, module.OpTableCopy, module.OpTableInit:
 			p.cost[in] += costBulk
 			if n, ok := constantLength(code, constant); ok {
-				p.cost[in] += n
+				p.cost[in] += unitsOf(i.Op, n)
 			} else {
 				p.length()
 			}
@@ -118,7 +124,16 @@ func (p *plan) beyond(what string, index uint32) error {
 	return fmt.Errorf("code at offset %d: there is no %s %d", p.read.Start, what, index)
 }
 
-// constantLength is what a length costs, at the most, that the i32.const at start gives.
+// unitsOf is what a length costs.
+func unitsOf(op module.Opcode, length int64) int64 {
+	switch op {
+	case module.OpMemoryFill, module.OpMemoryCopy, module.OpMemoryInit:
+		return length >> bytesShift
+	}
+	return length
+}
+
+// constantLength is the length that the i32.const at start gives, if it is small.
 func constantLength(code []byte, start int) (int64, bool) {
 	if start < 0 {
 		return 0, false
