@@ -19,6 +19,7 @@ type function struct {
 	params, results []api.ValueType
 	call            func(c *call, a args) uint64 // as a result is on the stack, where there is one; nil if the runtime has it
 	cheap           bool                         // called for every few bytes: it does not count, but uses up fuel
+	kits            bool                         // for modules made with Extism's kits only
 }
 
 // types are value types, a letter each: i for i32, l for i64.
@@ -33,7 +34,7 @@ func types(letters string) []api.ValueType {
 }
 
 // imports are all functions that a module may import.
-var imports = slices.Concat(rosterdImports(), wasiImports(), extismImports())
+var imports = slices.Concat(rosterdImports(), wasiImports(), extismImports(), noFiles())
 
 // rosterdImports are those of the ABI, as docs/PLUGINS.md lists them.
 func rosterdImports() []function {
@@ -64,8 +65,8 @@ func rosterdImports() []function {
 }
 
 // known tells whether there is an import of this name.
-func known(module, name string) bool {
-	return slices.ContainsFunc(imports, func(f function) bool { return f.module == module && f.name == name })
+func known(module, name string, extism bool) bool {
+	return slices.ContainsFunc(imports, func(f function) bool { return f.module == module && f.name == name && (extism || !f.kits) })
 }
 
 // host is f for the runtime: it looks at the limits of the call before each one.

@@ -56,7 +56,7 @@ func Describe(file string, code []byte, h plugins.Host) Outline {
 	}
 	out.Named = len(m.Names.Functions) > 0
 	for _, i := range m.Imports {
-		out.need(i.Module, i.Name, known(i.Module, i.Name) && (extism || i.Module != extismModule))
+		out.need(i.Module, i.Name, known(i.Module, i.Name, extism))
 	}
 	for _, e := range m.Exports {
 		if e.Kind == module.Func && called(e.Name, extism) {

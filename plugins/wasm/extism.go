@@ -143,7 +143,7 @@ func (c *call) charge(mod api.Module) {
 // them.
 func extismImports() []function {
 	f := func(name, params, results string, call func(*call, args) uint64) function {
-		return function{module: extismModule, name: name, params: types(params), results: types(results), call: call}
+		return function{module: extismModule, name: name, params: types(params), results: types(results), call: call, kits: true}
 	}
 	cheap := func(name, params, results string, run func(*kernel, args) uint64) function {
 		f := f(name, params, results, func(c *call, a args) uint64 { return run(c.kernel, a) })
@@ -179,6 +179,27 @@ func extismImports() []function {
 		f("log_error", "l", "", extismLog("log_error", slog.LevelError)),
 	}
 }
+
+// noFiles are functions of WASI that libraries of languages bring along, called or not. There are no files, so that there is
+// none that any of them could mean.
+func noFiles() (list []function) {
+	for name, params := range map[string]string{
+		"fd_advise": "illi", "fd_allocate": "ill", "fd_datasync": "i", "fd_fdstat_set_rights": "ill", "fd_filestat_get": "ii",
+		"fd_filestat_set_size": "il", "fd_filestat_set_times": "illi", "fd_pread": "iiili", "fd_pwrite": "iiili", "fd_readdir": "iiili",
+		"fd_sync": "i", "fd_tell": "ii", "path_create_directory": "iii", "path_filestat_get": "iiiii",
+		"path_filestat_set_times": "iiiilli", "path_link": "iiiiiii", "path_open": "iiiiillii", "path_readlink": "iiiiii",
+		"path_remove_directory": "iii", "path_rename": "iiiiii", "path_symlink": "iiiii", "path_unlink_file": "iii",
+	} {
+		list = append(list, function{
+			module: wasiModule, name: name, params: types(params), results: types("i"), kits: true,
+			call: func(*call, args) uint64 { return count(badFile) },
+		})
+	}
+	return list
+}
+
+// badFile is EBADF, as WASI numbers it.
+const badFile = 8
 
 // extismDebug is what get_log_level answers: 0 is trace, 1 debug, and so on. We have no trace.
 const extismDebug = 1

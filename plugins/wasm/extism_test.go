@@ -724,3 +724,88 @@ func BenchmarkExtismCall(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/call")
 }
+
+// Libraries of languages bring functions for files along. That there are none is what each of them says.
+func TestExtismNoFiles(t *testing.T) {
+	functions := map[string]string{
+		"fd_advise": "illi", "fd_allocate": "ill", "fd_datasync": "i", "fd_fdstat_set_rights": "ill", "fd_filestat_get": "ii",
+		"fd_filestat_set_size": "il", "fd_filestat_set_times": "illi", "fd_pread": "iiili", "fd_pwrite": "iiili", "fd_readdir": "iiili",
+		"fd_sync": "i", "fd_tell": "ii", "path_create_directory": "iii", "path_filestat_get": "iiiii", "path_filestat_set_times": "iiiilli",
+		"path_link": "iiiiiii", "path_open": "iiiiillii", "path_readlink": "iiiiii", "path_remove_directory": "iii", "path_rename": "iiiiii",
+		"path_symlink": "iiiii", "path_unlink_file": "iii",
+	}
+	calls := func(g *guest, fd int32) (c asm.Code) {
+		for _, name := range slices.Sorted(maps.Keys(functions)) {
+			for i, p := range functions[name] {
+				switch {
+				case i == 0:
+					c = c.I32(fd)
+				case p == 'l':
+					c = c.I64(0)
+				default:
+					c = c.I32(0)
+				}
+			}
+			c = is32(c.Call(g.imported[name]), 8) // EBADF
+		}
+		return c
+	}
+	for _, fd := range []int32{0, 1, 2, 3, -1} {
+		k := kitted{&guest{imported: map[string]uint32{}, top: 16, texts: map[string]int32{}}, "roster_fetch", map[string]bool{}}
+		for name, params := range functions {
+			k.imported[name] = k.Import("wasi_snapshot_preview1", name, params+":i")
+		}
+		for name, s := range extismSignatures {
+			k.imported[name] = k.Import("extism:host/env", name, s)
+		}
+		k.Memory(1)
+		k.ExportMemory("memory")
+		if _, err := fetched(t, k.code(k.answers(calls(k.guest, fd), empty)), setting{}, &world{}); err != nil {
+			t.Errorf("file %d: %v", fd, err)
+		}
+	}
+}
+
+// What a module needs that is not there is listed when it is opened, and by those who only look at it.
+func TestExtismRefused(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		imports [][3]string
+		marked  bool
+		want    []string
+	}{
+		{"custom host functions", [][3]string{{"extism:host/env", "alloc", "l:l"}, {"extism:host/user", "crm_list", "l:l"}, {"extism:host/user", "pay", "l:"}}, false,
+			[]string{"extism:host/user", "crm_list", "pay"}},
+		{"functions of later kits", [][3]string{{"extism:host/env", "alloc", "l:l"}, {"extism:host/env", "stack_push", ":"}, {"extism:host/env", "input_set", "ll:"}}, false,
+			[]string{"stack_push", "input_set"}},
+		{"functions of kits before 1.0", [][3]string{{"extism:host/env", "alloc", "l:l"}, {"env", "extism_alloc", "l:l"}}, false, []string{"extism_alloc"}},
+		{"another type", [][3]string{{"extism:host/env", "alloc", "i:i"}}, false, []string{"alloc"}},
+		{"sockets", [][3]string{{"extism:host/env", "alloc", "l:l"}, {"wasi_snapshot_preview1", "sock_accept", "iii:i"}}, false, []string{"sock_accept"}},
+		{"a module of rosterd's", [][3]string{{"extism:host/env", "alloc", "l:l"}}, true, []string{"extism:host/env"}},
+		{"files in a module of rosterd's", [][3]string{{"wasi_snapshot_preview1", "path_open", "iiiiillii:i"}}, true, []string{"path_open"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var m asm.Module
+			for _, i := range c.imports {
+				m.Import(i[0], i[1], i[2])
+			}
+			m.Memory(1)
+			m.ExportMemory("memory")
+			m.Export("roster_fetch", m.Func(":i", "", asm.Code{}.I32(0)))
+			if c.marked {
+				m.Export("rosterd_abi_v1", m.Func(":", "", nil))
+				m.Export("rosterd_fetch", m.Func(":i", "", asm.Code{}.I32(0)))
+			}
+			_, err := tryOpen(t, m.Bytes(), setting{}, &world{})
+			if err == nil {
+				t.Fatal("it was opened")
+			}
+			seen := strings.Join(wasm.Describe("crm.wasm", m.Bytes(), plugins.Host{}).Problems, "\n")
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) || !strings.Contains(seen, want) {
+					t.Errorf("%q is not in\n%v\nand\n%s", want, err, seen)
+				}
+			}
+		})
+	}
+}

@@ -37,7 +37,7 @@ func rules(extism bool, l plugins.Limits) module.Rules {
 		Exports:  map[string]module.FuncType{initialize: {}},
 	}
 	for _, f := range imports {
-		if f.module == extismModule && !extism {
+		if f.kits && !extism {
 			continue
 		}
 		if r.Imports[f.module] == nil {
