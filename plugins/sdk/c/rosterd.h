@@ -42,6 +42,8 @@
 #else
 #define ROSTERD_IMPORT(name)
 #define ROSTERD_EXPORT(name)
+#endif
+#if !defined(__wasm__) || defined(__wasi__)
 #include <stdlib.h>
 #endif
 
@@ -78,7 +80,7 @@ enum {
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
-/* The pieces of memory, one behind the other as they were asked for. With a C library there may be its own between. */
+/* The pieces of memory, one behind the other as they were asked for. */
 typedef struct rosterd__piece {
 	struct rosterd__piece *next;
 	char *end;
@@ -96,7 +98,8 @@ __attribute__((weak)) rosterd__memory rosterd__mem;
 
 #define ROSTERD__PAGE ((size_t)65536)
 
-#ifdef __wasm__
+/* Where there is a C library the memory is its own: it may take for its heap whatever there was when it was first asked. */
+#if defined(__wasm__) && !defined(__wasi__)
 ROSTERD__FN char *rosterd__pages(size_t n) {
 	size_t was = __builtin_wasm_memory_grow(0, n);
 	if (was == (size_t)-1) __builtin_trap();
