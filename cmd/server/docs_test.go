@@ -16,6 +16,7 @@ import (
 
 	"rosterd/config"
 	"rosterd/metrics"
+	"rosterd/plugins/sdk"
 )
 
 // TestDocumentedLog: docs/OPERATING.md lists every line that the server logs above level debug, and no other.
@@ -118,6 +119,16 @@ func TestDocumentedOptions(t *testing.T) {
 	for _, name := range metrics.Names() {
 		known[name] = true // not an option, and meant
 	}
+	ours := regexp.MustCompile(`rosterd_[a-z_]*[a-z]`)
+	for _, lang := range sdk.Languages() {
+		_, text, err := sdk.File(lang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range ours.FindAllString(string(text), -1) {
+			known[name] = true // of the ABI, or of those who speak it
+		}
+	}
 	root := filepath.Join("..", "..")
 	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
@@ -128,7 +139,7 @@ func TestDocumentedOptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range regexp.MustCompile(`rosterd_[a-z_]*[a-z]`).FindAllString(string(b), -1) {
+		for _, name := range ours.FindAllString(string(b), -1) {
 			if !known[name] {
 				t.Errorf("%s speaks of the option %s, which does not exist", file, name)
 			}
