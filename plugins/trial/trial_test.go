@@ -36,6 +36,8 @@ type play struct {
 
 func (p *play) Info() plugins.Info  { return p.info }
 func (p *play) Instructions() int64 { return p.instructions }
+func (p *play) HostCalls() int64    { return p.instructions / 50 }
+func (p *play) MemoryPeak() int64   { return 64 << 10 }
 func (p *play) Close() error        { p.Services.Close(); return nil }
 func (p *play) Fetch(ctx context.Context, r engine.Request) (engine.Answer, error) {
 	p.instructions += 100
@@ -161,8 +163,8 @@ recorded, but never asked for: GET http://crm.example/john`},
 			if got := strings.Join(cs.Judge(out), "\n"); got != strings.TrimPrefix(c.want, "\n") {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
-			if out.Instructions != 100 || len(out.Asked) != 1 {
-				t.Errorf("%d instructions, %d requests", out.Instructions, len(out.Asked))
+			if out.Costs != (Costs{100, 2, 64 << 10}) || len(out.Asked) != 1 {
+				t.Errorf("%+v, %d requests", out.Costs, len(out.Asked))
 			}
 		})
 	}
@@ -483,7 +485,7 @@ func TestBench(t *testing.T) {
 		return o
 	}
 	b, problems, err := open(`{`+crm+`"http": [{"request": {"url": "http://crm.example/john"}, "response": {"json": {}}}], "expect": {"roster": {}}}`).Bench(t.Context(), 50, 0)
-	if err != nil || len(problems) > 0 || b.Calls != 50 || b.Requests != 1 || b.Instructions != 100 || b.P50 > b.P99 || b.P99 > b.Max || b.P50 == 0 || b.Allocated == 0 {
+	if err != nil || len(problems) > 0 || b.Calls != 50 || b.Requests != 1 || b.Costs != (Costs{100, 2, 64 << 10}) || b.P50 > b.P99 || b.P99 > b.Max || b.P50 == 0 || b.Allocated == 0 {
 		t.Errorf("%+v, %v, %v", b, problems, err)
 	}
 	b, problems, err = open(`{`+crm+`"expect": {"roster": {}}}`).Bench(t.Context(), 50, 0)
