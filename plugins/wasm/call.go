@@ -124,8 +124,8 @@ func (c *call) tick(mod api.Module) {
 		g = fuelOf(mod)
 	}
 	used := c.granted - int64(g.Get())
-	if used > maxFuel {
-		trapf("instructions", "more than %d G instructions", maxFuel/1_000_000_000)
+	if used > c.plugin.fuel {
+		trapf("instructions", "more than %d million instructions", c.plugin.fuel/1_000_000)
 	}
 	runtime.Gosched()
 	g.Set(uint64(tickFuel))

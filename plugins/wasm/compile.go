@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -67,7 +68,7 @@ func (p *Plugin) compileWith(ctx context.Context, code []byte, cache wazero.Comp
 	p.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	var err error
 	if p.compiled, err = p.runtime.CompileModule(ctx, code); err != nil {
-		return err
+		return errors.New(strings.Join(strings.Fields(err.Error()), " ")) // it has lines
 	}
 	memory := p.compiled.ExportedMemories()["memory"]
 	if memory == nil {

@@ -111,6 +111,9 @@ func plain(err error) error {
 		if line == "" || strings.HasPrefix(line, "...") {
 			break
 		}
+		if strings.HasPrefix(line, fuelModule+".") {
+			continue
+		}
 		_, name, _ := strings.Cut(frameType.ReplaceAllString(line, ""), ".") // before it stands what the module calls itself
 		if frames = append(frames, name); len(frames) == maxFrames {
 			break

@@ -33,6 +33,7 @@ type Plugin struct {
 	transform        *plugins.URLTemplate // what is asked for rosterd_transform; nil if it is not supplied
 	started          time.Time            // where its monotonic clock begins
 	begin, most      uint64               // bytes of an instance's memory
+	fuel             int64                // of a call
 
 	runtime  wazero.Runtime
 	cache    wazero.CompilationCache // nil: there is none
@@ -65,7 +66,7 @@ const (
 func Open(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins.Options, svc plugins.Services) (plugins.Plugin, error) {
 	p := &Plugin{
 		name: src.Name, file: src.File, host: h.Name, opts: opts, svc: svc, limits: withDefaults(h.Limits),
-		contacts: roster.Limits{Items: h.Limits.Contacts}, tag: newTag(src.Code, opts), started: svc.Now(),
+		contacts: roster.Limits{Items: h.Limits.Contacts}, tag: newTag(src.Code, opts), started: svc.Now(), fuel: maxFuel,
 	}
 	p.pool.places = make(chan struct{}, p.limits.Calls)
 	if err := p.open(ctx, src, h.Cache); err != nil {
