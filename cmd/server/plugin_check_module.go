@@ -111,7 +111,7 @@ func imported(out wasm.Outline) (list []string) {
 
 // asksHTTP tells whether a module may send requests, or has rosterd send them.
 func asksHTTP(out wasm.Outline) bool {
-	return slices.Contains(out.Exports, "rosterd_transform") || slices.ContainsFunc(out.Imports, func(n wasm.Needed) bool { return slices.Contains(n.Names, "http_request") })
+	return slices.ContainsFunc(out.Exports, func(name string) bool { return strings.HasSuffix(name, "_transform") }) || slices.ContainsFunc(out.Imports, func(n wasm.Needed) bool { return slices.Contains(n.Names, "http_request") })
 }
 
 // static are the rows about a module that are known without running it.
@@ -119,7 +119,11 @@ func (ch *checked) static() []row {
 	m := ch.module
 	size := fmt.Sprintf("%s, %s, %s of code", sized(int64(m.Size)), counted(m.Functions, "function"), sized(int64(m.Code)))
 	memory := fmt.Sprintf("%s at first, %s at the most", sized(m.Memory), sized(m.MaxMemory))
-	return []row{{"exports", []string{strings.Join(m.Exports, " ")}}, {"imports", imported(*m)}, {"module", []string{size}}, {"memory", []string{memory}}}
+	var rows []row
+	if m.ABI == "Extism" {
+		rows = []row{{"made for", []string{m.ABI}}}
+	}
+	return append(rows, row{"exports", []string{strings.Join(m.Exports, " ")}}, row{"imports", imported(*m)}, row{"module", []string{size}}, row{"memory", []string{memory}})
 }
 
 // measured are the rows about what a module takes.

@@ -48,7 +48,6 @@ type kernel struct {
 	arena
 	answer *plugins.HTTPResponse // the last one
 	said   string                // what error_set said
-	calls  int                   // of functions that are cheap
 }
 
 // kernelRoom is for what the host gives a plugin besides answers of servers: options, values, header fields.
@@ -123,15 +122,14 @@ func (c *call) enterCheap(mod api.Module) {
 	if c.mod != mod {
 		c.bind(mod)
 	}
-	k := c.extism()
-	if k.calls++; k.calls%cheapCalls == 0 {
+	c.extism()
+	if c.cheap++; c.cheap%cheapCalls == 0 {
 		c.charge(mod)
 	}
 }
 
 func (c *call) charge(mod api.Module) {
 	c.stillWanted()
-	c.cheap += cheapCalls
 	g := c.in.fuel
 	if g == nil { // it is in its start function
 		g = fuelOf(mod)
