@@ -34,6 +34,7 @@ var written = map[string][]string{
 	"crm_go":        {"crm_go/*.go", "../../plugins/sdk/go/*.go"},
 	"crm_as":        {"crm_as/*.ts", "../../plugins/sdk/assemblyscript/*.ts"},
 	"extism_as":     {"extism_as/*.ts"},
+	"extism_c":      {"extism_c/*.c"},
 	"auth_crm_rust": {"auth_crm_rust/*.rs", "../../plugins/sdk/rust/*.rs"},
 }
 
@@ -140,16 +141,46 @@ func casesOf(t *testing.T, subject trial.Subject, least int) (cases []*trial.Cas
 	return cases
 }
 
+// asker asks a plugin for one case after the other. Cases with other options need another plugin.
+type asker struct {
+	subject trial.Subject
+	isolate plugins.Opener
+	open    map[string]*asking
+}
+
+type asking struct {
+	now *trial.Case // what the plugin is asked next
+	*trial.Opened
+}
+
+func (a *asker) outcome(t *testing.T, c *trial.Case) trial.Outcome {
+	t.Helper()
+	options := fmt.Sprint(c.Host, c.Options)
+	p, ok := a.open[options]
+	if !ok {
+		p = &asking{now: new(*c)}
+		p.Opened = opening(t, a.subject, p.now, a.isolate)
+		if a.open == nil {
+			a.open = map[string]*asking{}
+		}
+		a.open[options] = p
+	}
+	*p.now = *c
+	return outcome(t, p.Opened)
+}
+
 // TestLanguages: in every language and wherever it runs, the example does what the script does.
 func TestLanguages(t *testing.T) {
 	lua := script(t, "crm")
 	cases := casesOf(t, lua, 11)
-	for _, c := range cases {
-		want := told(outcome(t, opening(t, lua, c, nil)))
-		for _, name := range languages {
-			for where, isolate := range isolated {
+	scripted := asker{subject: lua}
+	for _, name := range languages {
+		for where, isolate := range isolated {
+			module := asker{subject: module(t, name), isolate: isolate}
+			for _, c := range cases {
+				out := module.outcome(t, c)
+				want := told(scripted.outcome(t, c))
 				t.Run(name+"/"+where+"/"+c.Name(), func(t *testing.T) {
-					out := outcome(t, opening(t, module(t, name), c, isolate))
 					for _, problem := range c.Judge(out) {
 						t.Error(problem)
 					}
@@ -163,22 +194,23 @@ func TestLanguages(t *testing.T) {
 // TestAuthenticates: the module that also knows passwords says what the script says, and its own cases hold.
 func TestAuthenticates(t *testing.T) {
 	lua, rust := script(t, "auth_crm"), module(t, "auth_crm_rust")
+	scripted := asker{subject: lua}
 	for where, isolate := range isolated {
-		for _, c := range casesOf(t, lua, 8) {
+		module := asker{subject: rust, isolate: isolate}
+		judge := func(c *trial.Case) (kind string) {
+			out := module.outcome(t, c)
 			t.Run(where+"/"+c.Name(), func(t *testing.T) {
-				out := outcome(t, opening(t, rust, c, isolate))
 				for _, problem := range c.Judge(out) {
 					t.Error(problem)
 				}
-				equal(t, "what came of it", trial.Kind(out.Err), trial.Kind(outcome(t, opening(t, lua, c, nil)).Err))
 			})
+			return trial.Kind(out.Err)
+		}
+		for _, c := range casesOf(t, lua, 8) {
+			equal(t, "what came of "+c.Name(), judge(c), trial.Kind(scripted.outcome(t, c).Err))
 		}
 		for _, c := range casesOf(t, rust, 5) {
-			t.Run(where+"/"+c.Name(), func(t *testing.T) {
-				for _, problem := range c.Judge(outcome(t, opening(t, rust, c, isolate))) {
-					t.Error(problem)
-				}
-			})
+			judge(c)
 		}
 	}
 }
@@ -524,7 +556,8 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
-// TestMemory: calls leave nothing behind. Of the thousand calls the first few may find that they need more.
+// TestMemory: calls leave nothing behind. Of the thousand calls the first may find that they need more, and a collector of
+// garbage may work at another time; but a tenth of the answer kept by each call would be more than a mebibyte.
 func TestMemory(t *testing.T) {
 	body, _ := company(t, 100)
 	for _, name := range languages {
@@ -540,7 +573,7 @@ func TestMemory(t *testing.T) {
 					settled = peak()
 				}
 			}
-			if now := peak(); settled == 0 || now > settled {
+			if now := peak(); settled == 0 || now > settled+1<<20 || len(body) < 16<<10 {
 				t.Errorf("%d bytes after 100 calls, %d after 1000", settled, now)
 			}
 		})
