@@ -26,9 +26,9 @@ func pluginCommands() []command {
 		{"new", "new [--lang lua|c|rust|go|as] DIR", "write a plugin to begin with, with cases that pass", pluginNew},
 		{"check", "check FILE|DIR… [--config FILE] [--option NAME=VALUE]… [--host HOST]", "load it as the server would; say what is wrong, what it provides, reads and may ask; exit 0, 1 warnings, 2 refused", pluginCheck},
 		{"run", "run FILE|DIR --user USER@HOST [--config FILE] [--option NAME=VALUE]… [--record DIR]", "ask it once, with the real backend", pluginRun},
-		{"test", "test FILE|DIR… [--run NAME] [--update] [--isolation inproc|process] [--json]", "try its cases, tests/*.json, without any network", pluginTest},
-		{"fuzz", "fuzz FILE|DIR [--time 10s] [--count N] [--seed N] [--run NAME] [--write DIR] [--isolation inproc|process] [--json]", "have it read what no backend should send; exit 0, or 1 if that is a fault of it", pluginFuzz},
-		{"bench", "bench FILE|DIR [--run NAME] [--count N] [--time 2s] [--isolation inproc|process]", "measure what a case costs", pluginBench},
+		{"test", "test FILE|DIR… [--run NAME] [--cases DIR] [--update] [--isolation inproc|process] [--json]", "try its cases, tests/*.json, without any network", pluginTest},
+		{"fuzz", "fuzz FILE|DIR [--time 10s] [--count N] [--seed N] [--run NAME] [--cases DIR] [--write DIR] [--isolation inproc|process] [--json]", "have it read what no backend should send; exit 0, or 1 if that is a fault of it", pluginFuzz},
+		{"bench", "bench FILE|DIR [--run NAME] [--cases DIR] [--count N] [--time 2s] [--isolation inproc|process]", "measure what a case costs", pluginBench},
 	}
 }
 

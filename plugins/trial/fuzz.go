@@ -64,7 +64,8 @@ type fuzzing struct {
 	done   Fuzzed
 }
 
-// Run goes on until the count, the time or ctx is over, or enough is found.
+// Run goes on until the count, the time or ctx is over, or enough is found. A ctx that is over is no error, once cases have been
+// tried as they are.
 func (f Fuzz) Run(ctx context.Context) (_ Fuzzed, err error) {
 	z := &fuzzing{Fuzz: f, seen: map[string]bool{}, done: Fuzzed{Ends: map[string]int{}}}
 	z.Cases = nil
@@ -79,7 +80,9 @@ func (f Fuzz) Run(ctx context.Context) (_ Fuzzed, err error) {
 	}
 	start := time.Now()
 	for time.Since(start) < f.Time && len(z.done.Findings) < maxFindings && (f.Count == 0 || z.done.Calls < f.Count) {
-		if err := z.step(ctx); err != nil {
+		if err := z.step(ctx); ctx.Err() != nil {
+			break // whoever does not want to wait wants what was found until now
+		} else if err != nil {
 			return z.done, err
 		}
 	}
@@ -115,8 +118,8 @@ func (z *fuzzing) step(ctx context.Context) error {
 	c := z.mutant(m, from)
 	more := &improvised{fuzzing: z, m: m}
 	out, err := z.call(ctx, c, more)
-	if err == nil {
-		err = ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if err != nil {
 		return fmt.Errorf("call %d, of case %s changed: %w", n, from.Name(), err)

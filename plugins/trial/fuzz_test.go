@@ -241,8 +241,28 @@ func TestFuzzBegins(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Cases = []*Case{c}
-	if _, err := f.Run(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+	if done, err := f.Run(ctx); err == nil && done.Calls > 0 {
+		t.Errorf("%+v", done)
+	}
+}
+
+// TestFuzzInterrupted: what was found until then is told.
+func TestFuzzInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	p := &play{fetch: faults(func([]byte) bool {
+		if calls++; calls == 400 {
+			cancel()
+		}
+		return calls == 40
+	})}
+	c, err := Parse("a.json", []byte(found))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := Fuzz{Subject: subject(t), Manager: fresh(p), Time: time.Minute, Cases: []*Case{c}}.Run(ctx)
+	if err != nil || len(done.Findings) != 1 || done.Calls == 0 || done.Took == 0 {
+		t.Errorf("%v, %+v", err, done)
 	}
 }
 
