@@ -120,11 +120,26 @@ func (c *call) view(ptr, n uint32) []byte {
 	if !ok {
 		trapf("trap", "a pointer that leads out of the memory: %d bytes at %d, of %d", n, ptr, c.mem.Size())
 	}
+	c.weigh(len(b))
 	return b
 }
 
-// text is a copy of what stands in memory.
-func (c *call) text(a args, ptr int) string { return string(c.view(a.u32(ptr), a.u32(ptr+1))) }
+// weigh is for what takes its time: it ends a call that nobody waits for any more.
+func (c *call) weigh(bytes int) {
+	if c.weight += bytes; c.weight > 1<<20 {
+		c.weight = 0
+		c.stillWanted()
+	}
+}
+
+// maxText is more than any name, key or value may have that a module hands in.
+const maxText = 128 << 10
+
+// text is a copy of what stands in memory, or of as much of it as makes it too long for everybody.
+func (c *call) text(a args, ptr int) string {
+	b := c.view(a.u32(ptr), a.u32(ptr+1))
+	return string(b[:min(len(b), maxText)])
+}
 
 // give answers (dst, cap): the whole length, and the bytes if they fit.
 func give[T string | []byte](c *call, a args, dst int, what T) uint64 {

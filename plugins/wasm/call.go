@@ -53,6 +53,7 @@ type call struct {
 	asked   int           // HTTP requests
 	lines   int           // logged
 	imports int           // called
+	weight  int           // bytes that imports have looked at, since the last look at the clock
 	cheap   int           // called of those that do not count
 	kernel  *kernel       // of a plugin for Extism
 	granted int64         // fuel, so far

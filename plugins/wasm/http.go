@@ -11,8 +11,11 @@ import (
 
 // httpRequest sends a request and waits for the whole answer.
 func httpRequest(c *call, a args) uint64 {
-	r, err := readRequest(c.view(a.u32(0), a.u32(1)))
-	body := c.view(a.u32(2), a.u32(3))
+	text, body := c.view(a.u32(0), a.u32(1)), c.view(a.u32(2), a.u32(3))
+	if len(text) > maxRequestText {
+		return c.failsf(codeLimit, "a request of %d bytes, more than %d KiB", len(text), maxRequestText>>10)
+	}
+	r, err := readRequest(text)
 	switch {
 	case err != nil:
 		return c.failsf(codeArgument, "http_request: %w", err)

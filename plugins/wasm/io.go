@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,8 @@ func outputWrite(c *call, a args) uint64 {
 
 // fail keeps what the module is about to return and why.
 func fail(c *call, a args) uint64 {
-	c.failed = failure{code: int32(a.u32(0)), after: time.Duration(a.u32(1)) * time.Second, text: brief(c.text(a, 2))}
+	text := c.view(a.u32(2), a.u32(3))
+	c.failed = failure{code: int32(a.u32(0)), after: time.Duration(a.u32(1)) * time.Second, text: brief(string(text[:min(len(text), maxLine+1)]))}
 	return 0
 }
 
@@ -54,8 +56,10 @@ func (c *call) option(name string) (value string, code int32, err error) {
 	if err := opts.Refused(name); err != nil {
 		return "", codeRefused, err
 	}
+	if !c.plugin.tag.read(name) {
+		return "", codeLimit, fmt.Errorf("more than %d options, or one whose name has more than %d bytes", maxOptions, maxOption)
+	}
 	v, ok := opts.Get(name)
-	c.plugin.tag.read(name)
 	if !ok {
 		return "", codeAbsent, fmt.Errorf("option %s is not set", brief(name))
 	}
@@ -86,8 +90,10 @@ func logLine(c *call, a args) uint64 {
 func nowMS(c *call, _ args) uint64 { return uint64(c.plugin.svc.Now().UnixMilli()) }
 
 func random(c *call, a args) uint64 {
-	b := c.view(a.u32(0), a.u32(1))
-	c.plugin.svc.Random(b)
+	for b := range slices.Chunk(c.view(a.u32(0), a.u32(1)), 64<<10) {
+		c.weigh(16 * len(b)) // it takes longer than a copy
+		c.plugin.svc.Random(b)
+	}
 	return count(0)
 }
 

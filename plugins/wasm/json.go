@@ -15,7 +15,8 @@ import (
 	"rosterd/plugins"
 )
 
-const maxRequestBody = 256 << 10
+// Bounds of a request: of its JSON, which may have six bytes for one, and of its body.
+const maxRequestText, maxRequestBody = 512 << 10, 256 << 10
 
 // object reads the fields of a JSON object, each at most once.
 func object(what string, text []byte, field func(name string, v gjson.Result) error) error {

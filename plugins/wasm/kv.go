@@ -29,7 +29,7 @@ func kvGet(c *call, a args) uint64 {
 
 func kvSet(c *call, a args) uint64 {
 	key := c.text(a, 0)
-	value := append([]byte{}, c.view(a.u32(2), a.u32(3))...) // nil would remove it
+	value := []byte(c.text(a, 2)) // never nil, which would remove it
 	return c.save("kv_set", key, value, time.Duration(a.u32(4))*time.Second)
 }
 

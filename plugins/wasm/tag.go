@@ -31,14 +31,22 @@ func newTag(code []byte, opts *plugins.Options) *tag {
 
 func (t *tag) String() string { return *t.now.Load() }
 
-// read is told of every option that is asked for, and when it has been read.
-func (t *tag) read(name string) {
+// Bounds of what is remembered of a module: how many options it asks for, and the length of a name.
+const maxOptions, maxOption = 1000, 256
+
+// read is told of every option before it is read, and tells whether it may be.
+func (t *tag) read(name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.names[name] {
-		t.names[name] = true
-		t.compute()
+	if t.names[name] {
+		return true
 	}
+	if len(t.names) == maxOptions || len(name) > maxOption {
+		return false
+	}
+	t.names[name] = true
+	t.compute()
+	return true
 }
 
 func (t *tag) compute() {
