@@ -48,6 +48,9 @@ func NewBuilder(owner addr.Bare, lim Limits) *Builder {
 	return &Builder{owner: owner, lim: lim.withDefaults()}
 }
 
+// Grow makes room for n contacts, so far as there may be so many.
+func (b *Builder) Grow(n int) { b.items = slices.Grow(b.items, min(n, b.lim.Items+1)) }
+
 // Add prepares and checks one contact. The item's own JID is not looked at.
 func (b *Builder) Add(jid string, i Item) {
 	j, err := addr.Parse(jid)
