@@ -161,8 +161,12 @@ func (p *plugin) readModule(code []byte) {
 	}
 	for _, e := range m.Exports {
 		switch e.Name {
-		case "rosterd_fetch", "rosterd_transform", "roster_fetch", "roster_transform":
+		case "rosterd_fetch", "roster_fetch":
 			p.rosters = true
+		case "rosterd_transform", "roster_transform":
+			p.rosters = true
+			name := strings.TrimSuffix(filepath.Base(p.file), ".wasm")
+			p.options = append(p.options, strings.TrimPrefix(name, "mod_")+"_url") // rosterd asks there
 		case "rosterd_auth", "roster_auth":
 			p.auth = true
 		case "rosterd_webhook", "roster_webhook":

@@ -64,6 +64,8 @@ func TestPlugins(t *testing.T) {
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`, `WARN :6 module "crm": DIR/mods/mod_crm.lua is not loaded, it says neither module:provides("roster", …) nor module:refresh_rosters(…)`}},
 		{name: "WebAssembly", files: files{"mods/crm.wasm": exporting("rosterd_fetch")}, global: dir, enabled: "'crm'", providers: "crm=mods/crm.wasm"},
 		{name: "WebAssembly, named as scripts are", files: files{"mods/mod_crm.wasm": exporting("rosterd_transform")}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.wasm"},
+		{name: "WebAssembly, and where rosterd asks for it", files: files{"mods/mod_crm.wasm": exporting("rosterd_transform")}, global: dir + "crm_url = 'http://localhost/%s'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.wasm"},
+		{name: "Extism, and where rosterd asks for it", files: files{"mods/crm.wasm": exporting("roster_transform")}, global: dir + "crm_url = 'http://localhost/%s'\n", enabled: "'crm'", providers: "crm=mods/crm.wasm"},
 		{name: "WebAssembly, in a folder of its own", files: files{"mods/mod_crm/mod_crm.wasm": exporting("roster_fetch")}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.wasm"},
 		{name: "WebAssembly beside a script of that name", files: files{"mods/crm.wasm": exporting("rosterd_fetch"), "mods/mod_crm.lua": crm}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
 		{name: "WebAssembly that cannot be read is opened, and refused then", files: files{"mods/crm.wasm": "\x00asm"}, global: dir, enabled: "'crm'", providers: "crm=mods/crm.wasm"},
