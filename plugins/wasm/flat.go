@@ -62,6 +62,7 @@ func decodeFlat(b *roster.Builder, out []byte) (d document, err error) {
 	case !utf8.ValidString(d.rev):
 		return d, wrong("the flat form has a rev that is not UTF-8")
 	}
+	b.Grow(int(n))
 	var groups []string // of many contacts, as most have one
 	for i := range n {
 		if b.Full() {
