@@ -60,6 +60,25 @@ func newHTTPClient(agent string, header http.Header, g *guard, lim Limits) *http
 }
 
 func (c *httpClient) do(ctx context.Context, r HTTPRequest) (*HTTPResponse, error) {
+	res, err := c.serve(ctx, r)
+	if err != nil && len(err.Error()) > maxReason {
+		return nil, &longError{err}
+	}
+	return res, err
+}
+
+// maxReason bounds the text of an error, which names URLs, methods and fields of the plugin's and of the server's making.
+const maxReason = 1024
+
+// longError is an error of which only the beginning is told.
+type longError struct{ error }
+
+func (e *longError) Error() string {
+	return strings.ToValidUTF8(e.error.Error()[:maxReason], "") + "…"
+}
+func (e *longError) Unwrap() error { return e.error }
+
+func (c *httpClient) serve(ctx context.Context, r HTTPRequest) (*HTTPResponse, error) {
 	if r.Method == "" {
 		r.Method = http.MethodGet
 	}

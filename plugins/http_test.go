@@ -21,6 +21,7 @@ import (
 	"testing/fstest"
 	"testing/iotest"
 	"time"
+	"unicode/utf8"
 )
 
 // What the defaults are.
@@ -423,6 +424,30 @@ func TestPublicAddresses(t *testing.T) {
 		if err := control(t.Context(), "tcp", s, nil); err != nil {
 			t.Errorf("%s without a redirect: %v", s, err)
 		}
+	}
+}
+
+// What a plugin asks for is named in errors, as far as it fits there.
+func TestErrorsAreShort(t *testing.T) {
+	long := strings.Repeat("x", 50_000)
+	for name, r := range map[string]HTTPRequest{
+		"host":     {URL: "http://" + long + "/"},
+		"scheme":   {URL: long + ":"},
+		"escape":   {URL: "http://%" + long + "/"},
+		"path":     {URL: "http://one.example/" + long + "?{{secret:" + long + "}}"},
+		"method":   {URL: "http://one.example/", Method: long},
+		"field":    {URL: "http://one.example/", Header: http.Header{long + "\n": {""}}},
+		"no UTF-8": {URL: "http://" + strings.Repeat("\u00e4", 50_000) + "/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := open(t, map[string]any{"url": "http://one.example/"}).HTTP(t.Context(), r)
+			if err == nil || len(err.Error()) > maxReason+3 || !utf8.ValidString(err.Error()) {
+				t.Fatalf("%.100v of %d bytes", err, len(fmt.Sprint(err)))
+			}
+			if name == "host" && !errors.Is(err, ErrRefused) {
+				t.Errorf("the reason is lost: %v", err)
+			}
+		})
 	}
 }
 

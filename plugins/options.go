@@ -20,6 +20,7 @@ type Options struct {
 
 	mu     sync.Mutex
 	read   map[string]any
+	more   bool                         // options were read that are not remembered
 	seen   func(name string, value any) // told of every value read, once per option
 	hidden func(name string) bool       // nil: nothing is
 }
@@ -98,6 +99,9 @@ func (o *Options) Read() []string {
 func (o *Options) same(other Config) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.more {
+		return false
+	}
 	for name, value := range o.read {
 		var v any
 		if other != nil {
@@ -110,6 +114,9 @@ func (o *Options) same(other Config) bool {
 	return true
 }
 
+// Bounds of what is remembered: more options than any plugin has, and longer names.
+const maxRead, maxReadName = 10_000, 1024
+
 // Get is the value as the configuration has it.
 func (o *Options) Get(name string) (value any, ok bool) {
 	if o.Refused(name) != nil {
@@ -119,7 +126,11 @@ func (o *Options) Get(name string) (value any, ok bool) {
 	ok = ok && value != nil
 	o.mu.Lock()
 	_, before := o.read[name]
-	o.read[name] = value
+	if before || len(o.read) < maxRead && len(name) <= maxReadName {
+		o.read[name] = value
+	} else {
+		o.more = true
+	}
 	seen := o.seen
 	o.mu.Unlock()
 	if !before && ok && seen != nil {

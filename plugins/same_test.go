@@ -4,6 +4,9 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -75,4 +78,47 @@ func TestSame(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A plugin that asks for options without end is not remembered by all of them. It is opened anew then.
+func TestSameOfTooManyOptions(t *testing.T) {
+	m, _ := manager(t, map[string]string{"one/mod_crm.lua": "crm"})
+	var opts *Options
+	m.Engines[".lua"] = func(_ context.Context, _ Source, _ Host, o *Options, svc Services) (Plugin, error) {
+		opts = o
+		return fake{svc: svc}, nil
+	}
+	for _, c := range []struct {
+		name string
+		read []string
+		want bool
+	}{
+		{"few", slices.Repeat([]string{"a", "b"}, maxRead), true},
+		{"a long name", []string{strings.Repeat("x", maxReadName+1)}, false},
+		{"many", numbered(maxRead + 1), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := m.Open(t.Context(), "crm", "example.com", settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			for _, name := range c.read {
+				opts.Get(name)
+			}
+			if n := len(opts.Read()); n > maxRead {
+				t.Errorf("%d options are remembered", n)
+			}
+			if got := p.Same(m, "crm", "example.com", settings{}); got != c.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
+func numbered(n int) (names []string) {
+	for i := range n {
+		names = append(names, strconv.Itoa(i))
+	}
+	return names
 }
