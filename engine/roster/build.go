@@ -70,7 +70,9 @@ func (b *Builder) Add(jid string, i Item) {
 }
 
 // Full tells that there are too many contacts already: Roster refuses them, whatever follows.
-func (b *Builder) Full() bool { return len(b.items) > b.lim.Items || len(b.bad) > max(b.lim.Items, maxBad) }
+func (b *Builder) Full() bool {
+	return len(b.items) > b.lim.Items || len(b.bad) > max(b.lim.Items, maxBad)
+}
 
 // maxBad is how many contacts may be left out, where fewer may be in the roster.
 const maxBad = 100_000
