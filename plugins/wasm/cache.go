@@ -24,6 +24,7 @@ const sumsFile = "SHA256SUMS"
 // folder is where the compiled code of one module is kept.
 type folder struct {
 	path string
+	good map[string]string // what check has found to be as it was, with its checksum
 	log  func(level slog.Level, msg string, args ...any)
 }
 
@@ -79,6 +80,7 @@ func (f *folder) check() error {
 	if err != nil {
 		return err
 	}
+	f.good = map[string]string{}
 	return f.files(func(name, path string) error {
 		sum, err := sumOf(path)
 		switch {
@@ -87,6 +89,7 @@ func (f *folder) check() error {
 		case err != nil:
 			return err
 		case want[name] == sum:
+			f.good[name] = sum
 			return nil
 		case want[name] != "": // else it was never finished, or is being written now
 			f.log(slog.LevelWarn, "compiled code was damaged and is made anew", "file", path)
@@ -98,21 +101,20 @@ func (f *folder) check() error {
 	})
 }
 
-// seal notes what compiled code looks like.
+// seal notes what has been compiled since, and what it looks like.
 func (f *folder) seal() error {
-	before, err := f.readSums()
-	if err != nil {
-		return err
-	}
 	var lines []string
 	same := true
-	err = f.files(func(name, path string) error {
-		sum, err := sumOf(path)
+	err := f.files(func(name, path string) (err error) {
+		sum := f.good[name]
+		if sum == "" {
+			same = false
+			sum, err = sumOf(path)
+		}
 		lines = append(lines, sum+"  "+name+"\n")
-		same = same && before[name] == sum
 		return err
 	})
-	if err != nil || same && len(lines) == len(before) {
+	if err != nil || same {
 		return err
 	}
 	return f.write(strings.Join(lines, ""))
