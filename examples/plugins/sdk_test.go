@@ -25,7 +25,10 @@ import (
 // rustc compiles Rust. Where rustup is installed, the one in front may lack the target.
 var rustc = cmp.Or(os.Getenv("RUSTC"), "/usr/bin/rustc")
 
-// compile makes a module of a source file in Rust, or a folder in Go.
+// assembly is the compiler for AssemblyScript.
+var assembly = filepath.FromSlash("../../plugins/sdk/assemblyscript/node_modules/assemblyscript/bin/asc.js")
+
+// compile makes a module of a source file, or a folder in Go.
 func compile(t *testing.T, name, source string) trial.Subject {
 	t.Helper()
 	dir := t.TempDir()
@@ -35,7 +38,18 @@ func compile(t *testing.T, name, source string) trial.Subject {
 	cmd := exec.CommandContext(ctx, "go", "build", "-buildmode=c-shared", "-o", file, ".")
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if strings.HasSuffix(source, ".rs") {
+	switch filepath.Ext(source) {
+	case ".c":
+		// A driver that both compiles with -O and links may call an optimizer that does not know all of it.
+		o := filepath.Join(dir, name+".o")
+		if out, err := exec.CommandContext(ctx, "clang", "--target=wasm32", "-ffreestanding", "-mbulk-memory", "-O2", "-Wall", "-Wextra", "-Werror",
+			"-I../../plugins/sdk/c", "-c", source, "-o", o).CombinedOutput(); err != nil {
+			t.Fatalf("clang %s: %v\n%s", source, err, out)
+		}
+		cmd = exec.CommandContext(ctx, "wasm-ld", "--no-entry", "-z", "stack-size=65536", o, "-o", file)
+	case ".ts":
+		cmd = exec.CommandContext(ctx, "node", assembly, source, "-O3", "--runtime", "minimal", "--noAssert", "--use", "abort=", "-o", file)
+	case ".rs":
 		cmd = exec.CommandContext(ctx, rustc, "--edition", "2021", "--crate-type=cdylib", "--target", "wasm32-unknown-unknown", "-D", "warnings",
 			"-O", "-C", "panic=abort", "-C", "link-arg=-zstack-size=65536", source, "-o", file)
 	}
@@ -47,7 +61,9 @@ func compile(t *testing.T, name, source string) trial.Subject {
 
 // TestKits: what an SDK offers works, in each language alike. The kits are plugins that do all that there is to do.
 func TestKits(t *testing.T) {
-	for lang, source := range map[string]string{"rust": "testdata/all_rust/all_rust.rs", "go": "testdata/all_go"} {
+	for lang, source := range map[string]string{
+		"rust": "testdata/all_rust/all_rust.rs", "go": "testdata/all_go", "c": "testdata/all_c/all_c.c", "as": "testdata/all_as/all_as.ts",
+	} {
 		t.Run(lang, func(t *testing.T) {
 			kit := compile(t, "all", filepath.FromSlash(source))
 			t.Run("calls", func(t *testing.T) { kitCalls(t, kit) })
@@ -205,6 +221,7 @@ func kitErrors(t *testing.T, kit trial.Subject) {
 
 var (
 	rustDoc = regexp.MustCompile("(?s)//! ```ignore\n(.*?)//! ```\n")
+	starDoc = regexp.MustCompile(`(?s)docs/PLUGINS.md.\n \*\n( \*     .*?)\n \*\n \* [^ ]`)
 	goDoc   = regexp.MustCompile("(?s)\n//\n(//\tpackage main\n.*?func main\\(\\) [^\n]*\n)")
 )
 
@@ -217,6 +234,8 @@ func TestKitDocs(t *testing.T) {
 	}{
 		"rust": {"../../plugins/sdk/rust/rosterd.rs", "mod_intranet.rs", "//! ?", rustDoc, `{"people": [{"login": "marie", "name": "Marie"}]}`},
 		"go":   {"../../plugins/sdk/go/rosterd.go", "main.go", "//\t?", goDoc, `[{"login": "marie", "name": "Marie"}]`},
+		"c":    {"../../plugins/sdk/c/rosterd.h", "intranet.c", ` \*(     )?`, starDoc, `{"people": [{"login": "marie", "name": "Marie"}]}`},
+		"as":   {"../../plugins/sdk/assemblyscript/rosterd.ts", "intranet.ts", ` \*(     )?`, starDoc, `{"people": [{"login": "marie", "name": "Marie"}]}`},
 	} {
 		t.Run(lang, func(t *testing.T) {
 			sdk := read(t, kit.sdk)
@@ -235,8 +254,8 @@ func TestKitDocs(t *testing.T) {
 			}
 			code := regexp.MustCompile("(?m)^"+kit.prefix).ReplaceAllString(m[1], "")
 			source := dir
-			if lang == "rust" {
-				write("rosterd.rs", sdk)
+			if lang != "go" {
+				write(filepath.Base(kit.sdk), sdk)
 				source = filepath.Join(dir, kit.file)
 			} else {
 				code = "//go:build wasip1\n\n" + code

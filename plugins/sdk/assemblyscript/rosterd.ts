@@ -1,13 +1,31 @@
 /**
  * rosterd.ts is all that a plugin in AssemblyScript needs to supply rosters to rosterd: the ABI rosterd_v1 of docs/PLUGINS.md.
  *
- *     import { call, Request, Roster } from "./rosterd";
+ *     import { call, Code, fail, http, Options, Request, Roster, UserURL } from "./rosterd";
  *     export { rosterd_abi_v1 } from "./rosterd";
+ *
+ *     let url: UserURL = new UserURL("");
+ *
+ *     export function rosterd_init(): i32 {
+ *       return call((req: Request): i32 => {
+ *         url = Options.url("intranet_url"); // with %s for the user
+ *         return Code.Ok;
+ *       });
+ *     }
  *
  *     export function rosterd_fetch(): i32 {
  *       return call((req: Request): i32 => {
- *         const roster = new Roster();
- *         roster.add("marie@example.com").name = "Marie";
+ *         const filled = url.fill(req.local), roster = new Roster();
+ *         if (!filled) return Code.NotFound;
+ *         const response = http.get(filled);
+ *         if (response.status != 200) return response.fail("the people of " + req.user);
+ *         const people = response.json().get("people");
+ *         if (!people.isArray) return fail(Code.Temporary, "people are no list");
+ *         for (let person = people.first(); person.exists; person = person.next()) {
+ *           const login = person.get("login");
+ *           if (!login.isString) return fail(Code.Temporary, "somebody without login");
+ *           roster.add(login.text() + "@" + req.host).name = person.get("name").text();
+ *         }
  *         return roster.answer();
  *       });
  *     }
@@ -113,11 +131,9 @@ function encode(s: string, to: usize): usize {
   return to;
 }
 
-/** decoded makes a string of what an import gives, of which n bytes were there; null if it was nothing. */
+/** decoded makes a string of what an import gives, of which len bytes were there; null if it was nothing. */
 function decoded(ptr: usize, len: i32): string | null {
-  if (len < 0) return null;
-  // What rosterd hands over is UTF-8 as far as the operator and the backend wrote it so.
-  return String.UTF8.decodeUnsafe(ptr, <usize>len);
+  return len < 0 ? changetype<string | null>(0) : utf16(ptr, len, false);
 }
 
 /** quote is a string as JSON has it, in quotes. */
@@ -227,8 +243,7 @@ export class Json {
 
   private string(): string {
     if (!(this.flags & (CODED | WIDE))) return widen(this.ptr, this.len);
-    if (!(this.flags & CODED)) return String.UTF8.decodeUnsafe(this.ptr, this.len);
-    return unescape(this.ptr, this.len);
+    return utf16(this.ptr, this.len, true);
   }
 
   /** integer is a whole number, or that of a text such as "2"; for all else it is another one. */
@@ -515,13 +530,14 @@ function readJSON(from: usize, len: u32): Json {
   return changetype<Json>(none);
 }
 
-/** unescape makes a string of one that has escapes. Halves of surrogate pairs and bytes that are no UTF-8 become U+FFFD. */
-function unescape(p: usize, len: u32): string {
+/** utf16 makes a string of UTF-8, with or without the escapes of JSON. Halves of surrogate pairs and bytes that are no UTF-8 become
+ * U+FFFD. */
+function utf16(p: usize, len: u32, escapes: bool): string {
   const end = p + len, from = take(<usize>len << 1);
   let to = from;
   while (p < end) {
     let c = <u32>load<u8>(p);
-    if (c < 0x80 && c != 0x5C) {
+    if (c < 0x80 && (c != 0x5C || !escapes)) {
       store<u16>(to, <u16>c);
       p++;
       to += 2;
@@ -615,12 +631,19 @@ export function failFor(code: Code, seconds: u32, why: string): i32 {
 
 /** lastError is the text of what went wrong last in this call. */
 export function lastError(): string {
-  const ptr = take(4096);
-  const n = error_text(ptr, 4096);
-  if (n < 0) return "unknown error";
-  if (n <= 4096) return String.UTF8.decodeUnsafe(ptr, n);
-  const larger = take(n);
-  return String.UTF8.decodeUnsafe(larger, error_text(larger, n));
+  let cap = 512, ptr = take(cap), n = error_text(ptr, cap);
+  if (n > cap) {
+    cap = n;
+    ptr = take(cap);
+    n = error_text(ptr, cap);
+  }
+  return n < 0 ? "unknown error" : utf16(ptr, n, false);
+}
+
+/** panic ends the call as a fault, for what cannot be. The text goes to the log. */
+export function panic(text: string): void {
+  log.error(text);
+  unreachable();
 }
 
 function write(level: i32, text: string): void {
@@ -638,24 +661,29 @@ export namespace log {
 
 // Options.
 
-let refusal: i32 = 0;
+/** What is wrong with the first option that is not as it must be. */
+let refusal: string = "";
 
-function refuse(option: string, why: string): void {
-  if (!refusal) refusal = fail(Code.Permanent, "option " + option + why);
+function refuse(why: string): void {
+  if (!refusal.length) refusal = why;
 }
 
-/** The options of the host. Read them in rosterd_init; one that is not as it must be refuses the plugin. */
+/**
+ * The options of the host. Read them in rosterd_init: one that is not as it must be refuses the plugin, whatever else the call
+ * returns, and is here as if it were not set.
+ */
 export class Options {
   /** get is the option as text, and lists and tables as JSON; null if it is not set. */
   static get(name: string): string | null {
     const key = take(encodedLength(name));
     const len = <u32>(encode(name, key) - key);
     let cap = 512, ptr = take(cap), n = config_get(key, len, ptr, cap);
-    while (n > cap) {
+    if (n > cap) {
       cap = n;
       ptr = take(cap);
       n = config_get(key, len, ptr, cap);
     }
+    if (n < -1) refuse(lastError());
     return decoded(ptr, n);
   }
 
@@ -665,14 +693,25 @@ export class Options {
     return value == null ? or : value;
   }
 
-  /** integer is an option that is a whole number, or another one if it is not set. One that is not between least and most is
-   * moved there, with a line in the log. */
+  /** boolean is an option that is true or false. */
+  static boolean(name: string, or: bool): bool {
+    const value = Options.get(name);
+    if (value == null) return or;
+    if (value == "true" || value == "1") return true;
+    if (value != "false" && value != "0") {
+      refuse("option " + name + ": \"" + value + "\" is neither true nor false");
+      return or;
+    }
+    return false;
+  }
+
+  /** integer is an option that is a whole number. One that is not between least and most is moved there, with a line in the log. */
   static integer(name: string, or: i64, least: i64 = i64.MIN_VALUE, most: i64 = i64.MAX_VALUE): i64 {
     const value = Options.get(name);
     if (value == null) return or;
     const n = integerOf(value, i64.MIN_VALUE), within = max(least, min(most, n));
     if (n == i64.MIN_VALUE) {
-      refuse(name, ": \"" + value + "\" is no integer");
+      refuse("option " + name + ": \"" + value + "\" is no integer");
       return or;
     }
     if (within != n) {
@@ -683,16 +722,17 @@ export class Options {
 
   /** url is an option that must be there: a URL with %s for the user. */
   static url(name: string): UserURL {
-    const value = Options.get(name);
-    const url = new UserURL(value == null ? "" : value);
-    if (value == null) refuse(name, " is not set");
-    else if (!url.hasUser) refuse(name, ": no %s in it, which stands for the user name");
+    const value = Options.get(name), url = new UserURL(value == null ? "" : value);
+    if (value == null) refuse("option " + name + " is not set");
+    else if (url.problem.length) refuse("option " + name + ": " + url.problem);
     return url;
   }
 }
 
 /** A URL in which %s stands for a user; "%%" is a percent sign. */
 export class UserURL {
+  /** What is wrong with it, "" if nothing is. */
+  problem: string = "";
   private parts: string[] = [];
 
   constructor(template: string) {
@@ -701,7 +741,6 @@ export class UserURL {
       const c = template.charCodeAt(i), next = i + 1 < template.length ? template.charCodeAt(i + 1) : 0;
       if (c > 0x20 && c < 0x7F && (c != 0x25 || (next != 0x25 && next != 0x73))) continue;
       part += template.substring(done, i);
-      done = i + 1;
       if (c == 0x25) {
         done = ++i + 1;
         if (next == 0x25) {
@@ -710,18 +749,36 @@ export class UserURL {
           this.parts.push(part);
           part = "";
         }
-      } else {
-        let end = i + 1;
-        while (end < template.length && template.charCodeAt(end) >= 0x7F) end++;
-        part += encodeURL(template.substring(i, end));
-        i = end - 1;
-        done = end;
+        continue;
       }
+      let end = i + 1; // a character may have two halves
+      while (end < template.length && template.charCodeAt(end) >= 0x7F) end++;
+      part += encodeURL(template.substring(i, end));
+      i = end - 1;
+      done = end;
     }
     this.parts.push(part + template.substring(done));
+    this.problem = this.check();
   }
 
-  get hasUser(): bool { return this.parts.length > 1; }
+  private check(): string {
+    const first = this.parts[0], whole = this.parts.join("~"); // which is in no escape
+    const scheme = whole.substring(0, whole.indexOf("://") + 3).toLowerCase();
+    if (this.parts.length < 2) return "no %s in it, which stands for the user name";
+    if (scheme != "http://" && scheme != "https://") return "not an http:// or https:// URL";
+    let end = scheme.length;
+    while (end < whole.length && !"/?#".includes(whole.charAt(end))) end++;
+    const host = whole.substring(scheme.length, end).split("@").pop();
+    if (!host.length || host.startsWith(":")) return "a URL without a host";
+    const fragment = whole.indexOf("#");
+    const before = this.parts.slice(0, -1).join("~").length; // of the last %s
+    if (first.length < end || (fragment >= 0 && fragment < before)) return "%s may stand in the path and in the query only";
+    for (let i = 0; i < this.parts.length - 1; i++) {
+      const at = this.parts[i].lastIndexOf("%");
+      if (at >= 0 && this.parts[i].length - at < 3) return "an incomplete escape before %s would swallow a part of the name";
+    }
+    return "";
+  }
 
   /** fill puts a name in, percent-encoded. It is null for names such as "..", which cannot stand in the path of a URL. */
   fill(user: string): string | null {
@@ -773,17 +830,20 @@ export class HttpRequest {
     if (this.rev.length) req += ',"rev":' + quote(this.rev);
     if (this.timeoutMs) req += ',"timeout_ms":' + this.timeoutMs.toString();
     if (this.redirects) req += ',"redirects":' + this.redirects.toString();
-    const names = this.headers.keys();
-    for (let i = 0; i < names.length; i++) {
-      req += (i ? "," : ',"headers":{') + quote(names[i]) + ":" + quote(this.headers.get(names[i]));
-    }
-    if (names.length) req += "}";
-    req += "}";
+    req += headersOf(this.headers) + "}";
     const ptr = take(encodedLength(req)), len = <u32>(encode(req, ptr) - ptr);
     const body = take(encodedLength(this.body)), bodyLen = <u32>(encode(this.body, body) - body);
     const h = http_request(ptr, len, body, bodyLen);
     return new Response(h, h < 0 ? h : http_status(h));
   }
+}
+
+function headersOf(headers: Map<string, string>): string {
+  const names = headers.keys();
+  if (!names.length) return "";
+  let out = ',"headers":{';
+  for (let i = 0; i < names.length; i++) out += (i ? "," : "") + quote(names[i]) + ":" + quote(headers.get(names[i]));
+  return out + "}";
 }
 
 export namespace http {
@@ -813,7 +873,7 @@ export class Response {
   /** text is the body as a string. */
   text(): string {
     this.read();
-    return String.UTF8.decodeUnsafe(this.body, this.len);
+    return utf16(this.body, this.len, false);
   }
 
   /** header is a field of the answer, null if it is not there. */
@@ -821,7 +881,7 @@ export class Response {
     if (this.handle < 0) return null;
     const key = take(encodedLength(name)), len = <u32>(encode(name, key) - key);
     let cap = 512, ptr = take(cap), n = http_header(this.handle, key, len, ptr, cap);
-    while (n > cap) {
+    if (n > cap) {
       cap = n;
       ptr = take(cap);
       n = http_header(this.handle, key, len, ptr, cap);
@@ -833,7 +893,7 @@ export class Response {
   get rev(): string | null {
     if (this.handle < 0) return null;
     let cap = 512, ptr = take(cap), n = http_rev(this.handle, ptr, cap);
-    while (n > cap) {
+    if (n > cap) {
       cap = n;
       ptr = take(cap);
       n = http_rev(this.handle, ptr, cap);
@@ -852,13 +912,40 @@ export class Response {
    */
   fail(what: string): i32 {
     if (this.status < 0) return fail(Code.Temporary, what + ": " + lastError());
-    const why = what + ": status " + this.status.toString();
+    const why = what + ": " + this.status.toString();
     if (this.status == 404) return fail(Code.NotFound, why);
     if (this.status == 401 || this.status == 403) return fail(Code.Permanent, why + ": the backend refuses our credentials");
-    const after = this.header("retry-after");
-    const seconds = after == null ? 0 : integerOf(after, 0);
-    return failFor(Code.Temporary, <u32>(seconds > 0 && seconds <= i32.MAX_VALUE ? seconds : 0), why);
+    return failFor(Code.Temporary, this.retryAfter, why);
   }
+
+  /** retryAfter is for how many seconds the server asks to be left alone (RFC 9110 §10.2.3), 0 if it does not say. */
+  get retryAfter(): u32 {
+    const after = this.header("retry-after");
+    if (after == null) return 0;
+    let seconds = integerOf(after, -1);
+    if (seconds < 0) {
+      seconds = dateOf(after);
+      if (seconds >= 0) seconds -= now_ms() / 1000;
+    }
+    return seconds < 0 || seconds > i32.MAX_VALUE ? 0 : <u32>seconds;
+  }
+}
+
+/** dateOf is the second since 1970 of a date such as "Thu, 01 Jan 2026 12:01:00 GMT" (RFC 9110 §5.6.7), -1 if it is none. */
+function dateOf(s: string): i64 {
+  if (s.length != 29) return -1;
+  const day = integerOf(s.substring(5, 7), -1), clock = s.substring(17, 25).split(":");
+  let month = "JanFebMarAprMayJunJulAugSepOctNovDec".indexOf(s.substring(8, 11)), year = integerOf(s.substring(12, 16), -1);
+  if (month % 3 || day < 1 || year < 1970 || clock.length != 3) return -1;
+  month /= 3;
+  if (month < 2) year--; // years are counted from March on, so that the odd day is the last
+  let n = 365 * year + year / 4 - year / 100 + year / 400 + (153 * ((month + 10) % 12) + 2) / 5 + day - 1 - 719468;
+  for (let i = 0; i < 3; i++) {
+    const part = integerOf(clock[i], -1);
+    if (part < 0) return -1;
+    n = n * (i ? 60 : 24) + part;
+  }
+  return n;
 }
 
 // What is kept beyond the call.
@@ -866,26 +953,44 @@ export class Response {
 export namespace kv {
   /** get is what is kept under a key, null if nothing is. */
   export function get(name: string): string | null {
+    const kept = bytes(name);
+    return kept ? utf16(changetype<usize>(kept), kept.length, false) : null;
+  }
+
+  /** bytes is the same, as it is. */
+  export function bytes(name: string): StaticArray<u8> | null {
     const key = take(encodedLength(name)), len = <u32>(encode(name, key) - key);
     let cap = 512, ptr = take(cap), n = kv_get(key, len, ptr, cap);
-    while (n > cap) {
+    if (n > cap) {
       cap = n;
       ptr = take(cap);
       n = kv_get(key, len, ptr, cap);
     }
-    return decoded(ptr, n);
+    if (n < 0) return null;
+    const kept = new StaticArray<u8>(n);
+    memory.copy(changetype<usize>(kept), ptr, n);
+    return kept;
   }
 
-  /** set keeps a value for so many seconds, 0 for ever. */
-  export function set(name: string, value: string, seconds: u32 = 0): bool {
-    const key = take(encodedLength(name)), len = <u32>(encode(name, key) - key);
-    const val = take(encodedLength(value)), valLen = <u32>(encode(value, val) - val);
-    return kv_set(key, len, val, valLen, seconds) >= 0;
+  /** set keeps a value for so many seconds, 0 for ever. It is 0, or why it does not: -3 for a limit, above all. */
+  export function set(name: string, value: string, seconds: u32 = 0): i32 {
+    const val = take(encodedLength(value));
+    return keep(name, val, <u32>(encode(value, val) - val), seconds);
   }
 
-  export function remove(name: string): bool {
+  /** setBytes keeps bytes as they are. */
+  export function setBytes(name: string, value: StaticArray<u8>, seconds: u32 = 0): i32 {
+    return keep(name, changetype<usize>(value), value.length, seconds);
+  }
+
+  function keep(name: string, val: usize, len: u32, seconds: u32): i32 {
     const key = take(encodedLength(name));
-    return kv_delete(key, <u32>(encode(name, key) - key)) >= 0;
+    return kv_set(key, <u32>(encode(name, key) - key), val, len, seconds);
+  }
+
+  export function remove(name: string): i32 {
+    const key = take(encodedLength(name));
+    return kv_delete(key, <u32>(encode(name, key) - key));
   }
 }
 
@@ -1002,8 +1107,7 @@ export class Roster {
     this.table = table;
   }
 
-  /** answer writes the roster: return roster.answer(). A contact that is too large for any roster is left out, with a line in
-   * the log. */
+  /** answer writes the roster: return roster.answer(). */
   answer(): i32 {
     const kept = this.rev.length > 0 || this.maxAge > 0;
     let size: usize = 32 + encodedLength(this.rev);
@@ -1013,31 +1117,55 @@ export class Roster {
       c = c.next;
     }
     const out = take(size);
-    let p = out, contacts: u32 = 0;
+    let p = out;
     store<u32>(p, 0x00014652 | <u32>kept << 24 | <u32>this.unchanged << 25);
     p += 4;
     if (kept) {
       store<u32>(p, this.maxAge);
       p = writeText(p + 4, this.rev);
-      if (!p) return fail(Code.Temporary, "the name of the revision is too long");
+      if (!p) return this.answerJSON();
     }
-    const count = p;
+    store<u32>(p, this.unchanged ? 0 : this.count);
     p += 4;
     c = this.unchanged ? changetype<Contact | null>(0) : this.firstOne;
     while (c) {
-      const next = writeContact(p, c);
-      if (next) {
-        p = next;
-        contacts++;
-      } else {
-        log.warn(c.jid.substring(0, 200) + ": too large for a contact, left out");
-      }
+      p = writeContact(p, c);
+      if (!p) return this.answerJSON();
       c = c.next;
     }
-    store<u32>(count, contacts);
-    if (output_write(out, <u32>(p - out)) < 0) return fail(Code.Temporary, lastError());
-    return Code.Ok;
+    return written(out, <u32>(p - out));
   }
+
+  /** answerJSON writes what the flat form has no room for: rosterd says of it what it thinks. */
+  private answerJSON(): i32 {
+    const words: StaticArray<string> = ["none", "to", "from", "both"], out: string[] = [];
+    out.push('{"max_age":' + this.maxAge.toString() + ',"rev":' + quote(this.rev) + ',"items":[');
+    let c = this.firstOne;
+    while (c) {
+      out.push((c == this.firstOne ? "" : ",") + '{"jid":' + quote(c.jid) + ',"name":' + quote(c.name) + ',"subscription":"' + words[c.subscription & 3] + '"');
+      if (c.approved) out.push(',"approved":true');
+      if (c.ask) out.push(',"ask":"subscribe"');
+      out.push(',"groups":[');
+      let g = c.groups;
+      while (g) {
+        out.push((g == c.groups ? "" : ",") + quote(g.name));
+        g = g.next;
+      }
+      out.push("]}");
+      c = c.next;
+    }
+    out.push("]}");
+    return writtenText(out.join(""));
+  }
+}
+
+function written(ptr: usize, len: u32): i32 {
+  return output_write(ptr, len) < 0 ? fail(Code.Temporary, lastError()) : Code.Ok;
+}
+
+function writtenText(text: string): i32 {
+  const ptr = take(encodedLength(text));
+  return written(ptr, <u32>(encode(text, ptr) - ptr));
 }
 
 function mostOf(c: Contact): usize {
@@ -1124,17 +1252,17 @@ export function call(f: (req: Request) => i32): i32 {
 
 function answered(f: (req: Request) => i32): i32 {
   const len = max(0, input_len()), input = take(len);
-  refusal = 0;
+  refusal = "";
   if (input_read(input, 0, len) != len) return fail(Code.Permanent, "the input cannot be read");
   const code = f(new Request(readJSON(input, len)));
-  return refusal ? refusal : code;
+  return refusal.length ? fail(Code.Permanent, refusal) : code;
 }
 
 /** What rosterd_webhook answers. As it is nobody is refreshed, and the answer is rosterd's own. */
 export class Reply {
   refresh: string[] = []; // users whose rosters are fetched anew before the answer is sent
   status: i32 = 0;
-  type: string = "";
+  headers: Map<string, string> = new Map();
   body: string = "";
 
   /** answer writes it: return reply.answer(). */
@@ -1143,11 +1271,8 @@ export class Reply {
     for (let i = 0; i < this.refresh.length; i++) out += (i ? "," : "") + quote(this.refresh[i]);
     out += "]";
     if (this.status) out += ',"status":' + this.status.toString();
-    if (this.type.length) out += ',"headers":{"content-type":' + quote(this.type) + "}";
+    out += headersOf(this.headers);
     if (this.body.length) out += ',"body":' + quote(this.body);
-    out += "}";
-    const ptr = take(encodedLength(out));
-    if (output_write(ptr, <u32>(encode(out, ptr) - ptr)) < 0) return fail(Code.Temporary, lastError());
-    return Code.Ok;
+    return writtenText(out + "}");
   }
 }

@@ -2,12 +2,31 @@
  *
  *     #include "rosterd.h"
  *
+ *     static rosterd_str url; // with %s for the user
+ *
+ *     static int init(const rosterd_request *req) {
+ *         (void)req;
+ *         return rosterd_option_url("intranet_url", &url);
+ *     }
+ *
  *     static int fetch(const rosterd_request *req) {
  *         rosterd_roster roster = {0};
- *         rosterd_contact *marie = rosterd_add(&roster, ROSTERD_STR("marie@example.com"));
- *         marie->name = ROSTERD_STR("Marie");
+ *         rosterd_str filled, login;
+ *         if (!rosterd_url(url, req->local, &filled)) return ROSTERD_NOT_FOUND;
+ *         rosterd_response response = rosterd_http_get(filled);
+ *         if (response.status != 200) return rosterd_fail_response(response, rosterd_cat(ROSTERD_STR("the people of "), req->user));
+ *         rosterd_json people = rosterd_json_get(rosterd_json_parse(rosterd_body(response), NULL), "people");
+ *         if (rosterd_json_kind(people) != ROSTERD_JSON_ARRAY) return rosterd_fail(ROSTERD_TEMPORARY, ROSTERD_STR("people are no list"));
+ *         for (rosterd_json person = rosterd_json_first(people); person; person = rosterd_json_next(person)) {
+ *             if (!rosterd_json_text(rosterd_json_get(person, "login"), &login))
+ *                 return rosterd_fail(ROSTERD_TEMPORARY, ROSTERD_STR("somebody without login"));
+ *             rosterd_contact *contact = rosterd_add(&roster, rosterd_cat(login, ROSTERD_STR("@"), req->host));
+ *             rosterd_json_text(rosterd_json_get(person, "name"), &contact->name);
+ *         }
  *         return rosterd_answer(&roster);
  *     }
+ *
+ *     ROSTERD_INIT(init)
  *     ROSTERD_FETCH(fetch)
  *
  * It needs no C library:
@@ -330,6 +349,13 @@ ROSTERD__APART void rosterd_append_json(rosterd_buf *b, rosterd_str s) {
 	}
 	*p++ = '"';
 	b->text.len += (size_t)(p - at);
+}
+
+/* rosterd__field adds a field of JSON, if it is not empty. */
+ROSTERD__APART void rosterd__field(rosterd_buf *b, rosterd_str name, rosterd_str value) {
+	if (!value.len) return;
+	rosterd_append(b, name);
+	rosterd_append_json(b, value);
 }
 
 ROSTERD__FN bool rosterd__unreserved(unsigned char c) {
@@ -842,7 +868,7 @@ ROSTERD__APART int rosterd_fail_for(uint32_t seconds, rosterd_str why) {
 	return ROSTERD_TEMPORARY;
 }
 
-/* rosterd__fetched copies what an import gives, of which n bytes are there once it has been asked. */
+/* ROSTERD__GIVEN copies what an import gives, of which n bytes are there once it has been asked. */
 #define ROSTERD__GIVEN(found, out, call)                          \
 	uint32_t cap = 256;                                           \
 	char *dst = rosterd_alloc(cap);                               \
@@ -866,6 +892,12 @@ ROSTERD__APART rosterd_str rosterd_error(void) {
 	return s;
 }
 
+/* rosterd_panic ends the call as a fault, for what cannot be. The text goes to the log. */
+static __attribute__((noinline, noreturn, unused)) void rosterd_panic(rosterd_str s) {
+	rosterd_v1_log(3, s.ptr, (uint32_t)s.len);
+	__builtin_trap();
+}
+
 ROSTERD__FN void rosterd_debug(rosterd_str s) { rosterd_v1_log(0, s.ptr, (uint32_t)s.len); }
 ROSTERD__FN void rosterd_info(rosterd_str s) { rosterd_v1_log(1, s.ptr, (uint32_t)s.len); }
 ROSTERD__FN void rosterd_warn(rosterd_str s) { rosterd_v1_log(2, s.ptr, (uint32_t)s.len); }
@@ -873,32 +905,51 @@ ROSTERD__FN void rosterd_log_error(rosterd_str s) { rosterd_v1_log(3, s.ptr, (ui
 
 /* ---- Options: read them in rosterd_init -------------------------------------------------------------------------- */
 
-/* rosterd_option is true if the option is set; *value is as config_get has it. */
-ROSTERD__APART bool rosterd_option(const char *name, rosterd_str *value) {
+/* Functions that read an option return ROSTERD_OK, or else what rosterd_init is to return: why is said already. An option that
+ * is not set leaves what is there, which so is the default. */
+
+ROSTERD__APART int rosterd__wrong_option(const char *name, rosterd_str why) {
+	return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(ROSTERD_STR("option "), rosterd_str_of(name), why));
+}
+
+ROSTERD__APART int rosterd__option(const char *name, rosterd_str *value, bool *set) {
 	rosterd_str key = rosterd_str_of(name);
 	int32_t found;
 	ROSTERD__GIVEN(found, value, rosterd_v1_config_get(key.ptr, (uint32_t)key.len, dst, cap));
-	return found >= 0;
+	*set = found >= 0;
+	if (found >= 0 || found == ROSTERD_ABSENT) return ROSTERD_OK;
+	return rosterd_fail(ROSTERD_PERMANENT, rosterd_error());
 }
 
-/* rosterd_option_text is the option's value, or another one if it is not set. */
-ROSTERD__FN rosterd_str rosterd_option_text(const char *name, rosterd_str other) {
-	rosterd_option(name, &other);
-	return other;
+/* rosterd_option is the option as config_get has it. */
+ROSTERD__FN int rosterd_option(const char *name, rosterd_str *value) {
+	bool set;
+	return rosterd__option(name, value, &set);
 }
 
-/* rosterd_option_int reads a whole number; *n stays what it is if the option is not set. One that is not between least and
- * most is moved there, with a line in the log. What it returns is ROSTERD_OK, or else for rosterd_init to return. */
+/* rosterd_option_bool reads true or false. */
+ROSTERD__FN int rosterd_option_bool(const char *name, bool *b) {
+	rosterd_str s;
+	bool set;
+	int code = rosterd__option(name, &s, &set);
+	if (code || !set) return code;
+	*b = rosterd_same(s, ROSTERD_STR("true")) || rosterd_same(s, ROSTERD_STR("1"));
+	if (*b || rosterd_same(s, ROSTERD_STR("false")) || rosterd_same(s, ROSTERD_STR("0"))) return ROSTERD_OK;
+	return rosterd__wrong_option(name, rosterd_cat(ROSTERD_STR(": \""), s, ROSTERD_STR("\" is neither true nor false")));
+}
+
+/* rosterd_option_int reads a whole number. One that is not between least and most is moved there, with a line in the log. */
 ROSTERD__APART int rosterd_option_int(const char *name, int64_t least, int64_t most, int64_t *n) {
-	rosterd_str s, option = rosterd_cat(ROSTERD_STR("option "), rosterd_str_of(name), ROSTERD_STR(": "));
-	if (!rosterd_option(name, &s)) return ROSTERD_OK;
+	rosterd_str s;
+	bool set;
 	int64_t was;
-	if (!rosterd_parse_int(s, &was))
-		return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(option, ROSTERD_STR("\""), s, ROSTERD_STR("\" is no integer")));
+	int code = rosterd__option(name, &s, &set);
+	if (code || !set) return code;
+	if (!rosterd_parse_int(s, &was)) return rosterd__wrong_option(name, rosterd_cat(ROSTERD_STR(": \""), s, ROSTERD_STR("\" is no integer")));
 	*n = was < least ? least : was > most ? most : was;
 	if (*n != was)
-		rosterd_warn(rosterd_cat(option, rosterd_int(was), ROSTERD_STR(" is not between "), rosterd_int(least), ROSTERD_STR(" and "),
-			rosterd_int(most), ROSTERD_STR(", "), rosterd_int(*n), ROSTERD_STR(" is taken")));
+		rosterd_warn(rosterd_cat(ROSTERD_STR("option "), rosterd_str_of(name), ROSTERD_STR(": "), rosterd_int(was), ROSTERD_STR(" is not between "),
+			rosterd_int(least), ROSTERD_STR(" and "), rosterd_int(most), ROSTERD_STR(", "), rosterd_int(*n), ROSTERD_STR(" is taken")));
 	return ROSTERD_OK;
 }
 
@@ -912,13 +963,47 @@ ROSTERD__FN size_t rosterd__placeholder(rosterd_str s, size_t i) {
 	return s.len;
 }
 
-/* rosterd_option_url reads an option that must be there: a URL with %s for the user, for rosterd_url. What it returns is
- * ROSTERD_OK, or else for rosterd_init to return. */
+/* rosterd__starts tells whether s begins with a word, in small letters or not. */
+ROSTERD__FN bool rosterd__starts(rosterd_str s, rosterd_str word) {
+	if (s.len < word.len) return false;
+	for (size_t i = 0; i < word.len; i++)
+		if ((s.ptr[i] | (word.ptr[i] >= 'a' ? 0x20 : 0)) != word.ptr[i]) return false;
+	return true;
+}
+
+/* rosterd_url_problem says what is wrong with a URL that has %s for the user, NULL if nothing is. */
+ROSTERD__APART const char *rosterd_url_problem(rosterd_str url) {
+	size_t first = rosterd__placeholder(url, 0), from = rosterd__starts(url, ROSTERD_STR("https://")) ? 8 : 7, i, host = from;
+	if (first == url.len) return "no %s in it, which stands for the user name";
+	if (!rosterd__starts(url, ROSTERD_STR("http://")) && from == 7) return "not an http:// or https:// URL";
+	for (i = from; i < url.len && url.ptr[i] != '/' && url.ptr[i] != '?' && url.ptr[i] != '#'; i++)
+		if (url.ptr[i] == '@') host = i + 1;
+	if (i == host || url.ptr[host] == ':') return "a URL without a host";
+	if (first < i) return "%s may stand in the path and in the query only";
+	for (; i < url.len && url.ptr[i] != '#'; i++) {}
+	if (rosterd__placeholder(url, i) < url.len) return "%s may stand in the path and in the query only";
+	size_t literal = 2; /* characters since the last percent sign that is one of the URL */
+	for (i = 0; i + 1 < url.len; i++) {
+		bool percent = url.ptr[i] == '%';
+		if (percent && url.ptr[i + 1] == 's') {
+			if (literal < 2) return "an incomplete escape before %s would swallow a part of the name";
+			i++;
+			continue;
+		}
+		if (percent && url.ptr[i + 1] == '%') i++;
+		literal = percent ? 0 : literal + 1;
+	}
+	return NULL;
+}
+
+/* rosterd_option_url reads an option that must be there: a URL with %s for the user, for rosterd_url. */
 ROSTERD__APART int rosterd_option_url(const char *name, rosterd_str *url) {
-	rosterd_str option = rosterd_cat(ROSTERD_STR("option "), rosterd_str_of(name));
-	if (!rosterd_option(name, url)) return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(option, ROSTERD_STR(" is not set")));
-	if (rosterd__placeholder(*url, 0) == url->len)
-		return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(option, ROSTERD_STR(": no %s in it, which stands for the user name")));
+	bool set;
+	int code = rosterd__option(name, url, &set);
+	if (code) return code;
+	if (!set) return rosterd__wrong_option(name, ROSTERD_STR(" is not set"));
+	const char *problem = rosterd_url_problem(*url);
+	if (problem) return rosterd__wrong_option(name, rosterd_cat(ROSTERD_STR(": "), rosterd_str_of(problem)));
 	return ROSTERD_OK;
 }
 
@@ -979,10 +1064,15 @@ typedef struct {
 	int32_t handle, status;
 } rosterd_response;
 
-ROSTERD__FN void rosterd__field(rosterd_buf *b, rosterd_str name, rosterd_str value) {
-	if (!value.len) return;
-	rosterd_append(b, name);
-	rosterd_append_json(b, value);
+ROSTERD__FN void rosterd__headers(rosterd_buf *b, const rosterd_header *headers, size_t n) {
+	if (!n) return;
+	for (size_t i = 0; i < n; i++) {
+		rosterd_append(b, i ? ROSTERD_STR(",") : ROSTERD_STR(",\"headers\":{"));
+		rosterd_append_json(b, headers[i].name);
+		rosterd_append(b, ROSTERD_STR(":"));
+		rosterd_append_json(b, headers[i].value);
+	}
+	rosterd_append(b, ROSTERD_STR("}"));
 }
 
 /* rosterd_http sends a request and waits for the whole answer. */
@@ -992,16 +1082,7 @@ ROSTERD__APART rosterd_response rosterd_http(const rosterd_http_request *r) {
 	rosterd_append_json(&b, r->url);
 	rosterd__field(&b, ROSTERD_STR(",\"method\":"), r->method);
 	rosterd__field(&b, ROSTERD_STR(",\"rev\":"), r->rev);
-	if (r->headers_len) {
-		rosterd_append(&b, ROSTERD_STR(",\"headers\":{"));
-		for (size_t i = 0; i < r->headers_len; i++) {
-			if (i) rosterd_append(&b, ROSTERD_STR(","));
-			rosterd_append_json(&b, r->headers[i].name);
-			rosterd_append(&b, ROSTERD_STR(":"));
-			rosterd_append_json(&b, r->headers[i].value);
-		}
-		rosterd_append(&b, ROSTERD_STR("}"));
-	}
+	rosterd__headers(&b, r->headers, r->headers_len);
 	if (r->timeout_ms) rosterd_append(&b, rosterd_cat(ROSTERD_STR(",\"timeout_ms\":"), rosterd_int(r->timeout_ms)));
 	if (r->redirects) rosterd_append(&b, rosterd_cat(ROSTERD_STR(",\"redirects\":"), rosterd_int(r->redirects)));
 	rosterd_append(&b, ROSTERD_STR("}"));
@@ -1040,13 +1121,42 @@ ROSTERD__FN void rosterd_http_close(rosterd_response r) {
 	if (r.handle >= 0) rosterd_v1_http_close(r.handle);
 }
 
+/* rosterd__part reads n digits at i, -1 if they are none. */
+ROSTERD__FN int64_t rosterd__part(rosterd_str s, size_t i, size_t n) {
+	int64_t v;
+	return rosterd_parse_int((rosterd_str){s.ptr + i, n}, &v) && v >= 0 ? v : -1;
+}
+
+/* rosterd__date is the second since 1970 of a date such as "Thu, 01 Jan 2026 12:01:00 GMT" (RFC 9110 §5.6.7), -1 if it is none. */
+ROSTERD__FN int64_t rosterd__date(rosterd_str s) {
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	if (s.len != 29) return -1;
+	int64_t day = rosterd__part(s, 5, 2), month = 0, year = rosterd__part(s, 12, 4);
+	int64_t hour = rosterd__part(s, 17, 2), minute = rosterd__part(s, 20, 2), second = rosterd__part(s, 23, 2);
+	while (month < 12 && !rosterd_same((rosterd_str){months + 3 * month, 3}, (rosterd_str){s.ptr + 8, 3})) month++;
+	if (day < 1 || month == 12 || year < 1970 || hour < 0 || minute < 0 || second < 0) return -1;
+	if (month < 2) year--; /* years are counted from March on, so that the odd day is the last */
+	int64_t days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * ((month + 10) % 12) + 2) / 5 + day - 1 - 719468;
+	return ((days * 24 + hour) * 60 + minute) * 60 + second;
+}
+
+/* rosterd_retry_after is for how many seconds the server asks to be left alone (RFC 9110 §10.2.3), 0 if it does not say. */
+ROSTERD__APART uint32_t rosterd_retry_after(rosterd_response r) {
+	rosterd_str after;
+	int64_t seconds;
+	if (r.handle < 0 || !rosterd_header_of(r, "retry-after", &after)) return 0;
+	if (!rosterd_parse_int(after, &seconds)) {
+		seconds = rosterd__date(after);
+		if (seconds >= 0) seconds -= rosterd_v1_now_ms() / 1000;
+	}
+	return seconds < 0 || seconds > INT32_MAX ? 0 : (uint32_t)seconds;
+}
+
 /* rosterd_fail_response is what an answer means that is none of those expected, or that did not come: 404 that there is no
  * such user, 401 and 403 that somebody must change something, all else that it did not work now. */
 ROSTERD__APART int rosterd_fail_response(rosterd_response r, rosterd_str what) {
-	rosterd_str after;
-	int64_t seconds = 0;
 	if (r.status < 0) return rosterd_fail(ROSTERD_TEMPORARY, rosterd_cat(what, ROSTERD_STR(": "), rosterd_error()));
-	rosterd_str why = rosterd_cat(what, ROSTERD_STR(": status "), rosterd_int(r.status));
+	rosterd_str why = rosterd_cat(what, ROSTERD_STR(": "), rosterd_int(r.status));
 	switch (r.status) {
 	case 404:
 		return rosterd_fail(ROSTERD_NOT_FOUND, why);
@@ -1054,8 +1164,7 @@ ROSTERD__APART int rosterd_fail_response(rosterd_response r, rosterd_str what) {
 	case 403:
 		return rosterd_fail(ROSTERD_PERMANENT, rosterd_cat(why, ROSTERD_STR(": the backend refuses our credentials")));
 	}
-	if (!rosterd_header_of(r, "retry-after", &after) || !rosterd_parse_int(after, &seconds) || seconds < 0 || seconds > INT32_MAX) seconds = 0;
-	return rosterd_fail_for((uint32_t)seconds, why);
+	return rosterd_fail_for(rosterd_retry_after(r), why);
 }
 
 /* ---- What is kept beyond the call -------------------------------------------------------------------------------- */
@@ -1067,12 +1176,12 @@ ROSTERD__APART bool rosterd_kv_get(rosterd_str key, rosterd_str *value) {
 	return found >= 0;
 }
 
-/* rosterd_kv_set keeps a value for so many seconds, 0 for ever. */
-ROSTERD__FN bool rosterd_kv_set(rosterd_str key, rosterd_str value, uint32_t seconds) {
-	return rosterd_v1_kv_set(key.ptr, (uint32_t)key.len, value.ptr, (uint32_t)value.len, seconds) >= 0;
+/* rosterd_kv_set keeps a value for so many seconds, 0 for ever. It is 0, or why it does not: ROSTERD_LIMIT above all. */
+ROSTERD__FN int32_t rosterd_kv_set(rosterd_str key, rosterd_str value, uint32_t seconds) {
+	return rosterd_v1_kv_set(key.ptr, (uint32_t)key.len, value.ptr, (uint32_t)value.len, seconds);
 }
 
-ROSTERD__FN bool rosterd_kv_delete(rosterd_str key) { return rosterd_v1_kv_delete(key.ptr, (uint32_t)key.len) >= 0; }
+ROSTERD__FN int32_t rosterd_kv_delete(rosterd_str key) { return rosterd_v1_kv_delete(key.ptr, (uint32_t)key.len); }
 
 /* rosterd_now is milliseconds since 1970. */
 ROSTERD__FN int64_t rosterd_now(void) { return rosterd_v1_now_ms(); }
@@ -1170,7 +1279,7 @@ ROSTERD__FN void rosterd_add_group(rosterd_contact *c, rosterd_str name) {
 	c->groups_len++;
 }
 
-/* rosterd__fits tells whether the form has room for a contact; one for which it has none could be in no roster. */
+/* rosterd__fits tells whether the flat form has room for a contact. */
 ROSTERD__FN bool rosterd__fits(const rosterd_contact *c, size_t *size) {
 	size_t n = 1 + 2 + c->jid.len + 2 + c->name.len + 1;
 	bool fits = c->jid.len <= UINT16_MAX && c->name.len <= UINT16_MAX && c->groups_len <= UINT8_MAX;
@@ -1180,6 +1289,37 @@ ROSTERD__FN bool rosterd__fits(const rosterd_contact *c, size_t *size) {
 	}
 	*size = n;
 	return fits;
+}
+
+ROSTERD__FN int rosterd__written(const void *p, size_t n) {
+	if (rosterd_v1_output_write(p, (uint32_t)n) < 0) return rosterd_fail(ROSTERD_TEMPORARY, rosterd_error());
+	return ROSTERD_OK;
+}
+
+/* rosterd__answer_json writes what the flat form has no room for: rosterd says of it what it thinks. */
+ROSTERD__APART int rosterd__answer_json(const rosterd_roster *r) {
+	static const char *words[] = {"none", "to", "from", "both"};
+	rosterd_buf b = {0};
+	rosterd_append(&b, rosterd_cat(ROSTERD_STR("{\"max_age\":"), rosterd_int(r->max_age)));
+	rosterd__field(&b, ROSTERD_STR(",\"rev\":"), r->rev);
+	rosterd_append(&b, ROSTERD_STR(",\"items\":["));
+	for (const rosterd_contact *c = r->first; c; c = c->next) {
+		if (c != r->first) rosterd_append(&b, ROSTERD_STR(","));
+		rosterd_append(&b, ROSTERD_STR("{\"jid\":"));
+		rosterd_append_json(&b, c->jid);
+		rosterd__field(&b, ROSTERD_STR(",\"name\":"), c->name);
+		rosterd__field(&b, ROSTERD_STR(",\"subscription\":"), rosterd_str_of(words[c->subscription & 3]));
+		if (c->approved) rosterd_append(&b, ROSTERD_STR(",\"approved\":true"));
+		if (c->ask) rosterd_append(&b, ROSTERD_STR(",\"ask\":\"subscribe\""));
+		rosterd_append(&b, ROSTERD_STR(",\"groups\":["));
+		for (const rosterd_group *g = c->groups; g; g = g->next) {
+			if (g != c->groups) rosterd_append(&b, ROSTERD_STR(","));
+			rosterd_append_json(&b, g->name);
+		}
+		rosterd_append(&b, ROSTERD_STR("]}"));
+	}
+	rosterd_append(&b, ROSTERD_STR("]}"));
+	return rosterd__written(b.text.ptr, b.text.len);
 }
 
 ROSTERD__INLINE char *rosterd__le(char *p, uint32_t n, int bytes) {
@@ -1202,21 +1342,15 @@ ROSTERD__FN char *rosterd__flat_contact(char *p, const rosterd_contact *c) {
 	return p;
 }
 
-/* rosterd_answer writes the roster: return rosterd_answer(&roster). A contact that is too large for any roster is left out,
- * with a line in the log. */
+/* rosterd_answer writes the roster: return rosterd_answer(&roster). */
 ROSTERD__APART int rosterd_answer(const rosterd_roster *r) {
 	bool kept = r->rev.len || r->max_age;
+	const rosterd_contact *first = r->unchanged ? NULL : r->first;
 	size_t size = 4 + 4 + 2 + r->rev.len + 4, n;
-	uint32_t count = 0;
-	if (r->rev.len > UINT16_MAX) return rosterd_fail(ROSTERD_TEMPORARY, ROSTERD_STR("the name of the revision is too long"));
-	for (const rosterd_contact *c = r->first; c && !r->unchanged; c = c->next) {
-		if (rosterd__fits(c, &n)) {
-			count++;
-			if (__builtin_add_overflow(size, n, &size)) __builtin_trap();
-		} else {
-			rosterd_str jid = {c->jid.ptr, c->jid.len < 200 ? c->jid.len : 200};
-			rosterd_warn(rosterd_cat(jid, ROSTERD_STR(": too large for a contact, left out")));
-		}
+	if (r->rev.len > UINT16_MAX) return rosterd__answer_json(r);
+	for (const rosterd_contact *c = first; c; c = c->next) {
+		if (!rosterd__fits(c, &n)) return rosterd__answer_json(r);
+		if (__builtin_add_overflow(size, n, &size)) __builtin_trap();
 	}
 	char *out = rosterd_alloc(size), *p = out;
 	*p++ = 'R';
@@ -1224,11 +1358,9 @@ ROSTERD__APART int rosterd_answer(const rosterd_roster *r) {
 	*p++ = 1;
 	*p++ = (char)(kept | r->unchanged << 1);
 	if (kept) p = rosterd__flat_text(rosterd__le(p, r->max_age, 4), r->rev);
-	p = rosterd__le(p, count, 4);
-	for (const rosterd_contact *c = r->first; c && count; c = c->next)
-		if (rosterd__fits(c, &n)) p = rosterd__flat_contact(p, c);
-	if (rosterd_v1_output_write(out, (uint32_t)(p - out)) < 0) return rosterd_fail(ROSTERD_TEMPORARY, rosterd_error());
-	return ROSTERD_OK;
+	p = rosterd__le(p, first ? r->len : 0, 4);
+	for (const rosterd_contact *c = first; c; c = c->next) p = rosterd__flat_contact(p, c);
+	return rosterd__written(out, (size_t)(p - out));
 }
 
 /* ---- Calls ------------------------------------------------------------------------------------------------------- */
@@ -1291,7 +1423,9 @@ typedef struct {
 	const rosterd_str *refresh; /* users whose rosters are fetched anew before the answer is sent */
 	size_t refresh_len;
 	int status;
-	rosterd_str type, body;
+	const rosterd_header *headers;
+	size_t headers_len;
+	rosterd_str body;
 } rosterd_reply;
 
 /* rosterd_reply_with writes it: return rosterd_reply_with(&reply). */
@@ -1304,14 +1438,10 @@ ROSTERD__APART int rosterd_reply_with(const rosterd_reply *r) {
 	}
 	rosterd_append(&b, ROSTERD_STR("]"));
 	if (r->status) rosterd_append(&b, rosterd_cat(ROSTERD_STR(",\"status\":"), rosterd_int(r->status)));
-	if (r->type.len) {
-		rosterd__field(&b, ROSTERD_STR(",\"headers\":{\"content-type\":"), r->type);
-		rosterd_append(&b, ROSTERD_STR("}"));
-	}
+	rosterd__headers(&b, r->headers, r->headers_len);
 	rosterd__field(&b, ROSTERD_STR(",\"body\":"), r->body);
 	rosterd_append(&b, ROSTERD_STR("}"));
-	if (rosterd_v1_output_write(b.text.ptr, (uint32_t)b.text.len) < 0) return rosterd_fail(ROSTERD_TEMPORARY, rosterd_error());
-	return ROSTERD_OK;
+	return rosterd__written(b.text.ptr, b.text.len);
 }
 
 /* The mark of a module for this ABI. */

@@ -1,0 +1,170 @@
+// Asks for all that the SDK has. The path of a request from outside says what, and what came of it is the answer.
+import {
+  call, Code, fail, failFor, http, HttpRequest, kv, lastError, log, now, Options, panic, random, Reply, Request, Roster, Subscription, UserURL,
+} from "../../../../plugins/sdk/assemblyscript/rosterd";
+export { rosterd_abi_v1 } from "../../../../plugins/sdk/assemblyscript/rosterd";
+
+let url = "";
+
+export function rosterd_init(): i32 {
+  return call((req: Request): i32 => {
+    if (Options.boolean("all_refuse", false)) return fail(Code.Permanent, "all_refuse is true");
+    url = Options.text("all_url", "");
+    return url.length ? Code.Ok : fail(Code.Permanent, "option all_url is not set");
+  });
+}
+
+export function rosterd_fetch(): i32 {
+  return call((q: Request): i32 => {
+    const r = new Roster();
+    if (q.rev == "7") {
+      r.unchanged = true;
+      return r.answer();
+    }
+    r.rev = "7";
+    r.maxAge = 90;
+    r.add(q.local + "-" + q.reason + "@" + q.host);
+    const to = r.add("to@example.org").join("A").join("B").join("A");
+    to.name = "Tö";
+    to.subscription = Subscription.To;
+    const from = r.add("from@example.org").join("A").join("B");
+    from.name = "From";
+    from.subscription = Subscription.From;
+    from.ask = true;
+    const none = r.add("none@example.org");
+    none.subscription = Subscription.None;
+    none.approved = true;
+    r.add("long@example.org").name = "ö".repeat(40000);
+    if (q.reason == "webhook") {
+      for (let i = 0; i < 256; i++) r.add("fit@example.org").join(i.toString());
+      for (let i = 0; i < 300; i++) r.add("many@example.org").join(i.toString());
+      r.add("many@example.org").name = "\x01\"";
+    }
+    return r.answer();
+  });
+}
+
+export function rosterd_auth(): i32 {
+  return call((q: Request): i32 => {
+    if (q.password == "right") return Code.Ok;
+    if (q.password == "unknown") return fail(Code.NotFound, q.user);
+    return fail(Code.Denied, "wrong password of " + q.local + " at " + q.host);
+  });
+}
+
+function say(body: string): i32 {
+  const reply = new Reply();
+  reply.status = 200;
+  reply.body = body;
+  return reply.answer();
+}
+
+function text(s: string | null): string { return s == null ? "" : s; }
+
+function echo(c: Request): i32 {
+  return say(c.host + " " + c.method + " " + c.path + " " + c.rest + " " + c.query + " " + c.secure.toString() + " " + c.from +
+    " [" + text(c.header("x-test")) + "] [" + text(c.header("x-absent")) + "] " + c.response.text());
+}
+
+function value(): string {
+  const v = kv.bytes("key"), list: string[] = [];
+  if (!v) return "absent";
+  for (let i = 0; i < v.length; i++) list.push((v[i] < 16 ? "0" : "") + v[i].toString(16));
+  return "[" + list.join(", ") + "]";
+}
+
+function kept(): i32 {
+  const said = [value()];
+  let failed = kv.set("key", "");
+  said.push(value());
+  failed += kv.setBytes("key", [0, 255], 3600);
+  said.push(value());
+  failed += kv.remove("key");
+  said.push(value());
+  said.push(kv.set("k".repeat(1000), "") == -3 ? "limit" : "no limit");
+  return failed ? <i32>Code.Temporary : say(said.join(" "));
+}
+
+function get(r: HttpRequest): i32 {
+  const a = r.send();
+  if (a.status < 0) return a.fail("the answer");
+  const said = a.status.toString() + " " + text(a.header("X-Answer")) + " " + text(a.header("x-long")).length.toString() + " [" +
+    text(a.header("x-absent")) + "] " + a.retryAfter.toString() + " " + a.text();
+  a.close();
+  return say(said);
+}
+
+function put(method: string): i32 {
+  const r = new HttpRequest(url);
+  r.method = method;
+  r.headers.set("x-one", "1");
+  r.headers.set("x-two", "\"\\u0001\x7fé😀\\\\/\"");
+  r.body = "two\nlines";
+  r.timeoutMs = 1500;
+  r.redirects = 2;
+  r.rev = 'a"b';
+  return get(r);
+}
+
+function refused(at: string): i32 {
+  const names = ["", "Absent", "Refused", "Limit", "Network", "Argument", "Deadline"], a = http.get(at);
+  return say(a.status < 0 ? names[-a.status] + ": " + lastError() : "no error");
+}
+
+function failure(word: string): i32 {
+  const why = 'because "é"';
+  if (word == "not-found") return fail(Code.NotFound, why);
+  if (word == "temporary") return failFor(Code.Temporary, 77, why);
+  if (word == "permanent") return fail(Code.Permanent, why);
+  return fail(Code.Denied, why);
+}
+
+function chance(): i32 {
+  const a = random(16), b = random(16);
+  let differ = false;
+  for (let i = 0; i < 16; i++) differ = differ || a[i] != b[i];
+  return say(differ.toString() + " " + now().toString());
+}
+
+function fill(template: string, name: string): i32 {
+  const u = new UserURL(template), filled = u.fill(name);
+  if (u.problem.length) return say(u.problem);
+  return filled == null ? fail(Code.Permanent, 'user name "' + name + '" cannot stand in the path of a URL') : say(filled);
+}
+
+function refresh(): i32 {
+  const reply = new Reply();
+  reply.refresh = ["john", 'ma"rie'];
+  reply.status = 202;
+  reply.headers.set("x-all", '"yes"');
+  reply.body = "done\n";
+  return reply.answer();
+}
+
+export function rosterd_webhook(): i32 {
+  return call((c: Request): i32 => {
+    const slash = c.rest.indexOf("/"), command = slash < 0 ? c.rest : c.rest.substring(0, slash);
+    const argument = slash < 0 ? "" : c.rest.substring(slash + 1);
+    if (command == "echo") return echo(c);
+    if (command == "option") return say(Options.text(argument, "absent"));
+    if (command == "boolean") return say(Options.boolean(argument, true).toString());
+    if (command == "integer") return say(Options.integer(argument, 5, 1, 8).toString());
+    if (command == "kept") return kept();
+    if (command == "get") return get(new HttpRequest(url));
+    if (command == "send") return put(argument);
+    if (command == "ok") return http.get(url).fail("GET https://example.net/a?b");
+    if (command == "error") return refused(argument);
+    if (command == "fail") return failure(argument);
+    if (command == "panic") panic("all is lost: " + argument);
+    if (command == "log") {
+      log.info(argument);
+      log.warn("two");
+      return say("");
+    }
+    if (command == "chance") return chance();
+    if (command == "url") return fill(c.query, argument);
+    if (command == "refresh") return refresh();
+    if (command == "nothing") return Code.Ok;
+    return fail(Code.NotFound, c.path);
+  });
+}
