@@ -20,20 +20,24 @@ const (
 const (
 	weightFunction = 10
 	weightBlock    = 5 // of a basic block
-	weightLoad     = 6
+	weightLabel    = 9 // of br_table
+	weightValue    = 3 // that a call gives; one that it takes has an instruction of its own
+	weightLoad     = 10
 	weightStore    = 3
-	weightDivision = 8
-	weightTruncate = 10
+	weightDivision = 16
+	weightTruncate = 20
 	weightVector   = 6
 	weightPlain    = 2
-	weightCall     = 4
+	weightCall     = 5
 	weightIndirect = 40
 	weightBulk     = 60
-	bulkBlocks     = 5 // a bulk instruction is compiled to a loop
+	bulkBlocks     = 6 // a bulk instruction is compiled to a loop, and fuel is charged before it
+	loopBlocks     = 5 // a loop looks at its fuel in each round
 
 	// How much of these makes a unit.
 	bytesPerUnit  = 4
 	varsPerUnit   = 4
+	manyVars      = 256 // as often again is each of so many dearer
 	pathsPerUnit  = 200 // pairs of blocks
 	nestedPerUnit = 50  // a local in a loop in a loop
 	heldPerUnit   = 4   // values on the stack at the end of a block
@@ -104,9 +108,9 @@ func (s *scanner) function(f function, b *Body) int64 {
 // work adds up what was counted.
 func (s *scanner) work(b *Body) int64 {
 	w := weightFunction + s.vars/varsPerUnit + int64(len(b.Code))/bytesPerUnit + s.units
-	w += (s.blocks + s.labels) * weightBlock
+	w += s.blocks*weightBlock + s.labels*weightLabel
 	w += s.blocks * (s.blocks + s.labels) / pathsPerUnit
-	w += (s.edges*s.vars + s.carried) * 3 / 2
+	w += (s.edges*s.vars*(1+s.vars/manyVars) + s.carried) * 3 / 2
 	w += s.nested * s.vars / nestedPerUnit
 	w += s.held / heldPerUnit
 	return min(w, mostWork)
@@ -165,13 +169,13 @@ func (s *scanner) instruction(code []byte) error {
 	case OpBr:
 		return s.branch(1)
 	case OpBrIf:
-		s.height--
+		s.push(-1)
 		return s.branch(1)
 	case OpBrTable:
 		c := cursor{code: code, pos: s.code.Start + 1, end: s.code.End}
 		n := int64(c.u32()) + 1
 		s.labels += n
-		s.height--
+		s.push(-1)
 		return s.branch(n)
 	case OpReturn, OpUnreachable:
 		s.split(1, 0, 0)
@@ -185,7 +189,7 @@ func (s *scanner) instruction(code []byte) error {
 		if int64(s.code.Index) >= int64(len(s.m.Types)) {
 			return fmt.Errorf("it calls functions of type %d, and there are %d", s.code.Index, len(s.m.Types))
 		}
-		s.height--
+		s.push(-1)
 		s.call(s.m.Types[s.code.Index], weightIndirect)
 	default:
 		s.plain(op)
@@ -206,10 +210,10 @@ func (s *scanner) open(op Opcode) error {
 	}
 	switch op {
 	case OpIf:
-		s.height--
+		s.push(-1)
 		s.split(2, 1, f.params)
 	case OpLoop:
-		s.split(1, 1, f.params)
+		s.split(loopBlocks, 2, f.params)
 		s.nested += s.loops
 		s.loops++
 	}
@@ -240,7 +244,11 @@ func (s *scanner) branch(ways int64) error {
 	if int64(s.code.Index) >= int64(len(s.frames)) {
 		return fmt.Errorf("it branches out of block %d, and is in %d", s.code.Index, len(s.frames)-1)
 	}
-	s.split(1, ways, s.frames[len(s.frames)-1-int(s.code.Index)].arity())
+	blocks := int64(1)
+	if s.code.Op == OpBrIf {
+		blocks = 2 // where it goes on, and where the branch starts from
+	}
+	s.split(blocks, ways, s.frames[len(s.frames)-1-int(s.code.Index)].arity())
 	if s.code.Op != OpBrIf {
 		s.dead()
 	}
@@ -251,7 +259,7 @@ func (s *scanner) branch(ways int64) error {
 func (s *scanner) dead() { s.height = s.top().base }
 
 func (s *scanner) call(t FuncType, weight int64) {
-	s.units += weight + int64(len(t.Params)+len(t.Results))
+	s.units += weight + int64(len(t.Params)+weightValue*len(t.Results))
 	s.push(int64(len(t.Results) - len(t.Params)))
 }
 
@@ -263,14 +271,14 @@ func (s *scanner) plain(op Opcode) {
 	switch {
 	case op >= 0xfd00:
 		s.units += weightVector
-	case op >= OpMemoryInit && op <= OpTableFill:
+	case op >= OpMemoryInit && op <= OpTableFill, op == OpMemoryGrow:
 		s.units += weightBulk
 		s.split(bulkBlocks, 1, 0)
 	case op >= 0xfc00 || op >= 0xa8 && op <= 0xb1:
 		s.units += weightTruncate
 	case op >= 0x28 && op <= 0x35 || op == OpTableGet || op == OpTableSet:
 		s.units += weightLoad
-	case op >= 0x36 && op <= OpMemoryGrow:
+	case op >= 0x36 && op <= OpMemorySize:
 		s.units += weightStore
 	case op >= 0x6d && op <= 0x70 || op >= 0x7f && op <= 0x82:
 		s.units += weightDivision
