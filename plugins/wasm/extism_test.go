@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -726,18 +727,19 @@ func BenchmarkExtismCall(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/call")
 }
 
+var fileFunctions = map[string]string{
+	"fd_advise": "illi", "fd_allocate": "ill", "fd_datasync": "i", "fd_fdstat_set_rights": "ill", "fd_filestat_get": "ii",
+	"fd_filestat_set_size": "il", "fd_filestat_set_times": "illi", "fd_pread": "iiili", "fd_pwrite": "iiili", "fd_readdir": "iiili",
+	"fd_sync": "i", "fd_tell": "ii", "path_create_directory": "iii", "path_filestat_get": "iiiii", "path_filestat_set_times": "iiiilli",
+	"path_link": "iiiiiii", "path_open": "iiiiillii", "path_readlink": "iiiiii", "path_remove_directory": "iii", "path_rename": "iiiiii",
+	"path_symlink": "iiiii", "path_unlink_file": "iii",
+}
+
 // Libraries of languages bring functions for files along. That there are none is what each of them says.
 func TestExtismNoFiles(t *testing.T) {
-	functions := map[string]string{
-		"fd_advise": "illi", "fd_allocate": "ill", "fd_datasync": "i", "fd_fdstat_set_rights": "ill", "fd_filestat_get": "ii",
-		"fd_filestat_set_size": "il", "fd_filestat_set_times": "illi", "fd_pread": "iiili", "fd_pwrite": "iiili", "fd_readdir": "iiili",
-		"fd_sync": "i", "fd_tell": "ii", "path_create_directory": "iii", "path_filestat_get": "iiiii", "path_filestat_set_times": "iiiilli",
-		"path_link": "iiiiiii", "path_open": "iiiiillii", "path_readlink": "iiiiii", "path_remove_directory": "iii", "path_rename": "iiiiii",
-		"path_symlink": "iiiii", "path_unlink_file": "iii",
-	}
 	calls := func(g *guest, fd int32) (c asm.Code) {
-		for _, name := range slices.Sorted(maps.Keys(functions)) {
-			for i, p := range functions[name] {
+		for _, name := range slices.Sorted(maps.Keys(fileFunctions)) {
+			for i, p := range fileFunctions[name] {
 				switch {
 				case i == 0:
 					c = c.I32(fd)
@@ -753,7 +755,7 @@ func TestExtismNoFiles(t *testing.T) {
 	}
 	for _, fd := range []int32{0, 1, 2, 3, -1} {
 		k := kitted{&guest{imported: map[string]uint32{}, top: 16, texts: map[string]int32{}}, "roster_fetch", map[string]bool{}}
-		for name, params := range functions {
+		for name, params := range fileFunctions {
 			k.imported[name] = k.Import("wasi_snapshot_preview1", name, params+":i")
 		}
 		for name, s := range extismSignatures {
@@ -808,5 +810,38 @@ func TestExtismRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestExtismDocumented: docs/PLUGINS.md explains each function, and no other.
+func TestExtismDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/PLUGINS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Plugins made with Extism's kits\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	_, table, _ := strings.Cut(section, "\n| import | here |\n| --- | --- |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	documented := map[string]bool{}
+	for row := range strings.SplitSeq(table, "\n") {
+		names, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		for name := range strings.SplitSeq(names, ", ") {
+			name = strings.Trim(name, "`")
+			documented[name] = true
+			if _, ok := extismSignatures[name]; !ok {
+				t.Errorf("the page has %q", name)
+			}
+		}
+	}
+	for name := range extismSignatures {
+		if !documented[name] {
+			t.Errorf("the page has no %s", name)
+		}
+	}
+	for name := range fileFunctions {
+		if prefix, _, _ := strings.Cut(name, "_"); prefix != "path" && !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("the page has no %s", name)
+		}
 	}
 }
