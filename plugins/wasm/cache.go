@@ -101,21 +101,24 @@ func (f *folder) check() error {
 	})
 }
 
-// seal notes what has been compiled since, and what it looks like.
+// seal notes what has been compiled since, and what it looks like. What was there before is of another rosterd then.
 func (f *folder) seal() error {
 	var lines []string
-	same := true
-	err := f.files(func(name, path string) (err error) {
-		sum := f.good[name]
-		if sum == "" {
-			same = false
-			sum, err = sumOf(path)
+	var old []string
+	err := f.files(func(name, path string) error {
+		if f.good[name] != "" {
+			old = append(old, path)
+			return nil
 		}
+		sum, err := sumOf(path)
 		lines = append(lines, sum+"  "+name+"\n")
 		return err
 	})
-	if err != nil || same {
+	if err != nil || len(lines) == 0 {
 		return err
+	}
+	for _, path := range old {
+		_ = os.Remove(path) // else the next one does
 	}
 	return f.write(strings.Join(lines, ""))
 }

@@ -217,6 +217,22 @@ func TestCache(t *testing.T) {
 			t.Error(before, after)
 		}
 	})
+	t.Run("what another rosterd has left goes", func(t *testing.T) {
+		cache := fresh(t)
+		file := compiled(t, cache)
+		old := filepath.Join(filepath.Dir(file), "old")
+		sums := filepath.Join(folderOf(t, cache), "SHA256SUMS")
+		b, err := os.ReadFile(sums)
+		if err := joined(err, os.Rename(file, old), os.WriteFile(sums, []byte(strings.Replace(string(b), filepath.Base(file), "old", 1)), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if lines := use(t, cache); lines != nil || compiled(t, cache) != file {
+			t.Errorf("said %q", lines)
+		}
+		if lines := use(t, cache); lines != nil || compiled(t, cache) != file {
+			t.Errorf("said %q the next time", lines)
+		}
+	})
 	t.Run("many at once", func(t *testing.T) {
 		cache := filepath.Join(t.TempDir(), "modules")
 		var all sync.WaitGroup
