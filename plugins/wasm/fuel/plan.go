@@ -46,49 +46,29 @@ func (p *plan) make(r *rewriter, code []byte, locals uint64) error {
 	p.cost = append(p.cost[:0], 1)
 	p.open = append(p.open[:0], 0)
 	p.read.Reset(code)
-	in := int32(0) // the index in cost of what the instruction belongs to
 	constant := -1 // where the instruction before starts, if it is i32.const
 	for p.read.Next() {
 		i := &p.read.Instruction
+		if err := p.bounds(r, i, locals); err != nil {
+			return err
+		}
+		in := p.open[len(p.open)-1]
 		p.cost[in]++
 		switch i.Op {
 		case module.OpBlock, module.OpIf:
-			if i.Block >= int64(len(r.m.Types)) {
-				return p.beyond("type", uint32(i.Block))
-			}
 			p.open = append(p.open, in)
 		case module.OpLoop:
-			if i.Block >= int64(len(r.m.Types)) {
-				return p.beyond("type", uint32(i.Block))
-			}
 			in = int32(len(p.cost))
 			p.cost = append(p.cost, 1)
 			p.open = append(p.open, in)
 			p.add(uint32(in))
 		case module.OpEnd:
-			if p.open = p.open[:len(p.open)-1]; len(p.open) > 0 {
-				in = p.open[len(p.open)-1]
-			}
-		case module.OpLocalGet, module.OpLocalSet, module.OpLocalTee:
-			if uint64(i.Index) >= locals {
-				return p.beyond("local", i.Index)
-			}
-		case module.OpGlobalGet, module.OpGlobalSet:
-			if i.Index >= r.fuel {
-				return p.beyond("global", i.Index)
-			}
+			p.open = p.open[:len(p.open)-1]
 		case module.OpCall, module.OpRefFunc:
-			if int64(i.Index) >= int64(r.m.FuncCount()) {
-				return p.beyond("function", i.Index)
-			}
 			if i.Op == module.OpRefFunc || i.Index < r.tick {
 				p.cost[in] += costLeave
 			}
 			p.add(i.Index)
-		case module.OpCallIndirect:
-			if int64(i.Index) >= int64(len(r.m.Types)) {
-				return p.beyond("type", i.Index)
-			}
 		case module.OpMemoryGrow, module.OpTableGrow:
 			p.cost[in] += costLeave
 			p.length()
@@ -108,6 +88,29 @@ func (p *plan) make(r *rewriter, code []byte, locals uint64) error {
 	return p.read.Err()
 }
 
+// bounds refuses indices that are not the module's, and might be that of something which is added.
+func (p *plan) bounds(r *rewriter, i *module.Instruction, locals uint64) error {
+	what, index, there := "", int64(i.Index), int64(0)
+	switch i.Op {
+	case module.OpLocalGet, module.OpLocalSet, module.OpLocalTee:
+		what, there = "local", int64(locals)
+	case module.OpGlobalGet, module.OpGlobalSet:
+		what, there = "global", int64(r.fuel)
+	case module.OpCall, module.OpRefFunc:
+		what, there = "function", int64(r.m.FuncCount())
+	case module.OpCallIndirect:
+		what, there = "type", int64(len(r.m.Types))
+	case module.OpBlock, module.OpLoop, module.OpIf:
+		what, index, there = "type", i.Block, int64(len(r.m.Types))
+	default:
+		return nil
+	}
+	if index < there {
+		return nil
+	}
+	return fmt.Errorf("code at offset %d: there is no %s %d", i.Start, what, index)
+}
+
 // add marks the instruction just read.
 func (p *plan) add(index uint32) {
 	p.places = append(p.places, place{from: int32(p.read.Start), to: int32(p.read.End), op: p.read.Op, index: index})
@@ -117,11 +120,6 @@ func (p *plan) add(index uint32) {
 func (p *plan) length() {
 	p.lengths = true
 	p.add(0)
-}
-
-// beyond is the error for an index that is not the module's, but might be that of something which is added.
-func (p *plan) beyond(what string, index uint32) error {
-	return fmt.Errorf("code at offset %d: there is no %s %d", p.read.Start, what, index)
 }
 
 // unitsOf is what a length costs.
