@@ -12,7 +12,7 @@ import (
 type Rules struct {
 	Imports   map[string]map[string]FuncType // by module and name: all that there is
 	Reserved  []string                       // modules that nobody may import from, and names that nobody may export
-	Memory    string                         // under which the memory must be exported
+	Memory    string                         // under which the memory must be exported; "" if it need not
 	Pages     uint64                         // which the memory may begin with, of 64 KiB
 	Exports   map[string]FuncType            // functions that are called, if they are there
 	Required  []string                       // exports that must be there
@@ -121,7 +121,9 @@ func (v *verifier) exports() {
 			v.say(e.Offset, "exports %s, a name that rosterd keeps for itself", quote(e.Name))
 		}
 	}
-	v.exported(v.r.Memory, Memory)
+	if v.r.Memory != "" {
+		v.exported(v.r.Memory, Memory)
+	}
 	for _, name := range v.r.Required {
 		v.exported(name, Func)
 	}

@@ -10,7 +10,7 @@ import (
 // square of the blocks of a function, with the product of blocks and locals,
 // and with that of nested loops and locals. So functions are weighed. A unit is
 // about a microsecond of compiling at the worst, and about 700 bytes of memory;
-// ordinary code takes a third of that. See TestWorstModules.
+// ordinary code takes a third of that. See TestWorstFunctions.
 const (
 	MaxFunctionWork = 300_000   // what one function may take, which bounds the memory
 	MaxWork         = 8_000_000 // what all may take, which bounds the time
