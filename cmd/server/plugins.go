@@ -19,7 +19,9 @@ import (
 )
 
 // engines open plugins by the endings of their files.
-func engines() map[string]plugins.Opener { return map[string]plugins.Opener{".lua": lua.Open, ".wasm": wasm.Open} }
+func engines() map[string]plugins.Opener {
+	return map[string]plugins.Opener{".lua": lua.Open, ".wasm": wasm.Open}
+}
 
 // pluginManager finds and opens modules, for whoever has nobody online and keeps nothing.
 func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
