@@ -591,7 +591,7 @@ func TestModuleReadmes(t *testing.T) {
 	}
 }
 
-var moduleOption = regexp.MustCompile(`(?i)(?:option_?\w*|config\.get)\(\s*"(\w+)"`)
+var moduleOption = regexp.MustCompile(`(?:\b|_)(?:option(?:_\w+)?|Option[A-Z]\w*|Options\.\w+|[Cc]onfig\.get\w*|config_get)\(\s*"(\w+)"`)
 
 // TestModuleOptions: whoever reads the README of a module knows every option, how it is built, and how to try it.
 func TestModuleOptions(t *testing.T) {
