@@ -18,11 +18,17 @@ func verify(m *module.Module, l plugins.Limits) (problems []string) {
 	return problems
 }
 
+// maxProblems is how many an error names.
+const maxProblems = 20
+
 // refusal is the error for them, a line each.
 func refusal(file string, problems []string) error {
-	errs := make([]error, len(problems))
-	for i, p := range problems {
-		errs[i] = fmt.Errorf("%s: %s", file, p)
+	var errs []error
+	for _, p := range problems[:min(len(problems), maxProblems)] {
+		errs = append(errs, fmt.Errorf("%s: %s", file, p))
+	}
+	if more := len(problems) - len(errs); more > 0 {
+		errs = append(errs, fmt.Errorf(`%s: %d more problems, which "rosterd plugin check" names`, file, more))
 	}
 	return errors.Join(errs...)
 }
