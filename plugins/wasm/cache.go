@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,16 +24,13 @@ const sumsFile = "SHA256SUMS"
 type folder struct {
 	path string
 	good map[string]string // what check has found to be as it was, with its checksum
-	log  func(level slog.Level, msg string, args ...any)
+	log  journal
 }
 
 // openFolder makes sure that there is the folder of a module, that nobody but us can have written what is in there, and
 // that it is what we have written.
 func openFolder(ctx context.Context, p *Plugin, cache string, code [sha256.Size]byte) (*folder, error) {
-	f := &folder{
-		path: filepath.Join(cache, hex.EncodeToString(code[:])),
-		log:  func(level slog.Level, msg string, args ...any) { p.svc.Log(ctx, level, msg, args...) },
-	}
+	f := &folder{path: filepath.Join(cache, hex.EncodeToString(code[:])), log: p.journal(ctx)}
 	for _, dir := range []string{cache, f.path} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
@@ -92,7 +88,7 @@ func (f *folder) check() error {
 			f.good[name] = sum
 			return nil
 		case want[name] != "": // else it was never finished, or is being written now
-			f.log(slog.LevelWarn, "compiled code was damaged and is made anew", "file", path)
+			f.log.Warn("compiled code was damaged and is made anew", "file", path)
 		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ func (p *Plugin) compile(ctx context.Context, m *module.Module, name [sha256.Siz
 	p.release()
 	err = p.compileWith(ctx, code, nil)
 	if err == nil { // else it was not for want of room
-		p.svc.Log(ctx, slog.LevelWarn, "compiled code cannot be kept", "folder", cache, "error", kept.Error())
+		p.journal(ctx).Warn("compiled code cannot be kept", "folder", cache, "error", kept.Error())
 	}
 	return err
 }
@@ -87,7 +86,7 @@ func (p *Plugin) engine(ctx context.Context) wazero.RuntimeConfig {
 	if err == nil {
 		return wazero.NewRuntimeConfigCompiler()
 	}
-	p.svc.Log(ctx, slog.LevelWarn, "modules cannot be compiled on this machine: this one is interpreted, which takes many times longer", "error", err.Error())
+	p.journal(ctx).Warn("modules cannot be compiled on this machine: this one is interpreted", "error", err.Error())
 	return wazero.NewRuntimeConfigInterpreter()
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -196,3 +197,14 @@ func brief(text string) string {
 	}
 	return strings.ToValidUTF8(text, "\uFFFD")
 }
+
+// journal is where the engine itself says something of a plugin.
+type journal struct {
+	ctx context.Context
+	svc plugins.Services
+}
+
+func (p *Plugin) journal(ctx context.Context) journal { return journal{ctx, p.svc} }
+
+// Warn writes a line that docs/OPERATING.md explains.
+func (j journal) Warn(msg string, args ...any) { j.svc.Log(j.ctx, slog.LevelWarn, msg, args...) }
