@@ -91,7 +91,7 @@ func TestNothingEscapes(t *testing.T) {
 			return often(m, m.Func(":", "i", code().I32(1000).LocalSet(0).Repeat(20, code().I32(0).I32(0).LocalGet(0).Op(0xfc, 12, 0, 0))))
 		}},
 		{"table.grow", func(m *asm.Module) uint32 {
-			m.Table(0)
+			m.Table(0, 100_000)
 			return often(m, m.Func(":", "", code().Repeat(20, code().RefNull().I32(10_000).TableGrow().Drop())))
 		}},
 		{"memory.grow", func(m *asm.Module) uint32 {
