@@ -97,7 +97,7 @@ func (c *call) halt(code int32) int32 {
 			code = returnTemporary
 		}
 	}
-	c.failed = failure{code: code, text: k.said}
+	c.failed = failure{code: code, after: c.failed.after, text: k.said}
 	return code
 }
 

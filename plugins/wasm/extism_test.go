@@ -618,6 +618,7 @@ func TestExtismStart(t *testing.T) {
 		{"constructors", []string{"__wasm_call_ctors"}, 2},
 		{"both", []string{"_initialize", "__wasm_call_ctors"}, 2},
 		{"Haskell", []string{"_initialize", "hs_init"}, 13},
+		{"Haskell with constructors", []string{"__wasm_call_ctors", "_initialize", "hs_init"}, 13},
 		{"Haskell without WASI", []string{"hs_init"}, 3},
 		{"a command", []string{"_start"}, 0},
 	} {
