@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rosterd/engine"
 )
 
 // String is what log lines and errors say of an answer: "GET http://localhost/contacts/jim → 404 Not Found".
@@ -20,6 +22,18 @@ func (r *HTTPResponse) String() string {
 		s += " " + t
 	}
 	return s
+}
+
+// NoRoster is what an answer means that brings none: that there is no such user, that somebody must change something, or
+// that it did not work now.
+func (r *HTTPResponse) NoRoster(now time.Time) error {
+	switch r.Status {
+	case http.StatusNotFound:
+		return fmt.Errorf("%w: %s", engine.ErrUnknownUser, r)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return &engine.PermanentError{Err: fmt.Errorf("%s: the backend refuses our credentials", r)}
+	}
+	return &engine.TemporaryError{RetryAfter: r.RetryAfter(now), Err: errors.New(r.String())}
 }
 
 // Freshness is what an answer says about being kept (RFC 9111 §5.2.2, RFC 5861 §4).

@@ -193,23 +193,6 @@ func TestMachines(t *testing.T) {
 	}
 }
 
-// The tag is kept with rosters: it holds no password.
-func TestTagWithoutUserinfo(t *testing.T) {
-	for in, want := range map[string]string{
-		"http://jim:secret@localhost/%s":    "http://localhost/%s",
-		"http://jim:s@cret@localhost/a@b/c": "http://localhost/a@b/c",
-		"http://localhost/a@b":              "http://localhost/a@b",
-		"jim@example.com":                   "jim@example.com",
-	} {
-		if got := withoutUserinfo(in); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
-	}
-	if withoutUserinfo(int64(5)) != int64(5) {
-		t.Error("a number is changed")
-	}
-}
-
 // What ends the loading of a script is said with one place.
 func TestLoadErrorPlaces(t *testing.T) {
 	p := &Plugin{file: "mod_test.lua"}

@@ -6,9 +6,7 @@ package lua
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,7 +94,7 @@ func Open(ctx context.Context, src plugins.Source, h plugins.Host, opts *plugins
 		m.close()
 		return nil, p.loadError(err)
 	}
-	p.tag = tag(src.Code, opts)
+	p.tag = plugins.Fingerprint(src.Code, opts)
 	p.put(m)
 	return p, nil
 }
@@ -109,34 +107,6 @@ func (p *Plugin) loadError(err error) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", p.file, err)
-}
-
-// tag changes with the code and with the options that it read while it was loaded.
-func tag(code []byte, opts *plugins.Options) string {
-	h := sha256.New()
-	h.Write(code)
-	for _, name := range opts.Read() {
-		v, _ := opts.Get(name)
-		fmt.Fprintf(h, "\x00%s\x00%v", name, withoutUserinfo(v))
-	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:9])
-}
-
-// withoutUserinfo keeps passwords out of what is kept with the rosters.
-func withoutUserinfo(v any) any {
-	s, ok := v.(string)
-	if !ok {
-		return v
-	}
-	scheme, rest, found := strings.Cut(s, "://")
-	if !found {
-		return v
-	}
-	authority, path, _ := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		authority = authority[i+1:]
-	}
-	return scheme + "://" + authority + "/" + path
 }
 
 // Info is what the script provides.

@@ -366,19 +366,9 @@ func (p *Plugin) answer(c *call, out outcome) (engine.Answer, error) {
 		a.Unchanged = true
 		return a, nil
 	}
-	return engine.Answer{}, p.statusError(out)
-}
-
-func (p *Plugin) statusError(out outcome) error {
 	res := *out.res
 	res.Status = out.status
-	switch res.Status {
-	case http.StatusNotFound:
-		return fmt.Errorf("%w: %s", engine.ErrUnknownUser, &res)
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return &engine.PermanentError{Err: fmt.Errorf("%s: the backend refuses our credentials", &res)}
-	}
-	return &engine.TemporaryError{RetryAfter: res.RetryAfter(p.svc.Now()), Err: errors.New(res.String())}
+	return engine.Answer{}, res.NoRoster(p.svc.Now())
 }
 
 // failure says whose fault it was that a call ended early: the script's, the backend's, or the caller's who

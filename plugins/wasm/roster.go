@@ -3,8 +3,6 @@ package wasm
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -54,12 +52,8 @@ func (p *Plugin) ask(c *call) (done bool, a engine.Answer, err error) {
 		p.keep(&a, res)
 		a.Unchanged = true
 		return true, a, nil
-	case res.Status == http.StatusNotFound:
-		return true, a, fmt.Errorf("%w: %s", engine.ErrUnknownUser, res)
-	case res.Status == http.StatusUnauthorized, res.Status == http.StatusForbidden:
-		return true, a, &engine.PermanentError{Err: fmt.Errorf("%s: the backend refuses our credentials", res)}
 	}
-	return true, a, &engine.TemporaryError{RetryAfter: res.RetryAfter(p.svc.Now()), Err: errors.New(res.String())}
+	return true, a, res.NoRoster(p.svc.Now())
 }
 
 // keep is what a backend's answer says of being kept.

@@ -2,8 +2,6 @@ package wasm_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"rosterd/engine"
@@ -19,15 +17,6 @@ func user(t testing.TB, s string) addr.Bare {
 		t.Fatal(err)
 	}
 	return j.Bare()
-}
-
-func fixture(t testing.TB, name string) plugins.Source {
-	t.Helper()
-	code, err := os.ReadFile(filepath.Join("testdata", name+".wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return plugins.Source{Name: name, File: name + ".wasm", Code: code}
 }
 
 func manager() *plugins.Manager {
