@@ -18,7 +18,7 @@ import (
 // Limits of one call.
 const (
 	maxFuel      = 20_000_000_000
-	tickFuel     = 10_000_000 // between two looks at the clock: half a millisecond of most code, ten of a loop that does nothing
+	tickFuel     = 3_000_000 // between two looks at the clock: a fraction of a millisecond of most code, 75 of one that waits for memory at every step
 	maxHostCalls = 100_000
 	maxRequests  = 8
 	maxLines     = 64
