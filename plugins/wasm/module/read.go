@@ -201,7 +201,8 @@ func (r *reader) imports() {
 }
 
 func (r *reader) importOne() Import {
-	i := Import{Offset: r.pos, Module: r.name(), Name: r.name()}
+	i := Import{Offset: r.pos}
+	i.Module, i.Name = r.name(), r.name()
 	at := r.pos
 	switch i.Kind = Kind(r.byte()); i.Kind {
 	case Func:
@@ -371,7 +372,8 @@ func (r *reader) exports() {
 }
 
 func (r *reader) export() Export {
-	e := Export{Offset: r.pos, Name: r.name()}
+	e := Export{Offset: r.pos}
+	e.Name = r.name()
 	at := r.pos
 	switch e.Kind = Kind(r.byte()); e.Kind {
 	case Func:
@@ -391,7 +393,7 @@ func (r *reader) export() Export {
 }
 
 func (r *reader) elementSegments() {
-	n := r.count(4, ceilingItems, "element segments")
+	n := r.count(3, ceilingItems, "element segments")
 	r.m.Elements = make([]Element, 0, n)
 	for range n {
 		e := r.elementSegment()
@@ -410,7 +412,8 @@ const (
 )
 
 func (r *reader) elementSegment() Element {
-	e := Element{Offset: r.pos, Flags: r.u32(), Type: FuncRef}
+	e := Element{Offset: r.pos, Type: FuncRef}
+	e.Flags = r.u32()
 	switch {
 	case e.Flags > 7:
 		r.failAt(e.Offset, "there is no form %d of element segments", e.Flags)
@@ -520,7 +523,8 @@ func (r *reader) dataSegments() {
 
 // dataSegment reads one of the three forms (§5.5.14).
 func (r *reader) dataSegment() Data {
-	d := Data{Offset: r.pos, Flags: r.u32()}
+	d := Data{Offset: r.pos}
+	d.Flags = r.u32()
 	switch d.Flags {
 	case 1:
 		d.Mode = Passive
