@@ -91,9 +91,19 @@ func (in *instance) run(c *call) (int32, error) {
 	c.input, c.output = in.appendInput(c), in.output[:0]
 	in.calls++
 	code, err := in.invoke(c, c.op)
-	in.output = c.output
+	in.input, in.output = kept(c.input), kept(c.output)
 	in.measure(c)
 	return code, err
+}
+
+// maxKept is how much room for a question or an answer an instance keeps from call to call.
+const maxKept = 256 << 10
+
+func kept(room []byte) []byte {
+	if cap(room) > maxKept {
+		return nil
+	}
+	return room
 }
 
 // invoke calls an export that says how it went.

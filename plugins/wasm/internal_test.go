@@ -150,3 +150,12 @@ func letters[T ~byte](types []T) string {
 	}
 	return s
 }
+
+// TestRoom keeps no room for answers as large as few are.
+func TestRoom(t *testing.T) {
+	for size, want := range map[int]bool{100: true, maxKept: true, maxKept + 1: false} {
+		if got := kept(make([]byte, size)) != nil; got != want {
+			t.Errorf("room for %d bytes: kept %v", size, got)
+		}
+	}
+}
