@@ -97,10 +97,12 @@ func (s *services) Load(ctx context.Context, store, key string) ([]byte, bool, e
 	return s.keeper.LoadValue(ctx, s.host, s.plugin, store, key)
 }
 
-// Limits of what a plugin keeps: of a key, with the name of its store, and of a value.
+// Limits of what a plugin keeps: of a key, with the name of its store, and of a value; and of the users that it has
+// refreshed at once.
 const (
-	maxKey   = 256
-	maxValue = 64 << 10
+	maxKey     = 256
+	maxValue   = 64 << 10
+	maxRefresh = 100_000
 )
 
 func (s *services) Save(ctx context.Context, store, key string, value []byte, ttl time.Duration) error {
@@ -114,6 +116,9 @@ func (s *services) Save(ctx context.Context, store, key string, value []byte, tt
 }
 
 func (s *services) Refresh(ctx context.Context, users []string) (Refreshed, error) {
+	if len(users) > maxRefresh {
+		return Refreshed{}, fmt.Errorf("%w: %d users to refresh, more than %d", ErrLimit, len(users), maxRefresh)
+	}
 	if s.refresh == nil {
 		return Refreshed{}, errors.New("no server runs here that could refresh rosters")
 	}

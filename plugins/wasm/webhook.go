@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"rosterd/engine"
+	"rosterd/engine/addr"
 	"rosterd/plugins"
 )
 
@@ -113,7 +114,11 @@ func (p *Plugin) reply(c *call, r reply) (plugins.Reply, error) {
 	var did plugins.Refreshed
 	if len(r.refresh) > 0 {
 		var err error
-		if did, err = p.svc.Refresh(c.Context, r.refresh); err != nil {
+		did, err = p.svc.Refresh(c.Context, p.localparts(r.refresh))
+		switch {
+		case errors.Is(err, plugins.ErrLimit):
+			return plugins.Reply{}, p.failure(c, wrong("%s: %v", c.op.export(), err))
+		case err != nil:
 			return plugins.Reply{}, &engine.TemporaryError{Err: err}
 		}
 	}
@@ -129,6 +134,16 @@ func (p *Plugin) reply(c *call, r reply) (plugins.Reply, error) {
 		r.Body = refreshed(did)
 	}
 	return r.Reply, nil
+}
+
+// localparts are users' names as a refresh takes them. One of another host is none, and is counted as such.
+func (p *Plugin) localparts(names []string) []string {
+	for i, name := range names {
+		if j, err := addr.Parse(name); err == nil && j.IsBare() && j.Domain() == p.host && j.Local() != "" {
+			names[i] = j.Local()
+		}
+	}
+	return names
 }
 
 // refreshed is the answer of the refresh API.
