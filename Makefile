@@ -63,8 +63,8 @@ ASC    = plugins/sdk/assemblyscript/node_modules
 
 # Without a stack that is as small an instance takes a mebibyte more.
 .cache/plugins/%.wasm: examples/plugins/$$*/$$*.rs plugins/sdk/rust/rosterd.rs | .cache/plugins
-	$(RUSTC) --edition 2021 --crate-type=cdylib --target wasm32-unknown-unknown -O -C panic=abort -C lto -C strip=debuginfo \
-		-C link-arg=-zstack-size=65536 $< -o $@
+	$(RUSTC) --edition 2021 --crate-type=cdylib --target wasm32-unknown-unknown -C opt-level=3 -C target-feature=+bulk-memory \
+		-C panic=abort -C lto -C strip=debuginfo -C link-arg=-zstack-size=65536 $< -o $@
 
 .cache/plugins/%.wasm: examples/plugins/$$*/$$*.ts plugins/sdk/assemblyscript/rosterd.ts $(ASC)/.package-lock.json | .cache/plugins
 	node $(ASC)/assemblyscript/bin/asc.js $< -O3 --runtime minimal --noAssert --use abort= -o $@

@@ -6,6 +6,7 @@ mod rosterd;
 use rosterd::json::{self, Value};
 use rosterd::{http, Error, Request, Roster, UrlTemplate};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 struct Crm {
     teams_of: UrlTemplate,
@@ -54,15 +55,16 @@ struct People(BTreeMap<String, Person>);
 #[derive(Default)]
 struct Person {
     name: String,
-    groups: Vec<String>,
+    groups: Vec<Rc<str>>,
 }
 
 impl People {
     /// Adds the members of teams, and of the teams in them.
     fn add(&mut self, teams: Value, request: &Request) -> Result<(), json::Error> {
         for team in teams.items()? {
+            let title = team.need("title").and_then(Value::text).map(|title| Rc::from(&*title));
             for member in team.need("members")?.items()? {
-                self.add_member(member, team, request)?;
+                self.add_member(member, &title, request)?;
             }
             if let Some(below) = team.get("teams") {
                 self.add(below, request)?;
@@ -71,12 +73,12 @@ impl People {
         Ok(())
     }
 
-    fn add_member(&mut self, member: Value, team: Value, request: &Request) -> Result<(), json::Error> {
+    fn add_member(&mut self, member: Value, title: &Result<Rc<str>, json::Error>, request: &Request) -> Result<(), json::Error> {
         let login = member.need("login")?.text()?;
         if login == request.local {
             return Ok(()); // the user is in his teams himself
         }
-        let title = team.need("title")?.text()?.into_owned();
+        let title = title.clone()?;
         if let Some(person) = self.0.get_mut(&*login) {
             person.groups.push(title);
             return Ok(());
@@ -89,7 +91,7 @@ impl People {
     fn roster(&self, request: &Request) -> Roster {
         let mut roster = Roster::new();
         for (login, person) in &self.0 {
-            roster.add(&format!("{}@{}", login, request.host)).name(&person.name).groups(&person.groups);
+            roster.add(&[login, "@", &request.host].concat()).name(&person.name).groups(&person.groups);
         }
         roster
     }

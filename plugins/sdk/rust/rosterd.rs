@@ -31,8 +31,8 @@
 //! It is built with
 //!
 //! ```text
-//! rustc --edition 2021 --crate-type=cdylib --target wasm32-unknown-unknown -O -C panic=abort -C lto -C strip=debuginfo \
-//!     -C link-arg=-zstack-size=65536 mod_intranet.rs -o mod_intranet.wasm
+//! rustc --edition 2021 --crate-type=cdylib --target wasm32-unknown-unknown -C opt-level=3 -C target-feature=+bulk-memory \
+//!     -C panic=abort -C lto -C strip=debuginfo -C link-arg=-zstack-size=65536 mod_intranet.rs -o mod_intranet.wasm
 //! ```
 //!
 //! or by cargo with the same settings. The stack is set because Rust's own choice of 1 MiB is memory that every instance of
@@ -803,11 +803,13 @@ pub struct Contact<'a> {
 
 impl Contact<'_> {
     pub fn name(self, name: &str) -> Self {
-        let mut bytes = Vec::with_capacity(name.len() + 2);
-        put(&mut bytes, name);
-        let (name, groups) = (self.name, self.name + bytes.len());
-        self.roster.contacts.splice(name..self.groups, bytes);
-        Contact { groups, ..self }
+        let to = &mut self.roster.contacts;
+        let groups = to.split_off(self.groups);
+        to.truncate(self.name);
+        put(to, name);
+        let at = to.len();
+        to.extend_from_slice(&groups);
+        Contact { groups: at, ..self }
     }
 
     /// Puts it into one more group.
@@ -997,6 +999,7 @@ pub mod exports {
 pub mod json {
     use std::borrow::Cow;
     use std::fmt::{self, Write};
+    use std::num::NonZeroUsize;
 
     /// How deep lists and objects may be in one another.
     pub const MAX_DEPTH: usize = 64;
@@ -1044,180 +1047,173 @@ pub mod json {
 
     /// Reads a text. Once this is done the rest of this module finds what is there.
     pub fn parse(text: &str) -> Result<Document<'_>, Error> {
-        let mut parser = Parser { text: text.as_bytes(), at: 0, nodes: Vec::with_capacity(text.len() / 16) };
-        if text.len() > u32::MAX as usize / 2 {
-            return parser.fail("too much");
+        let nodes = Vec::with_capacity(text.len() / 8);
+        let mut parser = Parser { text: text.as_bytes(), nodes, wrong: Error { what: String::new(), at: 0 } };
+        match parser.document() {
+            Some(_) => Ok(Document { text, nodes: parser.nodes }),
+            None => Err(parser.wrong),
         }
-        parser.blank();
-        parser.value(0)?;
-        parser.blank();
-        if parser.at < text.len() {
-            return parser.fail("something behind the value");
-        }
-        Ok(Document { text, nodes: parser.nodes })
     }
 
+    /// Its functions are told where they begin, and say where they have ended, which is never at 0. What has no end is wrong.
     struct Parser<'a> {
         text: &'a [u8],
-        at: usize,
         nodes: Vec<Node>,
+        wrong: Error,
     }
 
-    impl Parser<'_> {
-        fn fail<T>(&self, what: &str) -> Result<T, Error> {
-            Err(Error { what: what.to_owned(), at: self.at })
+    type End = Option<NonZeroUsize>;
+
+    impl<'a> Parser<'a> {
+        #[cold]
+        fn fail(&mut self, what: &str, at: usize) -> End {
+            self.wrong = Error { what: what.to_owned(), at };
+            None
         }
 
-        /// The next byte; 0, which JSON has nowhere, at the end.
+        /// The byte at a place; 0, which JSON has nowhere, at the end.
         #[inline(always)]
-        fn peek(&self) -> u8 {
-            self.text.get(self.at).copied().unwrap_or(0)
+        fn peek(&self, at: usize) -> u8 {
+            self.text.get(at).copied().unwrap_or(0)
+        }
+
+        /// Skips the bytes that are such.
+        #[inline(always)]
+        fn skip(&self, from: usize, such: impl Fn(u8) -> bool) -> usize {
+            let mut at = from;
+            while at < self.text.len() && such(self.text[at]) {
+                at += 1;
+            }
+            at
         }
 
         #[inline(always)]
-        fn blank(&mut self) {
-            while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
-                self.at += 1;
+        fn blank(&self, at: usize) -> usize {
+            self.skip(at, |b| matches!(b, b' ' | b'\n' | b'\r' | b'\t'))
+        }
+
+        fn document(&mut self) -> End {
+            if self.text.len() > u32::MAX as usize / 2 {
+                return self.fail("too much", 0);
+            }
+            let end = self.value(self.blank(0), 0)?.get();
+            let end = self.blank(end);
+            if end < self.text.len() {
+                return self.fail("something behind the value", end);
+            }
+            NonZeroUsize::new(end)
+        }
+
+        fn value(&mut self, at: usize, depth: usize) -> End {
+            match self.peek(at) {
+                b'"' => self.string(at),
+                b'{' => self.nested(at, depth, Is::Object, b'}'),
+                b'[' => self.nested(at, depth, Is::List, b']'),
+                b'-' | b'0'..=b'9' => self.number(at),
+                b'n' => self.word(at, "null", Is::Null),
+                b't' => self.word(at, "true", Is::True),
+                b'f' => self.word(at, "false", Is::False),
+                _ => self.fail("no value", at),
             }
         }
 
-        fn value(&mut self, depth: usize) -> Result<(), Error> {
-            match self.peek() {
-                b'"' => self.string(),
-                b'{' => self.nested(depth, Is::Object, b'}'),
-                b'[' => self.nested(depth, Is::List, b']'),
-                b'-' | b'0'..=b'9' => self.number(),
-                b'n' => self.word("null", Is::Null),
-                b't' => self.word("true", Is::True),
-                b'f' => self.word("false", Is::False),
-                _ => self.fail("no value"),
-            }
-        }
-
-        fn nested(&mut self, depth: usize, is: Is, end: u8) -> Result<(), Error> {
+        fn nested(&mut self, at: usize, depth: usize, is: Is, end: u8) -> End {
             if depth >= MAX_DEPTH {
-                return self.fail("nested too deep");
+                return self.fail("nested too deep", at);
             }
-            let node = self.push(is, self.at);
-            self.at += 1;
-            self.blank();
-            if self.peek() != end {
+            let node = self.nodes.len();
+            self.push(is, at, 0);
+            let mut at = self.blank(at + 1);
+            if self.peek(at) != end {
                 loop {
                     if is == Is::Object {
-                        self.name()?;
+                        at = self.name(at)?.get();
                     }
-                    self.value(depth + 1)?;
-                    self.blank();
-                    if self.peek() != b',' {
+                    let next = self.value(at, depth + 1)?.get();
+                    at = self.blank(next);
+                    if self.peek(at) != b',' {
                         break;
                     }
-                    self.at += 1;
-                    self.blank();
+                    at = self.blank(at + 1);
                 }
-                if self.peek() != end {
-                    return self.fail("neither a comma nor an end");
+                if self.peek(at) != end {
+                    return self.fail("neither a comma nor an end", at);
                 }
             }
-            self.at += 1;
             self.nodes[node].to = self.nodes.len() as u32;
-            Ok(())
+            NonZeroUsize::new(at + 1)
         }
 
-        fn name(&mut self) -> Result<(), Error> {
-            if self.peek() != b'"' {
-                return self.fail("no name");
+        fn name(&mut self, at: usize) -> End {
+            if self.peek(at) != b'"' {
+                return self.fail("no name", at);
             }
-            self.string()?;
-            self.blank();
-            if self.peek() != b':' {
-                return self.fail("no colon");
+            let end = self.string(at)?.get();
+            let at = self.blank(end);
+            if self.peek(at) != b':' {
+                return self.fail("no colon", at);
             }
-            self.at += 1;
-            self.blank();
-            Ok(())
+            NonZeroUsize::new(self.blank(at + 1))
         }
 
-        fn string(&mut self) -> Result<(), Error> {
-            let from = self.at + 1;
-            let mut is = Is::Text;
-            self.at = from;
+        fn string(&mut self, at: usize) -> End {
+            let from = at + 1;
+            let (mut at, mut is) = (from, Is::Text);
             loop {
-                while !matches!(self.peek(), b'"' | b'\\' | 0..=0x1f) {
-                    self.at += 1;
-                }
-                match self.peek() {
+                at = self.skip(at, |b| b >= 0x20 && b != b'"' && b != b'\\');
+                match self.peek(at) {
                     b'"' => break,
                     b'\\' => {
                         is = Is::Escaped;
-                        self.escape()?;
+                        at = self.escape(at)?.get();
                     }
-                    _ => return self.fail("a string with a control character in it, or without an end"),
+                    _ => return self.fail("a string with a control character in it, or without an end", at),
                 }
             }
-            let node = self.push(is, from);
-            self.nodes[node].to = self.at as u32;
-            self.at += 1;
-            Ok(())
+            self.push(is, from, at);
+            NonZeroUsize::new(at + 1)
         }
 
-        fn escape(&mut self) -> Result<(), Error> {
-            let ok = match self.text.get(self.at + 1) {
-                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-                Some(b'u') if hex(self.text, self.at + 2).is_some() => 6,
-                _ => return self.fail("not an escape"),
-            };
-            self.at += ok;
-            Ok(())
+        fn escape(&mut self, at: usize) -> End {
+            match self.peek(at + 1) {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => NonZeroUsize::new(at + 2),
+                b'u' if hex(self.text, at + 2).is_some() => NonZeroUsize::new(at + 6),
+                _ => self.fail("not an escape", at),
+            }
         }
 
-        fn number(&mut self) -> Result<(), Error> {
-            let node = self.push(Is::Number, self.at);
-            if self.peek() == b'-' {
-                self.at += 1;
+        fn number(&mut self, from: usize) -> End {
+            let mut at = from + usize::from(self.peek(from) == b'-');
+            at = if self.peek(at) == b'0' { at + 1 } else { self.digits(at)?.get() };
+            if self.peek(at) == b'.' {
+                at = self.digits(at + 1)?.get();
             }
-            if self.peek() == b'0' {
-                self.at += 1;
-            } else {
-                self.digits()?;
+            if let b'e' | b'E' = self.peek(at) {
+                let signed = matches!(self.peek(at + 1), b'+' | b'-');
+                at = self.digits(at + 1 + usize::from(signed))?.get();
             }
-            if self.peek() == b'.' {
-                self.at += 1;
-                self.digits()?;
-            }
-            if let b'e' | b'E' = self.peek() {
-                self.at += 1;
-                if let b'+' | b'-' = self.peek() {
-                    self.at += 1;
-                }
-                self.digits()?;
-            }
-            self.nodes[node].to = self.at as u32;
-            Ok(())
+            self.push(Is::Number, from, at);
+            NonZeroUsize::new(at)
         }
 
-        fn digits(&mut self) -> Result<(), Error> {
-            if !self.peek().is_ascii_digit() {
-                return self.fail("no digit");
+        fn digits(&mut self, at: usize) -> End {
+            match self.skip(at, |b| b.is_ascii_digit()) {
+                end if end > at => NonZeroUsize::new(end),
+                _ => self.fail("no digit", at),
             }
-            while self.peek().is_ascii_digit() {
-                self.at += 1;
-            }
-            Ok(())
         }
 
-        fn word(&mut self, word: &str, is: Is) -> Result<(), Error> {
-            if !self.text[self.at..].starts_with(word.as_bytes()) {
-                return self.fail("no value");
+        fn word(&mut self, at: usize, word: &str, is: Is) -> End {
+            if !self.text[at..].starts_with(word.as_bytes()) {
+                return self.fail("no value", at);
             }
-            self.push(is, self.at);
-            self.at += word.len();
-            Ok(())
+            self.push(is, at, 0);
+            NonZeroUsize::new(at + word.len())
         }
 
         #[inline(always)]
-        fn push(&mut self, is: Is, from: usize) -> usize {
-            self.nodes.push(Node { is, from: from as u32, to: 0 });
-            self.nodes.len() - 1
+        fn push(&mut self, is: Is, from: usize, to: usize) {
+            self.nodes.push(Node { is, from: from as u32, to: to as u32 });
         }
     }
 
@@ -1243,8 +1239,20 @@ pub mod json {
     impl<'a> Value<'a> {
         /// What an object has under a name; of those that are there more than once, the last. Anything else has nothing.
         pub fn get(self, name: &str) -> Option<Value<'a>> {
-            let members = self.members().ok()?;
-            members.filter(|(n, _)| n == name).last().map(|(_, value)| value)
+            let mut found = None;
+            let mut at = self.node + 1;
+            while self.is() == Is::Object && at < self.end() {
+                let (it, value) = (Value { node: at, ..self }, Value { node: at + 1, ..self });
+                let same = match it.is() {
+                    Is::Text => it.of.text.as_bytes()[it.at()..it.it().to as usize] == *name.as_bytes(),
+                    _ => unescaped(it.raw()) == name,
+                };
+                if same {
+                    found = Some(value);
+                }
+                at = value.end();
+            }
+            found
         }
 
         /// `get` for what must be there.
