@@ -109,8 +109,8 @@ lint:
 vuln:
 	$(GO) run $(GOVULNCHECK) ./...
 
-# CPU time beside the throwaway prototype, in one run. See bench/README.md.
-bench:
+# CPU time beside the throwaway prototype, in one run; and of plugins in every language. See bench/README.md.
+bench: plugins
 	$(GO) run ./bench
 
 # Every fuzz target for FUZZTIME each.
