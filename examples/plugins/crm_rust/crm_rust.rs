@@ -29,7 +29,8 @@ fn fetch(crm: &mut Crm, request: &Request) -> Result<Roster, Error> {
             return Err(Error::temporary(format!("{} pages, more than crm_pages = {}", pages, crm.max_pages)));
         }
         let page = http::get(&format!("{}?page={}", url, number))?.ok()?;
-        pages = read_page(&mut people, &page.text()?, request).map_err(|e| Error::temporary(format!("page {} cannot be read: {}", number, e)))?;
+        pages = read_page(&mut people, &page.text()?, request)
+            .map_err(|e| Error::temporary(format!("page {} cannot be read: {}", number, e)))?;
         number += 1;
     }
     Ok(people.roster(request))

@@ -942,7 +942,13 @@ pub mod exports {
     fn request(input: &str) -> Result<Request, json::Error> {
         let document = json::parse(input)?;
         let o = document.root();
-        Ok(Request { user: text(o, "user")?, local: text(o, "local")?, host: text(o, "host")?, reason: text(o, "reason")?, rev: text(o, "rev")? })
+        Ok(Request {
+            user: text(o, "user")?,
+            local: text(o, "local")?,
+            host: text(o, "host")?,
+            reason: text(o, "reason")?,
+            rev: text(o, "rev")?,
+        })
     }
 
     fn login(input: &str) -> Result<Login, json::Error> {

@@ -76,7 +76,12 @@ fn webhook(all: &mut All, call: &Call) -> Result<Reply, Error> {
         },
         "refresh" => {
             let headers = vec![("x-all".to_owned(), "\"yes\"".to_owned())];
-            return Ok(Reply { refresh: vec!["john".to_owned(), "ma\"rie".to_owned()], status: Some(202), headers, body: Some("done\n".to_owned()) });
+            return Ok(Reply {
+                refresh: vec!["john".to_owned(), "ma\"rie".to_owned()],
+                status: Some(202),
+                headers,
+                body: Some("done\n".to_owned()),
+            });
         }
         "nothing" => return Ok(Reply::default()),
         _ => return Err(Error::NotFound(call.path.clone())),
