@@ -122,10 +122,32 @@ func (b *Builder) check(i *Item) string {
 		return ""
 	}
 	// A server must not deliver an empty or a repeated group (RFC 6121 §2.3.3).
-	g := slices.DeleteFunc(slices.Clone(i.Groups), func(g string) bool { return g == "" })
-	slices.Sort(g)
-	i.Groups = slices.Compact(g)
+	i.Groups = normalGroups(i.Groups)
 	return ""
+}
+
+// normalGroups is sorted, without repetition and without empty names, and takes no more room than it needs.
+func normalGroups(groups []string) []string {
+	g := make([]string, 0, len(groups)-empties(groups))
+	for _, name := range groups {
+		if name != "" {
+			g = append(g, name)
+		}
+	}
+	slices.Sort(g)
+	if g = slices.Compact(g); len(g) < cap(g)/2 {
+		g = slices.Clone(g)
+	}
+	return g
+}
+
+func empties(groups []string) (n int) {
+	for _, g := range groups {
+		if g == "" {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *Builder) checkText(what, s string) string {
