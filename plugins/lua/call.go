@@ -35,12 +35,13 @@ type call struct {
 	reply   *plugins.Reply
 
 	started time.Time
-	waited  time.Duration // for HTTP, and for rosters
-	httpErr error         // of the last request that failed
-	asked   int           // HTTP requests
-	values  int           // of JSON, decoded or encoded
-	nodes   int           // of XML, read
-	lines   int           // logged
+	waited  time.Duration         // for HTTP, and for rosters
+	httpErr error                 // of the last request that failed
+	mapped  *plugins.HTTPResponse // what map is reading
+	asked   int                   // HTTP requests
+	values  int                   // of JSON, decoded or encoded
+	nodes   int                   // of XML, read
+	lines   int                   // logged
 }
 
 type loaded struct {

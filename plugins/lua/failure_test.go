@@ -52,6 +52,7 @@ func TestFailure(t *testing.T) {
 	p := openHere(t, `module:provides("roster", { fetch = function() end })`, true)
 	thrownError := &glua.LUserData{Value: thrown{&engine.PermanentError{Err: errors.New("thrown")}}}
 	deadline := &vm.StopError{Err: context.DeadlineExceeded}
+	answer := &plugins.HTTPResponse{Status: 200}
 	for _, tt := range []struct {
 		name string
 		ctx  context.Context
@@ -65,6 +66,11 @@ func TestFailure(t *testing.T) {
 		{"error", t.Context(), call{}, &vm.RuntimeError{Msg: "x", Value: glua.LString("x")}, "fault trap"},
 		{"error after the end", over, call{}, &vm.RuntimeError{Msg: "x", Value: glua.LString("x")}, "fault trap"},
 		{"error of ours", t.Context(), call{}, &vm.RuntimeError{Msg: "x", Value: thrownError}, "permanent"},
+		{"shape of what map made", t.Context(), call{mapped: answer}, wrong("x"), "temporary"},
+		{"error in map", t.Context(), call{mapped: answer}, &vm.RuntimeError{Msg: "x", Value: glua.LString("x")}, "temporary"},
+		{"instructions in map", t.Context(), call{mapped: answer}, &vm.StopError{Err: vm.ErrInstructions}, "fault instructions"},
+		{"memory in map", t.Context(), call{mapped: answer}, &vm.StopError{Err: vm.ErrMemory}, "fault memory"},
+		{"deadline in map", over, call{started: time.Unix(95, 0), mapped: answer}, deadline, "fault deadline"},
 		{"script all the time", over, call{started: time.Unix(95, 0)}, deadline, "fault deadline"},
 		{"backend most of the time", over, call{started: time.Unix(95, 0), waited: 4 * time.Second}, deadline, "temporary"},
 		{"script most of the time", over, call{started: time.Unix(95, 0), waited: time.Second}, deadline, "fault deadline"},

@@ -77,6 +77,7 @@ func (m *machine) fetch(l *glua.LState) (outcome, error) {
 		return outcome{err: &engine.TemporaryError{Err: fmt.Errorf("%s: %w", out.res, err)}}, nil
 	}
 	res := out.res
+	c.mapped = res
 	if r, err = m.invoke(l, "map", c.mapBody, body, glua.LString(user.Local()), req); err != nil {
 		return outcome{}, err
 	}
@@ -382,7 +383,7 @@ func (p *Plugin) failure(ctx context.Context, c *call, err error) error {
 		if c.in != nil && !c.in.IsG {
 			where = fmt.Errorf("%w (the function at %s:%d)", where, p.file, c.in.Proto.LineDefined)
 		}
-		return &engine.FaultError{Kind: "protocol", Err: where}
+		return c.mistake("protocol", where)
 	case errors.Is(err, vm.ErrInstructions):
 		return &engine.FaultError{Kind: "instructions", Err: where}
 	case errors.Is(err, vm.ErrMemory):
@@ -396,7 +397,16 @@ func (p *Plugin) failure(ctx context.Context, c *call, err error) error {
 			}
 		}
 	}
-	return &engine.FaultError{Kind: "trap", Err: where}
+	return c.mistake("trap", where)
+}
+
+// mistake is an error in a script, or a result of the wrong shape. All that map does is to read an answer: what goes wrong there is
+// taken for an answer that is not as agreed.
+func (c *call) mistake(kind string, err error) error {
+	if c.mapped != nil {
+		return &engine.TemporaryError{Err: fmt.Errorf("%s: %w", c.mapped, err)}
+	}
+	return &engine.FaultError{Kind: kind, Err: err}
 }
 
 // late is a call that its context ended: in a request, or in Lua. A backend that took most of the time for its
