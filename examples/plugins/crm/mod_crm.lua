@@ -5,14 +5,20 @@ local json = require "util.json";
 local teams_of = module:get_option_url_template("crm_url"); -- with %s for the user
 local max_pages = module:get_option_integer("crm_pages", 5, 1, 8); -- a call may send 8 requests
 
+-- A text, or nil if there is none. Anything else raises an error.
+local function text(value)
+	assert(value == nil or value == json.null or type(value) == "string", "something else where a text is expected");
+	return value ~= json.null and value or nil;
+end
+
 -- The members of teams, and of the teams in them, as contacts. A member of several teams is in several groups.
 local function add(contacts, teams, req)
 	for _, team in ipairs(teams) do
 		for _, member in ipairs(team.members) do
-			local jid = member.login .. "@" .. req.host;
+			local jid = text(member.login) .. "@" .. req.host;
 			if jid ~= req.jid then -- the user is in his teams himself
-				contacts[jid] = contacts[jid] or { name = member.profile.display_name, groups = {} };
-				contacts[jid].groups[team.title] = true;
+				contacts[jid] = contacts[jid] or { name = text(member.profile.display_name), groups = {} };
+				contacts[jid].groups[text(team.title)] = true;
 			end
 		end
 		if team.teams then

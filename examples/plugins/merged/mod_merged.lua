@@ -10,12 +10,24 @@ local sources = {
 	{ name = "club", url = module:get_option_url_template("merged_club_url"), optional = true }, -- knows some
 };
 
--- Adds what is not known yet. Groups add up.
+local subscriptions = { none = "none", to = "to", from = "from", both = "both" };
+
+-- A text, or nil if there is none. Anything else raises an error.
+local function text(value)
+	assert(value == nil or value == json.null or type(value) == "string", "something else where a text is expected");
+	return value ~= json.null and value or nil;
+end
+
+-- Adds what is not known yet. Groups add up. What is not in the standard form raises an error.
 local function merge(contacts, more)
 	for jid, new in pairs(more) do
-		local known = contacts[jid] or { name = new.name, subscription = new.subscription, groups = {} };
+		local known = contacts[text(jid)] or {
+			name = text(new.name),
+			subscription = assert(subscriptions[text(new.subscription) or "both"], "a subscription that there is not"),
+			groups = {},
+		};
 		for key, group in pairs(new.groups or {}) do -- a list, or a table with the groups as keys
-			known.groups[type(key) == "string" and key or group] = true;
+			known.groups[type(key) == "string" and key or text(group)] = true;
 		end
 		contacts[jid] = known;
 	end

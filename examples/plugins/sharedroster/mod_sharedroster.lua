@@ -8,6 +8,28 @@ local api = assert(module:get_option_string("sharedroster_url"), "sharedroster_u
 -- What the app's settings call the API secret.
 local secret = assert(module:get_option_string("sharedroster_secret"), "sharedroster_secret is not set");
 
+-- A text, or nil if there is none. Anything else raises an error.
+local function text(value)
+	assert(value == nil or value == json.null or type(value) == "string", "something else where a text is expected");
+	return value ~= json.null and value or nil;
+end
+
+-- What is not as agreed raises an error here. PHP writes an empty roster as [], which is no trouble.
+local function read(people, req)
+	local contacts = {};
+	for uid, person in pairs(people) do
+		local contact = text(uid):find("@", 1, true) and uid or jid.join(uid, req.host); -- some name users by address
+		if contact ~= req.jid then
+			local groups = {};
+			for _, group in pairs(person.groups or {}) do
+				table.insert(groups, text(group));
+			end
+			contacts[contact] = { name = text(person.name), groups = groups };
+		end
+	end
+	return contacts;
+end
+
 local function fetch(user, req)
 	local body = http.formencode({
 		{ name = "username", value = user },
@@ -34,12 +56,9 @@ local function fetch(user, req)
 		return nil, "temporary", "no sharedRoster in the answer";
 	end
 
-	local contacts = {}; -- PHP writes an empty roster as [], which is no trouble here
-	for uid, person in pairs(answer.data.sharedRoster) do
-		local contact = uid:find("@", 1, true) and uid or jid.join(uid, req.host); -- some name users by address
-		if contact ~= req.jid then
-			contacts[contact] = { name = person.name, groups = person.groups };
-		end
+	local ok, contacts = pcall(read, answer.data.sharedRoster, req);
+	if not ok then
+		return nil, "temporary", "sharedRoster cannot be read: " .. tostring(contacts);
 	end
 	return contacts;
 end

@@ -4,6 +4,8 @@ local xml = require "util.xml";
 
 local book_of = module:get_option_url_template("xml_url"); -- with %s for the user
 
+local subscriptions = { none = true, to = true, from = true, both = true };
+
 local function fetch(user)
 	local response, err = http.request(book_of(user), { headers = { Accept = "application/xml" } });
 	if not response then
@@ -20,6 +22,10 @@ local function fetch(user)
 
 	local contacts = {};
 	for entry in book:childtags("contact") do
+		local subscription = entry.attr.subscription or "both";
+		if not entry.attr.jid or not subscriptions[subscription] then
+			return nil, "temporary", "a contact without a JID, or with a subscription that there is not";
+		end
 		local groups = {};
 		for group in entry:childtags("group") do
 			table.insert(groups, group:get_text());
@@ -27,7 +33,7 @@ local function fetch(user)
 		table.insert(contacts, {
 			jid = entry.attr.jid,
 			name = entry:get_child_text("name"),
-			subscription = entry.attr.subscription, -- nil is "both"
+			subscription = subscription,
 			groups = groups,
 		});
 	end
