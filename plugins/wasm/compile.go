@@ -67,7 +67,7 @@ func (p *Plugin) compileWith(ctx context.Context, code []byte, cache wazero.Comp
 	p.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	var err error
 	if p.compiled, err = p.runtime.CompileModule(ctx, code); err != nil {
-		return errors.New(strings.Join(strings.Fields(err.Error()), " ")) // it has lines
+		return errors.New(brief(strings.Join(strings.Fields(err.Error()), " "))) // it has lines, and names of the module's choice
 	}
 	memory := p.compiled.ExportedMemories()["memory"]
 	if memory == nil {

@@ -335,3 +335,15 @@ func TestTraps(t *testing.T) {
 		})
 	}
 }
+
+// TestInvalid has the compiler find the mistake, which it tells with names that the module has chosen.
+func TestInvalid(t *testing.T) {
+	g := newGuest()
+	f := g.Func(":i", "", asm.Code{}.I64(1))
+	g.Export("rosterd_fetch", f)
+	g.Export(strings.Repeat("long", 1<<18), f)
+	_, err := tryOpen(t, g.Bytes(), setting{}, &world{})
+	if err == nil || len(err.Error()) > 1200 || !strings.Contains(err.Error(), "invalid function[1]") {
+		t.Errorf("%.300v", err)
+	}
+}

@@ -262,3 +262,25 @@ func TestNames(t *testing.T) {
 		t.Errorf("trace %s\nwant %s", got, plain)
 	}
 }
+
+// A trace names up to thirty functions, and is made for every trap: names of megabytes would take gigabytes.
+func TestLongNames(t *testing.T) {
+	for name, want := range map[string]string{
+		strings.Repeat("a", 256):                 strings.Repeat("a", 256),
+		strings.Repeat("a", 255) + "ä" + "b":     strings.Repeat("a", 255) + "…",
+		strings.Repeat("a", 1<<20):               strings.Repeat("a", 256) + "…",
+		"crm::Übersicht<'_, alloc::string> call": "crm::Übersicht<'_, alloc::string> call",
+		"a\nERROR forged\x1b[2J":                 "a\uFFFDERROR forged\uFFFD[2J",
+	} {
+		var m asm.Module
+		m.Custom("name", append(asm.Section(0, asm.Name(name)), asm.Section(1, append([]byte{1, 0}, asm.Name(name)...))...))
+		m.Func(":", "", nil)
+		again, err := module.Read(rewrite(t, m.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := again.Names; len(got.Functions) != 1 || got.Module != want || got.Functions[0].Name != want {
+			t.Errorf("%.40q is kept as %.300q and %.300q, want %.300q", name, got.Module, got.Functions[0].Name, want)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package fuel
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
+	"unicode"
 
 	"rosterd/plugins/wasm/module"
 )
@@ -160,6 +162,22 @@ func (r *rewriter) element(e *module.Element) {
 	}
 }
 
+// longestName bounds what is kept of a name. Each trap makes a trace of many of them, whatever is looked at of it.
+const longestName = 256
+
+// name is a name as traces show it, in which a name is what stands on a line.
+func name(s string) string {
+	if len(s) > longestName {
+		s = strings.ToValidUTF8(s[:longestName], "") + "…"
+	}
+	return strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
 // names writes a name section of the module and its functions, if it had one.
 func (r *rewriter) names() {
 	names := &r.m.Names
@@ -171,14 +189,14 @@ func (r *rewriter) names() {
 	r.text("name")
 	r.out = append(r.out, 0)
 	part := len(r.out)
-	r.text(names.Module)
+	r.text(name(names.Module))
 	r.sized(part)
 	r.out = append(r.out, 1)
 	part = len(r.out)
 	r.number(uint32(len(names.Functions)))
 	for _, f := range names.Functions {
 		r.number(r.function(f.Index))
-		r.text(f.Name)
+		r.text(name(f.Name))
 	}
 	r.sized(part)
 	r.sized(section)
