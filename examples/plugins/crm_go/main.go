@@ -4,7 +4,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -52,44 +51,11 @@ func roster(q *rosterd.Request) (*rosterd.Roster, error) {
 		if err := answer.OK(); err != nil {
 			return nil, err
 		}
-		body, err := answer.Body()
-		if err != nil {
-			return nil, err
-		}
-		if pages, err = found.read(body); err != nil {
+		if pages, err = found.read(answer); err != nil {
 			return nil, fmt.Errorf("page %d cannot be read: %w", number, err)
 		}
 	}
 	return found.roster(), nil
-}
-
-// page is an answer. What is a pointer must be there, but for what says otherwise.
-type page struct {
-	Pages any     `json:"pages"`
-	Teams *[]team `json:"teams"`
-}
-
-type team struct {
-	Title   *string   `json:"title"`
-	Members *[]member `json:"members"`
-	Teams   below     `json:"teams"`
-}
-
-type member struct {
-	Login   *string `json:"login"`
-	Profile *struct {
-		DisplayName *string `json:"display_name"` // there need not be one
-	} `json:"profile"`
-}
-
-// below are teams that need not be there, but are a list if they are.
-type below []team
-
-func (t *below) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return errors.New("null where teams are expected")
-	}
-	return json.Unmarshal(b, (*[]team)(t))
 }
 
 // people are who was found, in that order. A member of several teams is in several groups.
@@ -107,18 +73,12 @@ type person struct {
 
 // read adds who is on a page, and says how many pages there are. What is not as agreed is an error: a roster without contacts
 // must not be read into it.
-func (p *people) read(body []byte) (pages float64, err error) {
-	var answer page
-	if err := json.Unmarshal(body, &answer); err != nil {
+func (p *people) read(answer *rosterd.Response) (pages float64, err error) {
+	var page struct{ Pages, Teams any }
+	if err := answer.JSON(&page); err != nil {
 		return 0, err
 	}
-	if answer.Teams == nil {
-		return 0, errors.New("no teams")
-	}
-	if err := p.add(*answer.Teams); err != nil {
-		return 0, err
-	}
-	return count(answer.Pages), nil
+	return count(page.Pages), p.add(page.Teams)
 }
 
 // count is a number, or a text that is one, and else 1.
@@ -135,47 +95,57 @@ func count(pages any) float64 {
 }
 
 // add adds the members of teams, and of the teams in them.
-func (p *people) add(teams []team) error {
-	for _, t := range teams {
-		if t.Members == nil {
+func (p *people) add(teams any) error {
+	list, ok := teams.([]any)
+	if !ok {
+		return errors.New("no list of teams")
+	}
+	for _, t := range list {
+		team, _ := t.(map[string]any)
+		members, ok := team["members"].([]any)
+		if !ok {
 			return errors.New("a team without members")
 		}
-		for _, m := range *t.Members {
-			if err := p.addMember(m, t.Title); err != nil {
+		for _, m := range members {
+			member, _ := m.(map[string]any)
+			if err := p.addMember(member, team["title"]); err != nil {
 				return err
 			}
 		}
-		if err := p.add(t.Teams); err != nil {
-			return err
+		if below, ok := team["teams"]; ok {
+			if err := p.add(below); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (p *people) addMember(m member, title *string) error {
-	if m.Login == nil {
+func (p *people) addMember(member map[string]any, of any) error {
+	login, ok := member["login"].(string)
+	if !ok {
 		return errors.New("a member without a login")
 	}
-	jid := *m.Login + "@" + p.host
+	jid := login + "@" + p.host
 	if jid == p.user { // the user is in his teams himself
 		return nil
 	}
-	if title == nil {
+	title, ok := of.(string)
+	if !ok {
 		return errors.New("a team without a title")
 	}
 	i, known := p.byJID[jid]
 	if !known {
-		if m.Profile == nil {
-			return fmt.Errorf("%s has no profile", *m.Login)
+		profile, ok := member["profile"].(map[string]any)
+		name, text := profile["display_name"].(string)
+		if !ok || !text && profile["display_name"] != nil {
+			return fmt.Errorf("%s has no profile, or an odd one", login)
 		}
 		i = len(p.list)
 		p.byJID[jid] = i
-		p.list = append(p.list, person{jid: jid})
-		if name := m.Profile.DisplayName; name != nil {
-			p.list[i].name = *name
-		}
+		p.list = append(p.list, person{jid: jid, name: name})
 	}
-	p.list[i].groups = append(p.list[i].groups, *title)
+	p.list[i].groups = append(p.list[i].groups, title)
 	return nil
 }
 

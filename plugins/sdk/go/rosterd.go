@@ -697,20 +697,49 @@ func (r *Response) OK() error {
 	return &TemporaryError{RetryAfter: r.RetryAfter(), Err: errors.New(r.String())}
 }
 
-// JSON decodes the body of an answer that is OK. What cannot be decoded is a temporary error: there is no roster then,
-// rather than one that lacks something.
+// maxDepth is how many values may be in each other.
+const maxDepth = 64
+
+// JSON decodes the body of an answer that is OK. What cannot be decoded, or is nested more than 64 deep, is a temporary error:
+// there is no roster then, rather than one that lacks something.
 func (r *Response) JSON(v any) error {
 	if err := r.OK(); err != nil {
 		return err
 	}
 	b, err := r.Body()
-	if err == nil {
+	switch {
+	case err != nil:
+	case deep(b):
+		err = errors.New("nested too deep")
+	default:
 		err = json.Unmarshal(b, v)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	return nil
+}
+
+// deep tells whether a JSON text is nested too deep. The decoder knows a limit too, but one at which the stack takes megabytes,
+// and types that decode what is in them would read the innermost ten thousand times.
+func deep(b []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\':
+			i++
+		case quoted:
+		case c == '[', c == '{':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == ']', c == '}':
+			depth--
+		}
+	}
+	return false
 }
 
 // RetryAfter is for how long the server asks to be left alone (RFC 9110 §10.2.3); 0 if it does not say.
