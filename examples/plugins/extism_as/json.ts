@@ -51,7 +51,6 @@ class Parser {
   }
 
   value(depth: i32): Value | null {
-    if (depth == MAX_DEPTH) return null;
     this.blank();
     switch (this.peek()) {
       case 0x7B: return this.list(Kind.Object, 0x7D, depth);
@@ -72,6 +71,7 @@ class Parser {
 
   /** list is an array or an object. */
   list(kind: Kind, end: i32, depth: i32): Value | null {
+    if (depth == MAX_DEPTH) return null;
     const list = new Value(kind);
     this.at++;
     this.blank();
@@ -94,18 +94,21 @@ class Parser {
   }
 
   string(): Value | null {
-    const v = new Value(Kind.String);
+    const v = new Value(Kind.String), parts: string[] = []; // joined at the end: a text may have very many escapes
     let from = ++this.at;
     for (;;) {
       const c = this.peek();
       if (c < 0x20) return null;
       this.at++;
       if (c != 0x22 && c != 0x5C) continue;
-      v.text += this.s.substring(from, this.at - 1);
-      if (c == 0x22) return v;
+      parts.push(this.s.substring(from, this.at - 1));
+      if (c == 0x22) {
+        v.text = parts.join("");
+        return v;
+      }
       const unit = this.escaped();
       if (unit < 0) return null;
-      v.text += String.fromCharCode(unit);
+      parts.push(String.fromCharCode(unit));
       from = this.at;
     }
     return null;
