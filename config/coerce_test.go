@@ -184,7 +184,8 @@ func TestParseNumber(t *testing.T) {
 func TestSecret(t *testing.T) {
 	for name, want := range map[string]bool{
 		"rosterd_refresh_token": true, "rosterd_refresh_hmac_secret": true, "rosterd_plugin_secrets": true, "rosterd_backend_headers": true,
-		"rosterd_plugin_http_allow": false, "admins": false, "crm_token": false, "": false,
+		"turn_external_secret": true, "ldap_password": true, "sql": true, "ssl": true, "c2s_direct_tls_ssl": true, "external_services": true,
+		"rosterd_plugin_http_allow": false, "admins": false, "crm_token": false, "crm_ssl": false, "": false,
 	} {
 		if got := Secret(name); got != want {
 			t.Errorf("%q: %v", name, got)

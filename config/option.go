@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"rosterd/config/known"
 )
@@ -131,10 +132,16 @@ func declareFor[T any](s Spec, read reader[T], fallback func(*Host) T) *Option[T
 // Secret tells whether the value of an option must not be shown, under any of its names; plugins do not see it. Those of
 // Prosody's own modules go by their names, such as turn_external_secret.
 func Secret(name string) bool {
-	if o := registry[name]; o != nil {
+	if o := registry[name]; o != nil && !withPasswords(name) {
 		return o.spec().Secret
 	}
-	return prosodys(name) && secretName(name)
+	return prosodys(name) && (secretName(name) || withPasswords(name))
+}
+
+// withPasswords tells whether an option of Prosody's is a table in which a password may stand: that of a database, of a
+// relay, of a private key.
+func withPasswords(name string) bool {
+	return name == "sql" || name == "external_services" || name == "ssl" || strings.HasSuffix(name, "_ssl")
 }
 
 // Foreign tells whether an option belongs to rosterd or to one of Prosody's own modules, and so to no plugin: a URL in it
