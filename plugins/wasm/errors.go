@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"rosterd/engine"
@@ -97,6 +98,17 @@ const maxFrames = 6
 // frameType is what follows the name of a function in a trace.
 var frameType = regexp.MustCompile(`\([a-z0-9,]*\)(?: [a-z0-9]+| \([a-z0-9,]+\))?$`)
 
+// startFailed is what the runtime says before the trap of a start function, with the name of another function.
+var startFailed = regexp.MustCompile(`^start function\[.*?\] (?:export\[.*?\] )?failed: `)
+
+// numbered gives a function without a name the number that it has in the file: the tick is before it in the rewritten module.
+func numbered(name string) string {
+	if n, err := strconv.Atoi(strings.TrimPrefix(name, "$")); err == nil && name[0] == '$' {
+		return "$" + strconv.Itoa(n-1)
+	}
+	return name
+}
+
 // plain puts what the runtime says into one line.
 func plain(err error) error {
 	text, trace, found := strings.Cut(err.Error(), "\nwasm stack trace:\n")
@@ -104,7 +116,11 @@ func plain(err error) error {
 		return err
 	}
 	text = strings.TrimSuffix(text, " (recovered by wazero)")
-	text = strings.TrimPrefix(text, "wasm error: ")
+	start := startFailed.FindString(text)
+	text = strings.TrimPrefix(text[len(start):], "wasm error: ")
+	if start != "" {
+		text = "the start function: " + text
+	}
 	var frames []string
 	for line := range strings.SplitSeq(trace, "\n") {
 		line = strings.TrimSpace(line)
@@ -115,7 +131,7 @@ func plain(err error) error {
 			continue
 		}
 		_, name, _ := strings.Cut(frameType.ReplaceAllString(line, ""), ".") // before it stands what the module calls itself
-		if frames = append(frames, name); len(frames) == maxFrames {
+		if frames = append(frames, numbered(name)); len(frames) == maxFrames {
 			break
 		}
 	}

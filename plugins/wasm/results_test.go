@@ -336,6 +336,23 @@ func TestTraps(t *testing.T) {
 	}
 }
 
+// TestTrapsWithoutNames is about functions that have no names: they have the numbers of the file, as disassemblers show them.
+func TestTrapsWithoutNames(t *testing.T) {
+	g := newGuest("now_ms")
+	parse := g.Func(":", "", asm.Code{}.Unreachable())
+	g.export("rosterd_fetch", asm.Code{}.Call(parse).I32(0))
+	_, err := open(t, g.Bytes(), setting{}, &world{}).Fetch(t.Context(), john(t))
+	if want := fmt.Sprintf("unreachable (in $%d ← $%d)", parse, parse+1); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+
+	g.Start(parse)
+	_, err = tryOpen(t, g.Bytes(), setting{}, &world{})
+	if want := fmt.Sprintf("crm.wasm: the start function: unreachable (in $%d)", parse); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // TestInvalid has the compiler find the mistake, which it tells with names that the module has chosen.
 func TestInvalid(t *testing.T) {
 	g := newGuest()
