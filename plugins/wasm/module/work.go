@@ -8,23 +8,27 @@ import (
 // Compilers are made for what other compilers write. What nobody writes can
 // take them a thousand times as long: time and memory of wazero's grow with the
 // square of the blocks of a function, with the product of blocks and locals,
-// and with that of nested loops and locals. So functions are weighed. A unit is
-// about half a microsecond of compiling at the worst, and 700 bytes of memory.
-// Ordinary code takes a third of the time: a small plugin of stock Go, the heaviest
-// there is, has 7 million units, one of Rust 0.4, one of C 0.1. See
+// and with that of nested loops and locals. So functions are weighed, each for
+// itself. What weighs much takes longer than its parts would. A unit of work is
+// about a microsecond of compiling, at the worst; ordinary code takes less. See
 // TestWorstFunctions.
 const (
-	MaxFunctionWork = 300_000    // what one function may take, which bounds the memory
-	MaxWork         = 12_000_000 // what all may take, which bounds the time
+	MaxFunctionWork = 300_000   // what one function may take, which bounds the memory
+	MaxWork         = 5_000_000 // what all may take, which bounds the time
+
+	weightPerUnit = 4       // of a small function
+	squarePerUnit = 400_000 // of weight, and so of a large one
+	pathsPerUnit  = 200     // pairs of blocks
+	nestedPerUnit = 50      // a local in a loop in a loop
 )
 
-// Weights, in units. Those of instructions are for the dearest of their kind.
+// Weights. Those of instructions are for the dearest of their kind.
 const (
 	weightFunction = 10
 	weightBlock    = 5 // of a basic block
 	weightLabel    = 9 // of br_table
 	weightValue    = 3 // that a call gives; one that it takes has an instruction of its own
-	weightLoad     = 10
+	weightLoad     = 15
 	weightStore    = 3
 	weightDivision = 16
 	weightTruncate = 20
@@ -36,15 +40,13 @@ const (
 	bulkBlocks     = 6 // a bulk instruction is compiled to a loop, and fuel is charged before it
 	loopBlocks     = 5 // a loop looks at its fuel in each round
 
-	// How much of these makes a unit.
-	bytesPerUnit  = 8
-	varsPerUnit   = 4
-	manyVars      = 256 // as often again is each of so many dearer
-	pathsPerUnit  = 200 // pairs of blocks
-	nestedPerUnit = 50  // a local in a loop in a loop
-	heldPerUnit   = 4   // values on the stack at the end of a block
+	// How much of these weighs one.
+	bytesPerWeight = 8
+	varsPerWeight  = 4
+	manyVars       = 256 // as often again is each of so many dearer
+	heldPerWeight  = 4   // values on the stack at the end of a block
 
-	mostWork = 1 << 40 // what is counted, so that sums stay numbers
+	mostWeight = 1 << 30 // what is counted, so that squares stay numbers
 )
 
 // A scanner weighs functions and looks for instructions that are refused.
@@ -55,7 +57,7 @@ type scanner struct {
 
 	// of the function at hand
 	vars    int64 // parameters and locals
-	units   int64
+	weight  int64 // of instructions
 	blocks  int64 // basic blocks
 	labels  int64 // of br_table
 	edges   int64 // between blocks, by which locals are handed on
@@ -107,15 +109,15 @@ func (s *scanner) function(f function, b *Body) int64 {
 	return s.work(b)
 }
 
-// work adds up what was counted.
+// work weighs what was counted.
 func (s *scanner) work(b *Body) int64 {
-	w := weightFunction + s.vars/varsPerUnit + int64(len(b.Code))/bytesPerUnit + s.units
+	w := weightFunction + s.vars/varsPerWeight + int64(len(b.Code))/bytesPerWeight + s.weight
 	w += s.blocks*weightBlock + s.labels*weightLabel
-	w += s.blocks * (s.blocks + s.labels) / pathsPerUnit
 	w += (s.edges*s.vars*(1+s.vars/manyVars) + s.carried) * 3 / 2
-	w += s.nested * s.vars / nestedPerUnit
-	w += s.held / heldPerUnit
-	return min(w, mostWork)
+	w += s.held / heldPerWeight
+	w = min(w, mostWeight)
+	return w/weightPerUnit + w*w/squarePerUnit +
+		s.blocks*(s.blocks+s.labels)/pathsPerUnit + s.nested*s.vars/nestedPerUnit
 }
 
 // why says what an instruction that is not known belongs to, if it is known
@@ -219,7 +221,7 @@ func (s *scanner) open(op Opcode) error {
 		s.nested += s.loops
 		s.loops++
 	}
-	s.units += f.params + f.results
+	s.weight += f.params + f.results
 	f.base = max(s.height-f.params, s.top().base)
 	s.height = f.base + f.params
 	s.frames = append(s.frames, f)
@@ -261,7 +263,7 @@ func (s *scanner) branch(ways int64) error {
 func (s *scanner) dead() { s.height = s.top().base }
 
 func (s *scanner) call(t FuncType, weight int64) {
-	s.units += weight + int64(len(t.Params)+weightValue*len(t.Results))
+	s.weight += weight + int64(len(t.Params)+weightValue*len(t.Results))
 	s.push(int64(len(t.Results) - len(t.Params)))
 }
 
@@ -272,19 +274,19 @@ func (s *scanner) plain(op Opcode) {
 	s.push(int64(effect(op)))
 	switch {
 	case op >= 0xfd00:
-		s.units += weightVector
+		s.weight += weightVector
 	case op >= OpMemoryInit && op <= OpTableFill, op == OpMemoryGrow:
-		s.units += weightBulk
+		s.weight += weightBulk
 		s.split(bulkBlocks, 1, 0)
 	case op >= 0xfc00 || op >= 0xa8 && op <= 0xb1:
-		s.units += weightTruncate
+		s.weight += weightTruncate
 	case op >= 0x28 && op <= 0x35 || op == OpTableGet || op == OpTableSet:
-		s.units += weightLoad
+		s.weight += weightLoad
 	case op >= 0x36 && op <= OpMemorySize:
-		s.units += weightStore
+		s.weight += weightStore
 	case op >= 0x6d && op <= 0x70 || op >= 0x7f && op <= 0x82:
-		s.units += weightDivision
+		s.weight += weightDivision
 	case op >= 0x45 || op == OpGlobalSet || op == 0x1b || op == 0x1c:
-		s.units += weightPlain
+		s.weight += weightPlain
 	}
 }
