@@ -414,7 +414,7 @@ func judge(t *testing.T, h hit, want string, growth int64) {
 }
 
 // measured is what differs from one machine to the next.
-var measured = regexp.MustCompile(`(: [a-z]+)?, [0-9.]+ s |[0-9]+ ms `)
+var measured = regexp.MustCompile(`(: [a-z]+)?, [0-9.]+ s |[0-9]+ (ms|MiB) `)
 
 // checkAttackTable compares a table with the one between two comments in the documentation, or writes it.
 func checkAttackTable(t *testing.T, name, table string) {

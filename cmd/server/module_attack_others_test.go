@@ -344,6 +344,34 @@ func TestModuleAttacksMemoryAtOnce(t *testing.T) {
 	})
 }
 
+// A call that went deep and came back leaves its stack behind, but not with an instance that waits for the next one.
+func TestModuleAttacksStackKept(t *testing.T) {
+	const calls = 4
+	f := newModuleField(t, nil)
+	p := f.exporting(t, map[string]string{
+		"rosterd_init": `"url" 0 0 config_get drop 0`,
+		"rosterd_fetch": fmt.Sprintf("input_len %d lt_u if ", attackerLength) + friendly + ` return end 500000 down drop "{\"url\":\"URL/roster\"}" 0 0 http_request drop ` + friendly +
+			" func down i:i get 0 eqz if 1 return end get 0 1 sub down get 0 add",
+	})
+	innocent(t, p, "before")
+	debug.FreeOSMemory()
+	before := resident()
+	var all sync.WaitGroup
+	for range calls {
+		all.Go(func() {
+			if _, err := p.Fetch(t.Context(), engine.Request{User: attacker(0), Reason: engine.ReasonTest}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	debug.FreeOSMemory()
+	if growth := resident() - before; growth > slower*(24<<20) {
+		t.Errorf("after %d calls the server keeps %d MiB", calls, growth>>20)
+	}
+	innocent(t, p, "after")
+}
+
 // Several attacks at once, in one place, while other users of the same module wait for their backend.
 func TestModuleAttacksAtOnce(t *testing.T) {
 	placements(t, func(t *testing.T, f *moduleField) {

@@ -254,7 +254,7 @@ func TestModuleAttacks(t *testing.T) {
 	table.WriteString("| what the module tries | in the server | in a worker | longest pause of the server | its growth |\n| --- | --- | --- | --- | --- |\n")
 	gzipBomb()
 	partly := false
-	here, there := newModuleField(t, nil), newModuleField(t, worker.Opener(worker.Settings{Log: slog.New(slog.DiscardHandler)}))
+	here, there := newModuleField(t, nil), newModuleField(t, worker.Opener(worker.Settings{Log: slog.New(slog.DiscardHandler), Load: tooLate}))
 	for _, a := range moduleAttacks() {
 		var inside, beside hit
 		t.Run(a.name+"/inproc", func(t *testing.T) {

@@ -96,6 +96,10 @@ func (in *instance) run(c *call) (int32, error) {
 	return code, err
 }
 
+// shallow is as much fuel as leaves no stack worth mentioning: each frame of it costs as many units as it has values. The
+// runtime's function keeps its stack, which may have grown to 100 MiB, and is exchanged for another one after more.
+const shallow = 500_000
+
 // maxKept is how much room for a question or an answer an instance keeps from call to call.
 const maxKept = 256 << 10
 
@@ -128,8 +132,11 @@ func (in *instance) measure(c *call) {
 		w.flush()
 	}
 	in.call = nil
-	p := in.plugin
-	p.used.Add(c.granted - int64(in.fuel.Get()))
+	p, used := in.plugin, c.granted-int64(in.fuel.Get())
+	p.used.Add(used)
+	if used > shallow {
+		in.functions[c.op] = nil
+	}
 	p.hostCalls.Add(int64(c.imports + c.cheap))
 	size := int64(in.mem.Size())
 	for was := p.peak.Load(); size > was && !p.peak.CompareAndSwap(was, size); was = p.peak.Load() {
