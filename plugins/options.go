@@ -58,10 +58,16 @@ func (o *Options) Refused(name string) error {
 	hidden := o.hidden
 	o.mu.Unlock()
 	if hidden == nil || !hidden(name) {
+		if c, ok := o.cfg.(refuser); ok {
+			return c.Refused(name)
+		}
 		return nil
 	}
 	return &OptionError{Name: name, Reason: "it is a secret of the server, which no plugin may read ({{secret:NAME}} in a header or in the query of a URL sends what rosterd_plugin_secrets names)"}
 }
+
+// refuser is a Config that knows of options which a plugin may not read.
+type refuser interface{ Refused(name string) error }
 
 // OptionError is a value that a plugin cannot use. It does not show the value, which may be a secret.
 type OptionError struct {

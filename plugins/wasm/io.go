@@ -53,11 +53,11 @@ func configGet(c *call, a args) uint64 {
 // that modules are told.
 func (c *call) option(name string) (value string, code int32, err error) {
 	opts := c.plugin.opts
-	if err := opts.Refused(name); err != nil {
-		return "", codeRefused, err
-	}
 	if !c.plugin.tag.read(name) {
 		return "", codeLimit, fmt.Errorf("more than %d options, or one whose name has more than %d bytes", maxOptions, maxOption)
+	}
+	if err := opts.Refused(name); err != nil {
+		return "", codeRefused, err
 	}
 	v, ok := opts.Get(name)
 	if !ok {

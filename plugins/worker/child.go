@@ -313,19 +313,32 @@ type config struct {
 }
 
 type option struct {
-	value any
-	pos   string
-	ok    bool
+	value   any
+	pos     string
+	ok      bool
+	refused error
 }
 
-// Option is what the parent's configuration says. It is asked once.
+// Option is what the parent's configuration says.
 func (c *config) Option(name string) (any, string, bool) {
+	o := c.ask(name)
+	return o.value, o.pos, o.ok
+}
+
+// Refused is why the parent does not say it, nil if it does.
+func (c *config) Refused(name string) error { return c.ask(name).refused }
+
+// ask asks the parent, once.
+func (c *config) ask(name string) option {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o, asked := c.known[name]
 	if !asked {
 		d, err := c.child.loader.ask(context.Background(), hostOption, appendText(nil, name))
-		if err == nil {
+		var refused *plugins.OptionError
+		if errors.As(err, &refused) {
+			o.refused, err = refused, nil
+		} else if err == nil {
 			o = option{ok: d.bool(), pos: d.text(), value: d.value(maxDepth)}
 			err = d.end("an option")
 		}
@@ -334,7 +347,7 @@ func (c *config) Option(name string) (any, string, bool) {
 		}
 		c.known[name] = o
 	}
-	return o.value, o.pos, o.ok
+	return o
 }
 
 // services are those of the parent. Clock and chance are the same in every process.

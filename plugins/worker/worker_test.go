@@ -518,3 +518,21 @@ func TestByHand(t *testing.T) {
 		t.Errorf("%s%v", out, err)
 	}
 }
+
+// TestRefusedOptions: what no plugin may read is refused here as in the server's process, and is no fault.
+func TestRefusedOptions(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/o.stage", []byte("need secret_number"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := &plugins.Manager{
+		Engines: map[string]plugins.Opener{".stage": nil}, Isolate: Opener(Settings{Log: slog.New(slog.DiscardHandler)}), Paths: []string{dir},
+		Secret: func(name string) bool { return strings.HasPrefix(name, "secret_") }, Log: slog.New(slog.DiscardHandler),
+	}
+	cfg := plugins.ConfigFunc(func(name string) (any, string, bool) { return "x4711", "", name == "secret_number" })
+	_, err := m.Open(t.Context(), "o", "example.com", cfg)
+	var refused *plugins.OptionError
+	if !errors.As(err, &refused) || refused.Name != "secret_number" || faulty("trap")(err) || strings.Contains(err.Error(), "4711") {
+		t.Errorf("%v", err)
+	}
+}
