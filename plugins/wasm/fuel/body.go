@@ -32,13 +32,17 @@ const (
 const mostLocals = 50_000
 
 func (r *rewriter) code() error {
-	r.number(uint32(len(r.m.Code)))
+	added, _ := r.added()
+	r.number(uint32(len(r.m.Code) + added))
 	for i := range r.m.Code {
 		start := len(r.out)
 		if err := r.body(i); err != nil {
 			return fmt.Errorf("function %d: %w", r.m.ImportedFuncs()+i, err)
 		}
 		r.sized(start)
+	}
+	if r.pieces {
+		r.pieceBodies()
 	}
 	return nil
 }
@@ -68,6 +72,8 @@ func (r *rewriter) body(i int) error {
 		case module.OpLoop:
 			r.out = append(r.out, old...)
 			r.charge(r.plan.cost[p.index])
+		case module.OpMemoryFill, module.OpMemoryCopy:
+			r.inPieces(p.op, old, uint32(locals))
 		default:
 			r.chargeLength(p.op, uint32(locals))
 			r.out = append(r.out, old...)
@@ -84,7 +90,7 @@ func (r *rewriter) locals(b *module.Body) {
 		r.out = append(r.out, old...)
 		return
 	}
-	r.oneMore(old)
+	r.more(old, 1)
 	r.out = append(r.out, 1, byte(module.I32))
 }
 
@@ -136,9 +142,19 @@ func (r *rewriter) op(op byte, index uint32) {
 	r.number(index)
 }
 
-// i64 writes an i64.const, which is not negative.
+// i32 and i64 write constants, which are not negative.
+func (r *rewriter) i32(v int32) {
+	r.out = append(r.out, i32Const)
+	r.signed(int64(v))
+}
+
 func (r *rewriter) i64(v int64) {
 	r.out = append(r.out, i64Const)
+	r.signed(v)
+}
+
+// signed writes a number that is not negative, where it might be.
+func (r *rewriter) signed(v int64) {
 	for v >= 0x40 {
 		r.out = append(r.out, byte(v)|0x80)
 		v >>= 7

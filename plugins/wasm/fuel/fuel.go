@@ -3,7 +3,7 @@
 // Code that a compiler has made of a module cannot be interrupted: a loop in it runs for as long as it likes, and meanwhile
 // holds up Go's garbage collector and with it everybody else. A rewritten module counts by itself. It has a global, the
 // fuel, which goes down before the work is done: by a unit for each instruction at the entry of a function and in each round
-// of a loop, branches not taken included, and by their length before instructions that fill, copy or grow. Below zero it calls
+// of a loop, branches not taken included, and by their length before instructions that fill, copy or grow. Those that fill or copy much are done in pieces. Below zero it calls
 // an import, the tick, which fills up the fuel, or ends the call by a panic, and can let others run meanwhile.
 //
 // Apart from that a rewritten module computes what the original does. The same run takes the same fuel, to the unit.
@@ -38,6 +38,7 @@ func Rewrite(m *module.Module, o Options) ([]byte, error) {
 		options: o,
 		tick:    uint32(m.ImportedFuncs()),
 		fuel:    uint32(m.ImportedGlobals() + len(m.Globals)),
+		pieces:  inPieces(m),
 		out:     make([]byte, 0, m.Size+m.Size/4+1024),
 	}
 	if err := r.reserved(); err != nil {
@@ -54,6 +55,7 @@ type rewriter struct {
 	options Options
 	tick    uint32 // the index of the tick: the last of the imported functions
 	fuel    uint32 // the index of the fuel: the last of the globals
+	pieces  bool   // there are functions that fill and copy piece by piece
 	out     []byte
 	plan    plan // of the function at hand
 }

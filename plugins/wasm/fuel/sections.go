@@ -52,10 +52,20 @@ func (r *rewriter) section(id module.SectionID, data []byte) error {
 	var err error
 	switch id {
 	case module.TypeSection:
-		r.oneMore(data)
+		_, added := r.added()
+		r.more(data, 1+added)
 		r.out = append(r.out, 0x60, 0, 0)
+		if r.pieces {
+			r.out = append(r.out, 0x60, 3, byte(module.I32), byte(module.I32), byte(module.I32), 0)
+		}
+	case module.FunctionSection:
+		added, _ := r.added()
+		r.more(data, added)
+		for range added {
+			r.number(uint32(len(r.m.Types) + 1))
+		}
 	case module.ImportSection:
-		r.oneMore(data)
+		r.more(data, 1)
 		r.text(r.options.Module)
 		r.text(r.options.Name)
 		r.out = append(r.out, byte(module.Func))
@@ -77,10 +87,10 @@ func (r *rewriter) section(id module.SectionID, data []byte) error {
 	return err
 }
 
-// oneMore writes a vector, to which one item will be added.
-func (r *rewriter) oneMore(vector []byte) {
+// more writes a vector, to which items will be added.
+func (r *rewriter) more(vector []byte, items int) {
 	n, size := binary.Uvarint(vector)
-	r.number(uint32(n + 1))
+	r.number(uint32(n) + uint32(items))
 	r.out = append(r.out, vector[size:]...)
 }
 
