@@ -152,11 +152,11 @@ func readPlugin(file string) *plugin {
 func (p *plugin) compiled() bool { return filepath.Ext(p.file) == ".wasm" }
 
 // readModule reads what a module in WebAssembly exports. One that cannot be read is opened like others, so that its
-// mistake is reported and not the lack of rosters. Those made with Extism's kits have names of their own.
+// mistake is reported and not the lack of rosters, or of whoever knows the passwords. Those made with Extism's kits have names of their own.
 func (p *plugin) readModule(code []byte) {
 	m, err := module.Read(code)
 	if err != nil {
-		p.rosters = true
+		p.rosters, p.auth = true, true
 		return
 	}
 	for _, e := range m.Exports {

@@ -213,6 +213,8 @@ func TestPluginsBeside(t *testing.T) {
 		{"no such provider", nil, "modules_enabled = { 'http_roster_admin' }\nauthentication = 'ldap'", "http_roster_admin", `SEC004 authentication: the provider "ldap" is not available, internal_hashed and internal_plain are`},
 		{"a provider in WebAssembly", files{"mods/auth_crm.wasm": exporting("rosterd_auth")}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin auth_crm", ""},
 		{"rosters and passwords in WebAssembly", files{"mods/crm.wasm": exporting("rosterd_fetch", "rosterd_auth")}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", ""},
+		{"a provider that cannot be read is opened, and refused then", files{"mods/auth_crm.wasm": "\x00asm"}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin auth_crm", ""},
+		{"rosters and passwords that cannot be read", files{"mods/crm.wasm": "\x00asm"}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", ""},
 		{"notices in WebAssembly", files{"mods/bot.wasm": exporting("rosterd_webhook")}, dir + "modules_enabled = { 'bot', 'http_roster_admin' }", "http_roster_admin bot", ""},
 		{"accounts stored elsewhere", files{"mods/mod_auth_crm.lua": auth}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'\nstorage = 'sql'", "http_roster_admin auth_crm", ""},
 	} {
