@@ -146,6 +146,21 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
+// TestWebhookRefuses is about why a request was refused: whoever asked is not told, and the log is.
+func TestWebhookRefuses(t *testing.T) {
+	for code, want := range map[int]string{
+		1: "[INFO 404 Not Found: no such hook call http route POST /crm]",
+		4: "[INFO 403 Forbidden: no such hook call http route POST /crm]",
+	} {
+		g, w := newGuest("fail"), &world{}
+		c := g.call(nil, "fail", code, 0, "no such hook").I32(int32(code))
+		r, err := open(t, g.export("rosterd_webhook", c).Bytes(), setting{}, w).Handle(t.Context(), request())
+		if got := fmt.Sprint(w.lines); err != nil || len(r.Body) > 0 || got != want {
+			t.Errorf("%v, %q, %s, want %s", err, r.Body, got, want)
+		}
+	}
+}
+
 func done(updated, errors int) func([]string) (plugins.Refreshed, error) {
 	return func([]string) (plugins.Refreshed, error) {
 		return plugins.Refreshed{Updated: updated, Errors: errors}, nil

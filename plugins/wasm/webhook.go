@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -43,13 +44,21 @@ func (p *Plugin) Handle(ctx context.Context, in plugins.Call) (plugins.Reply, er
 	})
 	switch {
 	case errors.Is(err, engine.ErrUnknownUser):
-		return plugins.Reply{Status: http.StatusNotFound}, nil
+		return c.refused(http.StatusNotFound, engine.ErrUnknownUser, err), nil
 	case errors.Is(err, engine.ErrDenied):
-		return plugins.Reply{Status: http.StatusForbidden}, nil
+		return c.refused(http.StatusForbidden, engine.ErrDenied, err), nil
 	case err != nil:
 		return plugins.Reply{}, err
 	}
 	return p.reply(c, out)
+}
+
+// refused is the answer for what the module has returned. Why, if it has said so, is for the log.
+func (c *call) refused(status int, is, err error) plugins.Reply {
+	if why, found := strings.CutPrefix(err.Error(), is.Error()+": "); found {
+		c.log(slog.LevelInfo, fmt.Sprintf("%d %s: %s", status, http.StatusText(status), why))
+	}
+	return plugins.Reply{Status: status}
 }
 
 // reply is what rosterd_webhook writes.
