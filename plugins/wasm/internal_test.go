@@ -14,6 +14,7 @@ import (
 
 	"rosterd/engine"
 	"rosterd/plugins"
+	"rosterd/plugins/wasm/module"
 	"rosterd/plugins/wasm/module/asm"
 )
 
@@ -87,6 +88,25 @@ func TestInterpreter(t *testing.T) {
 func TestCompiler(t *testing.T) {
 	if err := compiles(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLimitsDocumented looks for the limits of modules on the page.
+func TestLimitsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/PLUGINS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []struct {
+		n    int
+		what string
+	}{
+		{module.MaxSize, "bytes"}, {module.MaxFunctions, "functions"}, {module.MaxBody, "bytes and"}, {module.MaxLocals, "locals of a function"}, {module.MaxTypes, "types"},
+		{module.MaxImports, "imports"}, {module.MaxExports, "exports"}, {module.MaxGlobals, "globals"}, {module.MaxElements, "places in tables"}, {module.MaxSegments, "data segments"},
+	} {
+		if text := fmt.Sprintf("%d %s", limit.n, limit.what); !strings.Contains(string(page), text) {
+			t.Errorf("the page does not say %q", text)
+		}
 	}
 }
 
