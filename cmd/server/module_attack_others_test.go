@@ -344,6 +344,24 @@ func TestModuleAttacksMemoryAtOnce(t *testing.T) {
 	})
 }
 
+// Where a call may have much memory, one instruction may be told to write all of it. The server does not wait for that.
+func TestModuleAttacksMuchMemory(t *testing.T) {
+	f := newModuleField(t, nil)
+	f.manager.Limits = func(string) plugins.Limits { return plugins.Limits{Memory: 512 << 20} }
+	all := `loop 16 memory.grow 0 ge_s br_if 0 end `
+	for _, a := range []moduleAttack{
+		{name: "filled", code: all + loops(`65536 1 memory.size 65536 mul 65536 sub memory.fill`), want: "stopped"},
+		{name: "copied", code: all + loops(`0 1 memory.size 65536 mul 1 sub memory.copy`), want: "stopped"},
+		{name: "copied backwards", code: all + loops(`1 0 memory.size 65536 mul 1 sub memory.copy`), want: "stopped"},
+		{name: "from random bytes", code: all + loops(`0 memory.size 65536 mul random drop`), want: "stopped"},
+		{name: "written", code: all + loops(`0 memory.size 65536 mul output_write drop`), want: "stopped"},
+	} {
+		t.Run(a.name, func(t *testing.T) {
+			judge(t, steady(t, func() hit { return f.strike(t, a) }), a.want, 768<<20)
+		})
+	}
+}
+
 // A call that went deep and came back leaves its stack behind, but not with an instance that waits for the next one.
 func TestModuleAttacksStackKept(t *testing.T) {
 	const calls = 4
