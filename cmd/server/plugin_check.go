@@ -174,7 +174,7 @@ func (ch *checked) warn(unread []string) {
 		ch.warnModule()
 	}
 	if asks(ch) && len(ch.opened.Servers()) == 0 {
-		add(0, "it asks over HTTP, and no option names a server: it may ask nobody")
+		add(0, "it asks over HTTP, and no option that it has read names a server: it may ask nobody")
 	}
 	if !info.Roster && !info.Auth && len(info.Routes) == 0 && len(info.Timers) == 0 {
 		add(0, "it provides nothing")
@@ -188,7 +188,7 @@ func (ch *checked) warn(unread []string) {
 		}
 	}
 	for _, name := range unread {
-		ch.warnings = append(ch.warnings, fmt.Sprintf("--option %s: the plugin does not ask for it", name))
+		ch.warnings = append(ch.warnings, fmt.Sprintf("--option %s: the plugin did not ask for it when it was opened", name))
 	}
 }
 

@@ -279,9 +279,9 @@ DIR/mod_odd.lua: ok
   warning: DIR/mod_odd.lua:6: seen is filled in a function, and is empty again in the next call: what is to last belongs into module:open_store
   warning: DIR/mod_odd.lua:7: option odd_late is read in a function: read it at the top, where a mistake in it is found when the script is opened
   warning: DIR/mod_odd.lua:7: https://crm.example/ is no server that the script may ask: have an option name it, or rosterd_plugin_http_allow
-  warning: DIR/mod_odd.lua: it asks over HTTP, and no option names a server: it may ask nobody
+  warning: DIR/mod_odd.lua: it asks over HTTP, and no option that it has read names a server: it may ask nobody
   warning: DIR/mod_odd.lua: it logged: hello
-  warning: --option odd: the plugin does not ask for it
+  warning: --option odd: the plugin did not ask for it when it was opened
 `, "check", "DIR/mod_odd.lua", "--option", "odd=1")
 	for file, wants := range map[string][]string{
 		"wrong":  {"DIR/mod_wrong.lua: refused\n", "  DIR/mod_wrong.lua:1: not available in rosterd: io", "  DIR/mod_wrong.lua:2: not available in rosterd: socket"},

@@ -51,7 +51,7 @@ DIR/people/mod_people.wasm: ok
   memory … at first, … at the most
   opens     in … the first time, in … once it has been compiled
   instance  made in …, with … and N fuel
-  warning: --option peple: the plugin does not ask for it
+  warning: --option peple: the plugin did not ask for it when it was opened
   note: DIR/people/mod_people.wasm: it does not say what its functions are called, and so errors cannot: keep the names when it is linked, and leave out only what is for debuggers
 `, "\n")
 	if text = fuel.ReplaceAllString(text, "N fuel"); status != exitFailed || text != want {

@@ -90,7 +90,7 @@ func (r *liveRun) run(ctx context.Context, arg string) error {
 		return err
 	}
 	for _, name := range r.tool.unread(o) {
-		fmt.Fprintf(r.tool.c.err, "rosterd plugin run: --option %s: the plugin does not ask for it\n", name)
+		fmt.Fprintf(r.tool.c.err, "rosterd plugin run: --option %s: the plugin did not ask for it when it was opened\n", name)
 	}
 	if r.tool.json {
 		err = r.encode(c, o, out)
