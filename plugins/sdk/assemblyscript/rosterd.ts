@@ -30,6 +30,11 @@
  *       });
  *     }
  *
+ * rosterd_transform, rosterd_auth and rosterd_webhook are functions of the same kind: one that maps req.response, the answer that
+ * rosterd has asked for; one that knows whether req.password is right, and returns Code.Ok or Code.Denied; and one that reads a
+ * request from outside, req.method, req.rest and req.response with its header and body, and ends with return reply.answer() of
+ * a Reply, which names the users whose rosters have changed.
+ *
  * Build it with: asc plugin.ts -O3 --runtime minimal --noAssert --use abort= -o plugin.wasm
  *
  * There is no garbage collection while a call runs; all that it leaves behind is collected when it ends. So a long text is

@@ -29,6 +29,11 @@
  *     ROSTERD_INIT(init)
  *     ROSTERD_FETCH(fetch)
  *
+ * ROSTERD_TRANSFORM, ROSTERD_AUTH and ROSTERD_WEBHOOK are for functions of the same kind: one that maps req->response, the answer
+ * that rosterd has asked for; one that knows whether req->password is right, and returns ROSTERD_OK or ROSTERD_DENIED; and one
+ * that reads a request from outside, req->method, req->rest and req->response with its header and body, and ends with
+ * return rosterd_reply_with(&reply), which names the users whose rosters have changed.
+ *
  * It needs no C library:
  *
  *     clang --target=wasm32 -ffreestanding -mbulk-memory -O2 -c plugin.c -o plugin.o
@@ -921,7 +926,7 @@ ROSTERD__APART int rosterd__option(const char *name, rosterd_str *value, bool *s
 	return rosterd_fail(ROSTERD_PERMANENT, rosterd_error());
 }
 
-/* rosterd_option is the option as config_get has it. */
+/* rosterd_option is the option as config_get has it. One that must be there is missing if value->len is still 0. */
 ROSTERD__FN int rosterd_option(const char *name, rosterd_str *value) {
 	bool set;
 	return rosterd__option(name, value, &set);
