@@ -50,8 +50,9 @@ func (r *rewriter) code() error {
 // body writes the module's own function i.
 func (r *rewriter) body(i int) error {
 	b := &r.m.Code[i]
+	t := r.m.FuncType(r.tick + uint32(i))
 	declared := b.LocalCount()
-	locals := uint64(len(r.m.FuncType(r.tick+uint32(i)).Params)) + declared
+	locals := uint64(len(t.Params)) + declared
 	if locals >= mostLocals {
 		return fmt.Errorf("%d locals, more than %d", locals, mostLocals-1)
 	}
@@ -59,8 +60,9 @@ func (r *rewriter) body(i int) error {
 		return err
 	}
 	r.locals(b)
-	// Locals that the function sets to zero, and has to keep somewhere during calls.
-	r.charge(r.plan.cost[0] + int64(declared))
+	// Locals that the function sets to zero, and has to keep somewhere during calls; and results, for which whoever calls has
+	// room. One of those is what an instruction has.
+	r.charge(r.plan.cost[0] + int64(declared) + int64(max(1, len(t.Results))-1))
 	from := int32(0)
 	for _, p := range r.plan.places {
 		r.out = append(r.out, b.Code[from:p.from]...)

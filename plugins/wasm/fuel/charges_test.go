@@ -105,6 +105,14 @@ func TestNothingEscapes(t *testing.T) {
 		{"long straight code, called often", func(m *asm.Module) uint32 {
 			return often(m, m.Func(":", "i", code().I32(1).Repeat(10_000, code().I32(3).Op(i32Mul)).LocalSet(0)))
 		}},
+		{"a thousand results, handed on", func(m *asm.Module) uint32 {
+			sig := ":" + strings.Repeat("l", 1000)
+			f := m.Func(sig, "", code().Repeat(1000, code().I64(1)))
+			for range 99 {
+				f = m.Func(sig, "", code().Call(f))
+			}
+			return often(m, m.Func(":", "", code().Block().Call(f).Br(0).End()))
+		}},
 		{"thousands of locals, called often", func(m *asm.Module) uint32 {
 			return often(m, m.FuncRaw(":", append(asm.Locals(10_000, 'v'), code().End()...)))
 		}},
