@@ -255,7 +255,11 @@ func TestModuleAttacks(t *testing.T) {
 	gzipBomb()
 	partly := false
 	here, there := newModuleField(t, nil), newModuleField(t, worker.Opener(worker.Settings{Log: slog.New(slog.DiscardHandler), Load: tooLate}))
-	for _, a := range moduleAttacks() {
+	for i, a := range moduleAttacks() {
+		if i%slower != 0 { // the race detector sees some of them; make test has all of them without it
+			partly = true
+			continue
+		}
 		var inside, beside hit
 		t.Run(a.name+"/inproc", func(t *testing.T) {
 			inside = steady(t, func() hit { return here.strike(t, a) })
