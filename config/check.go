@@ -426,11 +426,15 @@ func (ck *checker) foreign(h *Host, st *setting, isKnown bool) {
 		ck.ownedByOthers(h, st)
 		return
 	}
-	hint := cmp.Or(ck.scriptOption(name), didYouMean(name, optionNamesKnown()))
+	near := ck.scriptOption(name)
+	hint := cmp.Or(near, didYouMean(name, optionNamesKnown()))
 	if strings.HasPrefix(name, "rosterd_") {
 		// Every such name is ours: this one is misspelt, and may have been meant to close something.
 		ck.add(Refused, CodeUnknown, h, name, st.pos, name+": rosterd has no such option", hint)
 		return
+	}
+	if near == "" && ck.ofRefused(name) {
+		return // that the plugin is refused is said
 	}
 	ck.add(Warn, CodeUnknown, h, name, st.pos, name+": unknown option; Prosody ignores it too", hint)
 }

@@ -101,8 +101,9 @@ type Config struct {
 	certsOnce sync.Once
 	certs     map[string]KeyPair // of the certificates directory, by name; see certificates
 
-	mu   sync.Mutex
-	read map[string]bool // options that plugins have asked for; guarded by mu
+	mu      sync.Mutex
+	read    map[string]bool // options that plugins have asked for; guarded by mu
+	refused []string        // what options of plugins that could not be opened begin with; guarded by mu
 }
 
 // EnvRead is an environment variable that the files asked for.
@@ -187,6 +188,21 @@ func (c *Config) readByPlugin(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.read[name]
+}
+
+// PluginRefused says that a plugin could not be opened. Which options it would have asked for nobody knows, and so Check
+// does not report those that are called after it.
+func (c *Config) PluginRefused(module string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = append(c.refused, strings.TrimPrefix(module, "auth_")+"_", module+"_")
+}
+
+// ofRefused tells whether an option is called after a plugin that could not be opened.
+func (c *Config) ofRefused(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.refused, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 // secretName reports whether an option's name says that its value is nobody's business.

@@ -171,6 +171,39 @@ func TestOptionsOfPlugins(t *testing.T) {
 	}
 }
 
+// Which options there are of a plugin that could not be opened, nobody knows: it would have asked for them by itself.
+func TestOptionsOfRefusedPlugins(t *testing.T) {
+	const script = `local url = module:get_option_string("crm_url") module:provides("roster", {})`
+	for _, tt := range []struct{ name, refused, want string }{
+		{"opened", "", "cmr_url crm_pages crm_ulr crmurl"},
+		{"refused", "crm", "cmr_url crm_ulr crmurl"},
+		{"another was refused", "cm", "cmr_url crm_pages crm_ulr crmurl"},
+		{"who knows passwords", "auth_crm", "cmr_url crm_ulr crmurl"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := files{"mods/mod_crm.lua": script, "prosody.cfg.lua": "plugin_paths = { 'mods' }\n" +
+				"crm_url = 'x'; crm_ulr = 'x'; crm_pages = 2; crmurl = 'x'; cmr_url = 'x'\nVirtualHost 'h.example'\nmodules_enabled = { 'crm' }"}.write(t)
+			c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.refused != "" {
+				c.PluginRefused(tt.refused)
+			}
+			var unknown []string
+			for _, d := range Check(c) {
+				if d.Code == CodeUnknown {
+					unknown = append(unknown, d.Name)
+				}
+			}
+			slices.Sort(unknown)
+			if got := strings.Join(unknown, " "); got != tt.want {
+				t.Errorf("unknown are %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 // The files that are kept out are named, and how to have them.
 func TestPluginsKeptOut(t *testing.T) {
 	dir := files{"mods/mod_http_roster_admin/mod_http_roster_admin.lua": crm, "mods/mod_ping.lua": "", "mods/mod_time.lua": "",

@@ -137,6 +137,7 @@ func tryPlugins(ctx context.Context, cfg *config.Config, cache string) (found []
 			p, err := m.Open(ctx, module.Name, h.Name, options(h))
 			if err != nil {
 				found = append(found, scriptDiag(h, module, err))
+				cfg.PluginRefused(module.Name)
 				whole = false
 				continue
 			}

@@ -133,6 +133,26 @@ func TestScriptsRefused(t *testing.T) {
 	}
 }
 
+// TestRefusedOptions: options of a plugin that was not opened are not said to be unknown.
+func TestRefusedOptions(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, withScript(`rosterd_plugin_isolation = "inproc"`)+"crm_url = \"x\"\ncrm_pages = 3\nother_pages = 3\n")
+	file := p.module(t, "crm", `module:provides("roster", { fetch = print })`)
+	p.file(t, "prosody.cfg.lua", p.text)
+	check := func(want bool) {
+		t.Helper()
+		_, out, _ := p.command(t, "", "check")
+		if got := strings.Contains(out, "crm_pages: unknown option"); got != want || !strings.Contains(out, "other_pages: unknown option") {
+			t.Errorf("crm_pages is unknown: %v, want %v:\n%s", got, want, out)
+		}
+	}
+	check(true)
+	if err := os.Rename(file, strings.TrimSuffix(file, ".lua")+".wasm"); err != nil {
+		t.Fatal(err)
+	}
+	check(false)
+}
+
 // TestCheckContactsNobody: a backend hears nothing of a check.
 func TestCheckContactsNobody(t *testing.T) {
 	t.Parallel()
