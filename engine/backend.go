@@ -61,7 +61,7 @@ type Answer struct {
 // Errors that a Backend answers with. Anything else, a context's end included, counts as temporary.
 var (
 	ErrUnknownUser = errors.New("the backend does not know this user")
-	ErrDenied      = errors.New("the backend denies the roster")
+	ErrDenied      = errors.New("the backend denies access")
 )
 
 // TemporaryError is a failure that may be gone at the next try.

@@ -84,8 +84,8 @@ func TestBreaker(t *testing.T) {
 				asks romeo login
 			denied romeo: 403
 				logs - INFO the backend is asked again: host=example.com
-				logs romeo WARN roster fetch failed: reason=login error=the backend denies the roster: 403 took=0s served=nothing: there is no last good roster
-				tells romeo first error the backend denies the roster: 403
+				logs romeo WARN roster fetch failed: reason=login error=the backend denies access: 403 took=0s served=nothing: there is no last good roster
+				tells romeo first error the backend denies access: 403
 		`},
 		{name: "a refresh is a sign of life: it probes at once, and its other names wait for that", host: two, script: open + `
 			wait 1s

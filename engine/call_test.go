@@ -93,8 +93,8 @@ func TestFailures(t *testing.T) {
 			load romeo
 				asks romeo login
 			denied romeo: 403
-				logs romeo WARN roster fetch failed: reason=login error=the backend denies the roster: 403 took=0s served=nothing: there is no last good roster
-				tells romeo first error the backend denies the roster: 403
+				logs romeo WARN roster fetch failed: reason=login error=the backend denies access: 403 took=0s served=nothing: there is no last good roster
+				tells romeo first error the backend denies access: 403
 		`},
 	})
 }
@@ -491,7 +491,7 @@ func TestInsideTheWatcher(t *testing.T) {
 		res, _ = e.Attach(jid("romeo"))
 		mu.Unlock()
 		synctest.Wait()
-		want := []string{" first error the backend denies the roster", " first error the backend denies the roster", " first {juliet}"}
+		want := []string{" first error the backend denies access", " first error the backend denies access", " first {juliet}"}
 		if fmt.Sprint(seen) != fmt.Sprint(want) {
 			t.Errorf("told %q", seen)
 		}

@@ -133,7 +133,7 @@ func TestObserve(t *testing.T) {
 			"temporary": {Answer{}, &TemporaryError{Err: errors.New("503")}, "temporary 0 0 503"},
 			"plain":     {Answer{}, errors.New("503"), "temporary 0 0 503"},
 			"permanent": {Answer{}, &PermanentError{Err: errors.New("401")}, "permanent 0 0 401"},
-			"denied":    {Answer{}, ErrDenied, "denied 0 0 the backend denies the roster"},
+			"denied":    {Answer{}, ErrDenied, "denied 0 0 the backend denies access"},
 			"unknown":   {Answer{}, ErrUnknownUser, "unknown-user 0 0 <nil>"},
 			"fault":     {Answer{}, &FaultError{Kind: "memory", Err: errors.New("x")}, "fault 0 0 plugin fault (memory): x"},
 			"late":      {Answer{}, context.DeadlineExceeded, "timeout 0 0 context deadline exceeded"},

@@ -332,7 +332,7 @@ module:add_timer(5, function() return 10 end)
 `)
 	rest := "\ntook …, of which … for HTTP; … allocated; …\n"
 	d.wantWith("right\n", exitOK, "john@example.com is let in\n"+rest, "run", "DIR", "--call", "auth", "--user", "john")
-	d.wantWith("wrong\n", exitFailed, "john@example.com is not let in: denied\n  the backend denies the roster\n"+rest, "run", "DIR", "--call", "auth", "--user", "john")
+	d.wantWith("wrong\n", exitFailed, "john@example.com is not let in: denied\n  the backend denies access\n"+rest, "run", "DIR", "--call", "auth", "--user", "john")
 	d.want(exitOK, "202 Accepted\nContent-Type: text/plain; charset=utf-8\nX-Content-Type-Options: nosniff\n\na=b\n\nlog\n  info: got john of crm\n\nwould refresh\n  john\n"+rest,
 		"run", "DIR", "--call", "http", "--request", "POST /all/changed?a=b", "--header", "X-From: crm", "--data", "john")
 	d.want(exitOK, "done; again in 10s\n"+rest, "run", "DIR", "--call", "timer")
@@ -344,7 +344,7 @@ module:add_timer(5, function() return 10 end)
 DIR/mod_all.lua
   ok    http …  0 HTTP … …
   FAIL  john …  0 HTTP … …
-        not let in: denied: the backend denies the roster
+        not let in: denied: the backend denies access
   ok    timer …  0 HTTP … …
 2 passed, 1 failed
 `, "test", "DIR") // the script compares the password, of which the case has none

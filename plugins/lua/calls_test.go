@@ -140,11 +140,11 @@ func outcome(err error) string {
 func TestAuth(t *testing.T) {
 	for _, tt := range []struct{ name, provider, want string }{
 		{"in", `test_password = function(user, password) return user == "jim" and password == "pass" end`, "ok"},
-		{"out", `test_password = function() return false end`, "denied: the backend denies the roster"},
-		{"out with a text", `test_password = function() return nil, "account is locked" end`, "denied: the backend denies the roster: account is locked"},
+		{"out", `test_password = function() return false end`, "denied: the backend denies access"},
+		{"out with a text", `test_password = function() return nil, "account is locked" end`, "denied: the backend denies access: account is locked"},
 		{"nothing", `test_password = function() end`, "denied: "},
 		{"unknown", `test_password = function() return nil, "not-found" end`, "unknown user: "},
-		{"denied", `test_password = function() return nil, "denied", "on leave" end`, "denied: the backend denies the roster: on leave"},
+		{"denied", `test_password = function() return nil, "denied", "on leave" end`, "denied: the backend denies access: on leave"},
 		{"the service fails", `test_password = function() return nil, "temporary", "LDAP is down" end`, "temporary: LDAP is down"},
 		{"the service fails, as a request says it", `test_password = function() return http.request("http://backend/down") end`, "temporary: GET http://backend/down: connection refused"},
 		{"no word of an outage", `test_password = function() local r = http.request("http://backend/down") return r and r.code == 200 or false end`, "temporary: GET http://backend/down: connection refused"},
@@ -165,8 +165,8 @@ func TestAuth(t *testing.T) {
 		{"compared with a number", `get_password = function() return 5 end`, "fault protocol"},
 		{"test_password comes first", `get_password = function() return "pass" end, test_password = function() return false end`, "denied: "},
 		{"enabled", `test_password = function() return true end, is_enabled = function(user) return user == "jim" end`, "ok"},
-		{"disabled", `test_password = function() return true end, is_enabled = function() return false end`, "denied: the backend denies the roster: the account is disabled"},
-		{"disabled, and compared", `get_password = function() return "pass" end, is_enabled = function() return nil, "on leave" end`, "denied: the backend denies the roster: on leave"},
+		{"disabled", `test_password = function() return true end, is_enabled = function() return false end`, "denied: the backend denies access: the account is disabled"},
+		{"disabled, and compared", `get_password = function() return "pass" end, is_enabled = function() return nil, "on leave" end`, "denied: the backend denies access: on leave"},
 		{"nobody knows whether it is enabled", `test_password = function() return true end, is_enabled = function() return nil, "temporary", "x" end`, "temporary: x"},
 		{"enabled by a text", `test_password = function() return true end, is_enabled = function() return "no" end`, "fault protocol: plugin fault (protocol): mod_test.lua: auth of jim@example.com: is_enabled returned a string, not true, false or nil"},
 		{"enabled and a wrong password", `test_password = function() return false end, is_enabled = function() error("x") end`, "denied: "},
@@ -486,7 +486,7 @@ func TestWaiting(t *testing.T) {
 				module:provides("roster", { fetch = function() return nil, "denied", tostring(body()) end })`)
 			_, err := fetch(t, p, request("jim"))
 			got := outcome(err)
-			if text, ok := strings.CutPrefix(got, "denied: the backend denies the roster: "); ok {
+			if text, ok := strings.CutPrefix(got, "denied: the backend denies access: "); ok {
 				got = text
 			}
 			if !strings.HasPrefix(got, tt.want) || !strings.HasPrefix(tt.want, "fault") && got != tt.want {
@@ -528,7 +528,7 @@ func TestPromisesOfRosters(t *testing.T) {
 		{"of contacts", `return http.request(u.."/x"):next(function() return { { jid = "b@x" } } end)`, `b@x "" both []`},
 		{"of contacts that are none", `return http.request(u.."/x"):next(function() return { { jid = 5 } } end)`, "fault protocol: plugin fault (protocol): mod_test.lua: roster of jim@example.com: fetch returned items[1].jid: a number, not a string (the function at mod_test.lua:3)"},
 		{"of nil and a reason", `return http.request(u.."/x"):next(function() return nil, "not-found", "gone" end)`, "unknown user: the backend does not know this user: gone"},
-		{"of nil and a reason, further down the chain", `return http.request(u.."/x"):next(function() return nil, "denied", "x" end):catch(print):finally(function() end)`, "denied: the backend denies the roster: x"},
+		{"of nil and a reason, further down the chain", `return http.request(u.."/x"):next(function() return nil, "denied", "x" end):catch(print):finally(function() end)`, "denied: the backend denies access: x"},
 		{"of nothing", `return promise.resolve()`, "fault protocol: plugin fault (protocol): mod_test.lua: roster of jim@example.com: fetch returned nil without a reason"},
 		{"rejected with a text", `return promise.reject("no")`, "temporary: no"},
 		{"rejected with a reason", `return promise.reject("not-found")`, "unknown user"},

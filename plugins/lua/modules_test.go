@@ -39,7 +39,7 @@ func TestProviderLikeProsodys(t *testing.T) {
 	if i := p.Info(); i.Roster || !i.Auth {
 		t.Errorf("%+v", i)
 	}
-	for user, want := range map[string]string{"jim": "ok", "john": "denied: the backend denies the roster: the account is disabled", "aaron": "denied: the backend denies the roster"} {
+	for user, want := range map[string]string{"jim": "ok", "john": "denied: the backend denies access: the account is disabled", "aaron": "denied: the backend denies access"} {
 		if got := outcome(p.Authenticate(soon(t), addr.MustBare(user+"@example.com"), "pass")); got != want {
 			t.Errorf("%s: %s", user, got)
 		}

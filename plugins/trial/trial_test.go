@@ -211,7 +211,7 @@ func TestAuth(t *testing.T) {
 		{"wrong", `{"error": "denied"}`, ""},
 		{"right", `{"in": false}`, "let in, and should be refused"},
 		{"right", `{"error": "denied"}`, "should fail (denied), but lets the user in"},
-		{"wrong", `{"in": true}`, "not let in: denied: the backend denies the roster"},
+		{"wrong", `{"in": true}`, "not let in: denied: the backend denies access"},
 		{"down", `{"in": false}`, "should be refused, but failed: temporary: no answer"},
 	} {
 		cs, out := tried(t, p, fmt.Sprintf(`{"call": "auth", "user": "john", "password": %q, "expect": %s}`, c.password, c.expect))

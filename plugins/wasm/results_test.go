@@ -55,7 +55,7 @@ func TestReturns(t *testing.T) {
 		{name: "temporary after a request", returns: 2, request: true, kind: "temporary 0s", text: "GET http://a/: connection refused"},
 		{name: "temporary for more seconds than there are", returns: 2, fail: do("fail", 2, -1, "never"), kind: "temporary 1193046h28m15s", text: "never"},
 		{name: "permanent", returns: 3, fail: do("fail", 3, 0, "bad key"), kind: "permanent", text: "bad key"},
-		{name: "denied", returns: 4, fail: do("fail", 4, 0, "blocked"), kind: "denied", text: "the backend denies the roster: blocked"},
+		{name: "denied", returns: 4, fail: do("fail", 4, 0, "blocked"), kind: "denied", text: "the backend denies access: blocked"},
 		{name: "5", returns: 5, kind: "protocol", text: "crm.wasm: roster of john@example.com: rosterd_fetch returned 5, which is none of 0 to 4"},
 		{name: "-1", returns: -1, kind: "protocol", text: "returned -1"},
 		{name: "what is said is cut", returns: 3, fail: do("fail", 3, 0, strings.Repeat("x", 2000)), kind: "permanent", text: strings.Repeat("x", 1024) + "…"},
