@@ -70,20 +70,23 @@ func known(module, name string, extism bool) bool {
 }
 
 // host is f for the runtime: it looks at the limits of the call before each one.
-func (f function) host() api.GoModuleFunc {
+func (f function) host() api.GoModuleFunction {
+	if f.call == nil {
+		return ofRuntime(f.name)
+	}
 	run, results := f.call, len(f.results) > 0
 	enter := (*call).enter
 	if f.cheap {
 		enter = (*call).enterCheap
 	}
-	return func(ctx context.Context, mod api.Module, stack []uint64) {
+	return api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
 		c := callOf(ctx)
 		enter(c, mod)
 		result := run(c, stack)
 		if results {
 			stack[0] = result
 		}
-	}
+	})
 }
 
 // args are the arguments of an import, each an i32 unless it says so.

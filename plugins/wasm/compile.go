@@ -12,7 +12,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"golang.org/x/sys/cpu"
 
 	"rosterd/plugins/wasm/fuel"
@@ -138,11 +137,8 @@ func (p *Plugin) link(ctx context.Context) error {
 	}
 	for _, module := range from {
 		b := p.runtime.NewHostModuleBuilder(module)
-		if module == wasiModule {
-			wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-		}
 		for _, f := range imports {
-			if f.module == module && f.call != nil {
+			if f.module == module {
 				b.NewFunctionBuilder().WithGoModuleFunction(f.host(), f.params, f.results).Export(f.name)
 			}
 		}

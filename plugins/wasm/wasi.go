@@ -2,10 +2,13 @@ package wasm
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 )
@@ -40,6 +43,28 @@ func wasiImports() []function {
 		f("sched_yield", "", "i", nil),
 	}
 }
+
+// ofRuntime is a function of WASI as the runtime has it. Some take their time over long lists, and nothing of what they do is counted:
+// each one looks whether the call is still wanted.
+func ofRuntime(name string) api.GoModuleFunc {
+	f := runtimesWASI()[name].GoFunction().(api.GoModuleFunction)
+	return func(ctx context.Context, mod api.Module, stack []uint64) {
+		callOf(ctx).stillWanted()
+		f.Call(ctx, mod, stack)
+	}
+}
+
+// runtimesWASI are all that the runtime has.
+var runtimesWASI = sync.OnceValue(func() map[string]api.FunctionDefinition {
+	ctx := context.Background()
+	b := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter()).NewHostModuleBuilder(wasiModule)
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
+	m, err := b.Compile(ctx)
+	if err != nil {
+		panic(err) // it is always the same
+	}
+	return m.ExportedFunctions()
+})
 
 // procExit ends the call, and leaves it to us to close the instance.
 func procExit(_ *call, a args) uint64 {

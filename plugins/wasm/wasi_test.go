@@ -2,6 +2,7 @@ package wasm_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -149,4 +150,25 @@ func TestPoll(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLongLists ends calls of what goes through lists as long as the memory, of which nothing comes.
+func TestLongLists(t *testing.T) {
+	const zeros, ones, size = 1 << 16, 32 << 16, 31 << 16
+	for name, args := range map[string][]any{
+		"wasi:poll_oneoff": {ones, ones, size / 48, 8}, // nobody ever writes to standard input
+		"wasi:fd_read":     {0, zeros, size / 8, 8},
+		"wasi:fd_write":    {1, zeros, size / 8, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			g := newGuest(name)
+			c := asm.Code{}.I32(62).MemoryGrow().Drop().I32(ones).I32(1).I32(size).MemoryFill()
+			p := open(t, g.export("rosterd_fetch", g.call(c.Loop(), name, args...).Drop().Br(0).End().I32(0)).Bytes(), setting{}, &world{})
+			if _, err := p.Fetch(ctx, john(t)); kindOf(err) != "deadline" {
+				t.Errorf("%s: %v", kindOf(err), err)
+			}
+		})
+	}
 }
