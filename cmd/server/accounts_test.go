@@ -179,3 +179,17 @@ func TestOddAccounts(t *testing.T) {
 		}
 	}
 }
+
+// TestUsersWithoutPlugins: accounts are managed whatever becomes of the modules, which are not opened for that.
+func TestUsersWithoutPlugins(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, withScript(""))
+	p.module(t, "crm", `error("opened")
+module:provides("roster", { fetch = print })`)
+	p.file(t, "prosody.cfg.lua", p.text)
+	p.wantCommand(t, password+"\n", "john@example.com added (sqlite)\n", "user", "add", "john@example.com")
+	p.wantCommand(t, "", "john@example.com deleted (sqlite)\n", "user", "delete", "john@example.com")
+	if status, out, _ := p.command(t, "", "check"); status != exitUsage || !strings.Contains(out, "opened") {
+		t.Errorf("check exits with %d, %s", status, out)
+	}
+}

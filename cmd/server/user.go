@@ -51,12 +51,12 @@ func userCommand(ctx context.Context, file string, args []string, c console) err
 	if err != nil {
 		return err
 	}
-	cfg, diags, err := examine(ctx, path, true)
+	cfg, err := config.Load(path, config.LoadOptions{Inspect: true})
 	if err != nil {
 		return err
 	}
-	for _, d := range diags { // an unknown provider or storage must not end in an account somewhere else
-		if d.Severity == config.Refused && d.Code != config.CodeCertificate {
+	for _, d := range config.Check(cfg) { // an unknown provider or storage must not end in an account somewhere else
+		if d.Severity == config.Refused {
 			return errors.New(d.String())
 		}
 	}
