@@ -107,8 +107,10 @@ const (
 
 func (s *services) Save(ctx context.Context, store, key string, value []byte, ttl time.Duration) error {
 	switch {
+	case len(store) > maxKey:
+		return fmt.Errorf("%w: a store whose name has %d bytes, more than %d", ErrLimit, len(store), maxKey)
 	case len(store)+len(key) > maxKey:
-		return fmt.Errorf("%w: a key of %d bytes, more than %d", ErrLimit, len(store)+len(key), maxKey)
+		return fmt.Errorf("%w: a key of %d bytes, more than %d", ErrLimit, len(key), maxKey-len(store))
 	case len(value) > maxValue:
 		return fmt.Errorf("%w: a value of %d bytes, more than %d KiB", ErrLimit, len(value), maxValue>>10)
 	}

@@ -218,9 +218,9 @@ func (c *call) verdict(code int32) error {
 	case returnNotFound:
 		return because(engine.ErrUnknownUser, text)
 	case returnTemporary:
-		return &engine.TemporaryError{RetryAfter: after, Err: c.why(text)}
+		return &engine.TemporaryError{RetryAfter: after, Err: c.why(code, text)}
 	case returnPermanent:
-		return &engine.PermanentError{Err: c.why(text)}
+		return &engine.PermanentError{Err: c.why(code, text)}
 	case returnDenied:
 		return because(engine.ErrDenied, text)
 	}
@@ -228,10 +228,12 @@ func (c *call) verdict(code int32) error {
 }
 
 // why is the reason that the module has given, with the error of a request if that is what it passes on.
-func (c *call) why(text string) error {
+func (c *call) why(code int32, text string) error {
 	switch {
 	case text == "" && c.httpErr != nil, c.httpErr != nil && text == brief(c.httpErr.Error()):
 		return c.httpErr
+	case text == "" && c.failed.text != "":
+		return fmt.Errorf("%s says so of the %s, and not why: fail was called for %d (%s), and %d was returned", c.plugin.file, c.op.work(), c.failed.code, c.failed.text, code)
 	case text == "":
 		return fmt.Errorf("%s says so of the %s, and not why", c.plugin.file, c.op.work())
 	case c.httpErr != nil && strings.Contains(text, c.httpErr.Error()):

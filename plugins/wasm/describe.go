@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"slices"
+	"strings"
 
 	"rosterd/plugins"
 	"rosterd/plugins/wasm/module"
@@ -18,6 +19,8 @@ type Outline struct {
 	Named     bool     // it says what its functions are called, so that errors can name them
 	Imports   []Needed // in the order of the file
 	Exports   []string // functions that rosterd calls
+	Strange   []string // functions that are called like those, and that rosterd does not call
+	Callable  []string // what it could be called instead
 	Problems  []string // why it cannot be opened; nil if it can
 }
 
@@ -58,9 +61,14 @@ func Describe(file string, code []byte, h plugins.Host) Outline {
 	for _, i := range m.Imports {
 		out.need(i.Module, i.Name, known(i.Module, i.Name, extism))
 	}
+	out.Callable = callable(extism)
 	for _, e := range m.Exports {
-		if e.Kind == module.Func && called(e.Name, extism) {
+		switch {
+		case e.Kind != module.Func:
+		case slices.Contains(out.Callable, e.Name):
 			out.Exports = append(out.Exports, e.Name)
+		case strange(e.Name, extism):
+			out.Strange = append(out.Strange, e.Name)
 		}
 	}
 	slices.Sort(out.Exports)
@@ -80,15 +88,28 @@ func (o *Outline) need(from, name string, known bool) {
 	}
 }
 
-// called tells whether rosterd calls an export of this name.
-func called(name string, extism bool) bool {
-	if name == initialize || extism && (name == constructors || name == haskellInit) {
-		return true
+// callable are the exports that rosterd calls.
+func callable(extism bool) []string {
+	list := []string{initialize}
+	if extism {
+		list = append(list, constructors, haskellInit)
 	}
 	for o := range ops {
-		if !extism && name == o.export() || extism && name == o.extism() {
-			return true
+		if extism {
+			list = append(list, o.extism())
+		} else {
+			list = append(list, o.export())
 		}
 	}
-	return false
+	return list
+}
+
+// strange tells whether somebody may think that rosterd calls what it does not. Names of the ABI begin like nothing else;
+// those for Extism are also words of our language, such as roster_to_json, and count where they were meant.
+func strange(name string, extism bool) bool {
+	if extism {
+		return strings.HasPrefix(name, "roster_") || strings.HasPrefix(name, "rosterd_")
+	}
+	other, found := strings.CutPrefix(name, "roster_")
+	return found && slices.Contains(opNames[:], other) || strings.HasPrefix(name, "rosterd_") && name != marker
 }

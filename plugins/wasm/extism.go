@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tidwall/gjson"
@@ -30,6 +31,19 @@ func isExtism(m *module.Module) bool {
 		}
 	}
 	return false
+}
+
+// oldModule is where kits imported from before that, by names that began with extism_.
+const oldModule = "env"
+
+// oldExtism is what a module imports that was made with such a kit, "" if it was not.
+func oldExtism(m *module.Module) string {
+	for _, i := range m.Imports {
+		if i.Module == oldModule && strings.HasPrefix(i.Name, "extism_") {
+			return i.Name
+		}
+	}
+	return ""
 }
 
 // extism is the function of a plugin for Extism.

@@ -270,7 +270,7 @@ func TestExtismImports(t *testing.T) {
 		{"http_request with more", func(k kitted, c asm.Code) asm.Code {
 			return k.call(k.block(c, `{"url":"https://crm.example.com/","proxy":"x"}`).I64(0), "http_request").Drop()
 		}, `protocol: http_request: the request: a field "proxy" is not known`},
-		{"http_request of null", func(k kitted, c asm.Code) asm.Code { return k.call(c.I64(0).I64(0), "http_request").Drop() }, "protocol: http_request: the request"},
+		{"http_request of null", func(k kitted, c asm.Code) asm.Code { return k.call(c.I64(0).I64(0), "http_request").Drop() }, "protocol: http_request: the request is empty"},
 		{"http_request with a body that is none", func(k kitted, c asm.Code) asm.Code {
 			return k.call(k.block(c, `{"url":"https://crm.example.com/"}`).I64(1), "http_request").Drop()
 		}, "trap: http_request: no block is at 1"},

@@ -145,6 +145,8 @@ func TestImports(t *testing.T) {
 		{name: "a table", steps: []step{do("config_get", "table", dst, 64)}, want: 15, dst: `{"a":1,"b":"2"}`},
 		{name: "no option", steps: []step{do("config_get", "nothing", dst, 64)}, want: -1},
 		{name: "no name of an option", steps: []step{do("config_get", "", dst, 64)}, want: -1},
+		{name: "what is said of that", steps: []step{do("config_get", "", 0, 0), do("error_text", dst, 64)}, want: 43, dst: "config_get: the name of the option is empty"},
+		{name: "what is said of a request that is empty", steps: []step{do("http_request", "", ""), do("error_text", dst, 64)}, want: 34, dst: "http_request: the request is empty"},
 		{name: "a secret of the server", steps: []step{do("config_get", "rosterd_refresh_token", dst, 64)}, want: -2},
 
 		{name: "a request", steps: []step{get}, want: 1, http: hello},

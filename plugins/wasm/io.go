@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -53,6 +54,9 @@ func configGet(c *call, a args) uint64 {
 // that modules are told.
 func (c *call) option(name string) (value string, code int32, err error) {
 	opts := c.plugin.opts
+	if name == "" {
+		return "", codeAbsent, errors.New("config_get: the name of the option is empty")
+	}
 	if !c.plugin.tag.read(name) {
 		return "", codeLimit, fmt.Errorf("more than %d options, or one whose name has more than %d bytes", maxOptions, maxOption)
 	}

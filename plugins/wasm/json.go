@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -20,6 +21,9 @@ const maxRequestText, maxRequestBody = 512 << 10, 256 << 10
 
 // object reads the fields of a JSON object, each at most once.
 func object(what string, text []byte, field func(name string, v gjson.Result) error) error {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return fmt.Errorf("%s is empty", what)
+	}
 	if err := roster.CheckJSON(text); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

@@ -51,7 +51,7 @@ func TestReturns(t *testing.T) {
 		{name: "not found, and why", returns: 1, fail: do("fail", 1, 0, "no row"), kind: "unknown", text: "the backend does not know this user: no row"},
 		{name: "temporary", returns: 2, kind: "temporary 0s", text: "crm.wasm says so of the roster, and not why"},
 		{name: "temporary, why and for how long", returns: 2, fail: do("fail", 2, 30, "maintenance"), kind: "temporary 30s", text: "maintenance"},
-		{name: "temporary, said of something else", returns: 2, fail: do("fail", 3, 30, "maintenance"), kind: "temporary 0s", text: "not why"},
+		{name: "temporary, said of something else", returns: 2, fail: do("fail", 3, 30, "maintenance"), kind: "temporary 0s", text: "and not why: fail was called for 3 (maintenance), and 2 was returned"},
 		{name: "temporary after a request", returns: 2, request: true, kind: "temporary 0s", text: "GET http://a/: connection refused"},
 		{name: "temporary for more seconds than there are", returns: 2, fail: do("fail", 2, -1, "never"), kind: "temporary 1193046h28m15s", text: "never"},
 		{name: "permanent", returns: 3, fail: do("fail", 3, 0, "bad key"), kind: "permanent", text: "bad key"},

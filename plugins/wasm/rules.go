@@ -12,6 +12,9 @@ import (
 
 // verify lists all that keeps a module from being opened, so far as that is seen by looking at it.
 func verify(m *module.Module, l plugins.Limits) (problems []string) {
+	if name := oldExtism(m); name != "" {
+		return []string{fmt.Sprintf("is made with a kit of Extism from before 1.0: it imports %s.%s; build it with version 1.0 of the kit (PDK) or a later one, which imports from %s", oldModule, name, extismModule)}
+	}
 	for _, p := range module.Verify(m, rules(isExtism(m), l)) {
 		problems = append(problems, p.String())
 	}

@@ -34,6 +34,12 @@ func TestRefused(t *testing.T) {
 			"crm.wasm: needs env.printf, which rosterd does not have", "crm.wasm: needs rosterd_v1.http_get, which rosterd does not have",
 			"crm.wasm: needs wasi_snapshot_preview1.path_open, which rosterd does not have", "crm.wasm: needs extism:host/env.alloc, which rosterd does not have",
 		}},
+		{"a kit of Extism before 1.0", func() []byte {
+			g := &guest{}
+			g.Import("env", "extism_input_length", ":l")
+			g.Import("env", "extism_alloc", "l:l")
+			return g.export("roster_fetch", asm.Code{}.I32(3)).Bytes()
+		}, []string{"crm.wasm: is made with a kit of Extism from before 1.0: it imports env.extism_input_length; build it with version 1.0 of the kit (PDK) or a later one, which imports from extism:host/env"}},
 		{"an import of another type", func() []byte {
 			g := &guest{imported: map[string]uint32{}}
 			g.Import("rosterd_v1", "now_ms", ":i")
@@ -46,7 +52,7 @@ func TestRefused(t *testing.T) {
 		{"rosters twice", func() []byte { return plain().export("rosterd_transform", asm.Code{}.I32(3)).Bytes() }, []string{"crm.wasm: exports rosterd_transform and rosterd_fetch, and there may be only one of them"}},
 		{"no marker, no memory", func() []byte {
 			return (&guest{}).export("rosterd_fetch", asm.Code{}.I32(3)).Bytes()
-		}, []string{"crm.wasm: does not export the memory memory", "crm.wasm: does not export the function rosterd_abi_v1"}},
+		}, []string{"crm.wasm: does not export a memory under the name memory", "crm.wasm: does not export the function rosterd_abi_v1"}},
 		{"an export of another type", func() []byte {
 			g := newGuest()
 			g.Export("rosterd_auth", g.Func("ii:i", "", asm.Code{}.I32(0)))
@@ -113,15 +119,20 @@ func TestDescribe(t *testing.T) {
 	g := newGuest("output_write", "wasi:fd_write", "http_request")
 	g.export("rosterd_webhook", asm.Code{}.Unreachable())
 	g.export("rosterd_fetch", asm.Code{}.Unreachable())
-	g.export("helper", asm.Code{}.Unreachable())
+	for _, name := range []string{"helper", "rosterd_fetsch", "roster_auth", "roster_to_json"} {
+		g.export(name, asm.Code{}.Unreachable())
+	}
 	g.FuncNames("a", "b")
 	code := g.Bytes()
 	o := wasm.Describe("crm.wasm", code, plugins.Host{})
-	if o.ABI != "rosterd_v1" || o.Size != len(code) || o.Functions != 4 || o.Memory != 2<<16 || o.MaxMemory != 4<<20 || !o.Named || o.Problems != nil {
+	if o.ABI != "rosterd_v1" || o.Size != len(code) || o.Functions != 7 || o.Memory != 2<<16 || o.MaxMemory != 4<<20 || !o.Named || o.Problems != nil {
 		t.Errorf("%+v", o)
 	}
 	if want := []string{"rosterd_fetch", "rosterd_webhook"}; !slices.Equal(o.Exports, want) {
 		t.Errorf("exports %q, want %q", o.Exports, want)
+	}
+	if want := []string{"rosterd_fetsch", "roster_auth"}; !slices.Equal(o.Strange, want) {
+		t.Errorf("strange are %q, want %q", o.Strange, want)
 	}
 	if len(o.Imports) != 2 || o.Imports[0].Module != "rosterd_v1" || !slices.Equal(o.Imports[0].Names, []string{"output_write", "http_request"}) || o.Imports[0].Unknown != nil {
 		t.Errorf("imports %+v", o.Imports)

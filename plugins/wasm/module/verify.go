@@ -148,6 +148,8 @@ func (v *verifier) exported(name string, kind Kind) {
 	e, ok := v.m.Export(name)
 	_, typed := v.r.Exports[name]
 	switch {
+	case !ok && kind == Memory:
+		v.say(0, "does not export a memory under the name %s", name)
 	case !ok:
 		v.say(0, "does not export the %s %s", kind, name)
 	case e.Kind != kind && !typed:

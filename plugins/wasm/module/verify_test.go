@@ -100,7 +100,7 @@ func TestVerify(t *testing.T) {
 			plugin(m)
 		}, []string{`needs env."x\nERROR all is lost", which`, "needs env." + strings.Repeat("ä", 40) + "…, which"}},
 		{"nothing", func(*asm.Module) {}, []string{
-			"does not export the memory memory", "does not export the function rosterd_abi_v1", "exports none of rosterd_fetch, rosterd_transform",
+			"does not export a memory under the name memory", "does not export the function rosterd_abi_v1", "exports none of rosterd_fetch, rosterd_transform",
 		}},
 		{"exports of other kinds and types", func(m *asm.Module) {
 			m.Memory(1)
