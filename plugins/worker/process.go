@@ -99,7 +99,8 @@ func (p *Plugin) start(ctx context.Context, calls int) (*process, readiness, err
 	if err != nil {
 		return nil, readiness{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.settings.Load, defaultLoad))
+	most := cmp.Or(p.settings.Load, defaultLoad)
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	o := order{p.src, p.host, calls, p.settings.Staged}
 	proc.outbox.put(appendOrder(begin(kindLoad, 0), o), nil)
@@ -114,8 +115,10 @@ func (p *Plugin) start(ctx context.Context, calls int) (*process, readiness, err
 			err = proc.dead.loading(p.src.File)
 		}
 	case <-ctx.Done():
-		if err = fmt.Errorf("%s: while it is loaded: %w", p.src.File, ctx.Err()); errors.Is(err, context.DeadlineExceeded) {
-			err = fault("deadline", err)
+		err = fmt.Errorf("%s: while it is loaded: %w", p.src.File, ctx.Err())
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fault("deadline", fmt.Errorf("%s: it was not loaded in %v; a large module takes long the first time, on a machine that is busy: try again: %w",
+				p.src.File, most, ctx.Err()))
 		}
 	}
 	proc.kill(&death{err: errors.New("was not loaded"), innocent: true})

@@ -30,13 +30,15 @@ import (
 // Settings are how workers are started. The zero value is fit for use.
 type Settings struct {
 	Command []string      // nil: this program with the argument "plugin-worker", which calls Main
-	Load    time.Duration // how long a plugin may take to be opened; 0: 10 s
+	Load    time.Duration // how long a plugin may take to be opened; 0: a minute
 	Log     *slog.Logger  // nil: slog.Default()
 	Staged  bool          // clock and chance are those of the Services, which for each look costs a way there and back
 }
 
 const (
-	defaultLoad = 10 * time.Second
+	// defaultLoad is for a large module that has to be compiled, on a slow machine that has other things to do: Go's own
+	// library takes seconds on a fast one.
+	defaultLoad = time.Minute
 	// maxLonely is how many processes there may be for calls that run alone: most suspects are innocent, and some wait
 	// for a slow backend.
 	maxLonely = 4
