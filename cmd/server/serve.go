@@ -40,6 +40,9 @@ func serve(ctx context.Context, args []string, c console) int {
 		fmt.Fprintln(c.err, err)
 		return exitUsage
 	}
+	if ctx.Err() != nil { // told to stop, which is no fault of the modules that it kept from being opened
+		return exitOK
+	}
 	report(c.err, cfg, diags)
 	if config.ExitCode(diags, false) == 2 {
 		fmt.Fprintln(c.err, "rosterd serve: refused, see above")

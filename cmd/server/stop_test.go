@@ -544,3 +544,16 @@ func TestStopIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestStopAtTheStart: who is told to stop while modules are opened does not say that those are at fault.
+func TestStopAtTheStart(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, withScript(`rosterd_plugin_isolation = "process"`))
+	p.module(t, "crm", `module:provides("roster", { fetch = print })`)
+	p.file(t, "prosody.cfg.lua", p.text)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var said strings.Builder
+	status := run(ctx, []string{"serve", "--config", p.config()}, console{in: strings.NewReader(""), out: &said, err: &said})
+	equal(t, "exit status and output", fmt.Sprint(status, said.String()), "0")
+}
