@@ -51,7 +51,7 @@ func openFolder(ctx context.Context, p *Plugin, cache string, code [sha256.Size]
 type privacyError struct{ path, reason string }
 
 func (e *privacyError) Error() string {
-	return fmt.Sprintf("the folder of compiled modules, %s, %s: what is in there would be run by the server", e.path, e.reason)
+	return fmt.Sprintf("the folder of compiled modules, %s, %s, and what is in there would be run by the server: remove it, or name another in rosterd_plugin_cache", e.path, e.reason)
 }
 
 // sweep removes what has not been used since then.

@@ -141,7 +141,7 @@ func TestCache(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := tryOpen(t, code, setting{host: plugins.Host{Cache: cache}}, &world{})
-			if err == nil || !strings.Contains(err.Error(), "crm.wasm: the folder of compiled modules, "+of(cache)+", can be written to by others (-rwx-w----): what is in there would be run by the server") {
+			if err == nil || !strings.Contains(err.Error(), "crm.wasm: the folder of compiled modules, "+of(cache)+", can be written to by others (-rwx-w----), and what is in there would be run by the server: remove it, or name another in rosterd_plugin_cache") {
 				t.Error(err)
 			}
 		}
@@ -159,7 +159,7 @@ func TestCache(t *testing.T) {
 		if err := os.Symlink(cache, link); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tryOpen(t, code, setting{host: plugins.Host{Cache: link}}, &world{}); err == nil || !strings.Contains(err.Error(), "is no folder") {
+		if _, err := tryOpen(t, code, setting{host: plugins.Host{Cache: link}}, &world{}); err == nil || !strings.Contains(err.Error(), "is a symbolic link, and what is in there would be run by the server: remove it, or name another in rosterd_plugin_cache") {
 			t.Error(err)
 		}
 	})

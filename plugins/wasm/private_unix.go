@@ -4,6 +4,7 @@ package wasm
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -15,6 +16,8 @@ func private(path string) error {
 		return err
 	}
 	switch s, ok := info.Sys().(*syscall.Stat_t); {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return &privacyError{path, "is a symbolic link"}
 	case !info.IsDir():
 		return &privacyError{path, "is no folder"}
 	case !ok:
