@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"rosterd/config/known"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
 	"rosterd/plugins/trial"
@@ -64,10 +66,7 @@ func (t *pluginTool) check(ctx context.Context, arg string) (status int, err err
 	if err != nil {
 		return exitUsage, err
 	}
-	ch := &checked{subject: s, config: t.config(host), limits: limitsOf(t.manager(), host)}
-	if code, err := os.ReadFile(s.File); err == nil {
-		ch.outlined(code, host)
-	}
+	ch := t.look(s, host)
 	tr := trial.Trial{Subject: s, Case: &trial.Case{Call: trial.CallFetch, Host: host}, Manager: t.manager(), Config: ch.config, Live: true}
 	var o *trial.Opened
 	if ch.module != nil {
@@ -84,12 +83,21 @@ func (t *pluginTool) check(ctx context.Context, arg string) (status int, err err
 		return exitUsage, err
 	}
 	ch.opened = o
-	ch.warn(t.unread(o))
+	ch.warn(t.unread(o.Read))
 	t.describe(ch, o)
 	if len(ch.warnings) > 0 {
 		status = exitFailed
 	}
 	return status, o.Close()
+}
+
+// look looks at a plugin without running it.
+func (t *pluginTool) look(s trial.Subject, host string) *checked {
+	ch := &checked{subject: s, config: t.config(host), limits: limitsOf(t.manager(), host)}
+	if code, err := os.ReadFile(s.File); err == nil {
+		ch.outlined(code, host)
+	}
+	return ch
 }
 
 // outlined says what is known of a plugin by looking at it.
@@ -122,26 +130,51 @@ func (t *pluginTool) refused(ch *checked, why *trial.OpenError) {
 	if ch.module != nil && len(ch.module.Problems) == 0 {
 		t.table(ch.static())
 	}
-	t.hint(ch, why)
+	for _, warning := range ch.misnamed() {
+		fmt.Fprintln(t.c.out, "  warning:", warning)
+	}
+	t.hint(t.c.out, ch, why)
 }
 
 // unset is how engines say that an option is missing.
 var unset = regexp.MustCompile(`option (\w+) is not set`)
 
-// hint names options that a plugin needs and that are not set.
-func (t *pluginTool) hint(ch *checked, why *trial.OpenError) {
+// hint names options that a plugin needs and that are not set, and those that may have been meant to be them.
+func (t *pluginTool) hint(w io.Writer, ch *checked, why *trial.OpenError) {
 	var missing []string
-	if found := unset.FindStringSubmatch(why.Error()); found != nil && ch.module != nil {
-		missing = []string{"--option " + found[1] + "=…"}
+	need := func(name string) {
+		if option := "--option " + name + "=…"; !slices.Contains(missing, option) {
+			missing = append(missing, option)
+		}
+	}
+	if found := unset.FindStringSubmatch(why.Error()); found != nil {
+		need(found[1])
 	}
 	for _, u := range ch.outline.Options {
 		if _, _, set := ch.config.Option(u.Name); u.Must && !set {
-			missing = append(missing, "--option "+u.Name+"=…")
+			need(u.Name)
 		}
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(t.c.out, "  not set, and needed: try %s, or --config prosody.cfg.lua\n", strings.Join(missing, " "))
+		fmt.Fprintf(w, "  not set, and needed: try %s, or --config prosody.cfg.lua\n", strings.Join(missing, " "))
 	}
+	asked := slices.Clone(why.Read)
+	for _, u := range ch.outline.Options {
+		asked = append(asked, u.Name)
+	}
+	for _, name := range t.unread(asked) {
+		meant := didYouMean(name, asked)
+		if meant != "" || len(missing) > 0 { // else it may have been stopped before it could ask
+			fmt.Fprintf(w, "  --option %s: it had not asked for that until then%s\n", name, meant)
+		}
+	}
+}
+
+func didYouMean(name string, names []string) string {
+	if near := known.Suggest(name, names); near != "" {
+		return " (did you mean " + near + "?)"
+	}
+	return ""
 }
 
 // slowLoad is how long a script may take that is run for every call.

@@ -143,6 +143,7 @@ func (ch *checked) warnModule() {
 	note := func(format string, args ...any) {
 		ch.notes = append(ch.notes, ch.subject.File+": "+fmt.Sprintf(format, args...))
 	}
+	ch.warnings = append(ch.warnings, ch.misnamed()...)
 	c, most := ch.costs, ch.module.MaxMemory
 	if c.cold > slowCompile {
 		warn("it took %s to be compiled; a server on which that takes more than 10 s does not open it", spent(c.cold))
@@ -164,6 +165,17 @@ func (ch *checked) warnModule() {
 	if !ch.module.Named {
 		note("it does not say what its functions are called, and so errors cannot: keep the names when it is linked, and leave out only what is for debuggers")
 	}
+}
+
+// misnamed says which exports of a module may have been meant to be called.
+func (ch *checked) misnamed() (warnings []string) {
+	if ch.module == nil {
+		return nil
+	}
+	for _, name := range ch.module.Strange {
+		warnings = append(warnings, fmt.Sprintf("%s: it exports %s, which rosterd does not call%s", ch.subject.File, name, didYouMean(name, ch.module.Callable)))
+	}
+	return warnings
 }
 
 // limitsOf are what the configuration allows plugins of a host.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +69,7 @@ type pluginTool struct {
 	cases     string         // the folder of cases; "": where the plugin has them
 	options   map[string]any // of the command line
 	json      bool
+	illegible error // an option whose value cannot be read
 
 	cfg *config.Config // nil: none
 }
@@ -95,7 +98,7 @@ func (t *pluginTool) configured() {
 		}
 		v, err := config.Literal(text)
 		if err != nil {
-			return fmt.Errorf("option %s: %w", name, err)
+			t.illegible = cmp.Or(t.illegible, error(illegibleError{name, text, err})) // without the usage, in which nobody would find it
 		}
 		t.options[name] = v
 		return nil
@@ -117,6 +120,9 @@ func (t *pluginTool) parse(args []string) (rest []string, err error) {
 	if rest, err = interleaved(t.flags, args); err != nil {
 		return nil, errReported
 	}
+	if t.illegible != nil {
+		return nil, t.illegible
+	}
 	if t.isolation != "" && t.isolation != "inproc" && t.isolation != "process" {
 		return nil, t.wrong("--isolation: %q is neither inproc nor process", t.isolation)
 	}
@@ -136,9 +142,28 @@ func (t *pluginTool) wrong(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
+// illegibleError is a value that is none.
+type illegibleError struct {
+	option, value string
+	err           error
+}
+
+func (e illegibleError) Error() string {
+	return fmt.Sprintf("--option %s: %v\n  what is text goes in quotes or brackets: --option '%s=%s'\n  a table is written { a = 1, [\"b-c\"] = \"x\" }, a list { \"x\", \"y\" }", e.option, e.err, e.option, e.quoted())
+}
+
+// quoted is the value as a text of Lua.
+func (e illegibleError) quoted() string {
+	if strings.Contains(e.value, "]]") || strings.HasSuffix(e.value, "]") || strings.HasPrefix(e.value, "\n") {
+		return strconv.Quote(e.value)
+	}
+	return "[[" + e.value + "]]"
+}
+
 // end reports an error and makes it a status.
 func (t *pluginTool) end(err error, failed int) int {
 	var usage usageError
+	var illegible illegibleError
 	switch {
 	case err == nil:
 		return exitOK
@@ -152,6 +177,9 @@ func (t *pluginTool) end(err error, failed int) int {
 		return exitUsage
 	}
 	fmt.Fprintf(t.c.err, "rosterd plugin %s: %v\n", t.name, err)
+	if errors.As(err, &illegible) {
+		return exitUsage
+	}
 	return failed
 }
 
@@ -255,10 +283,10 @@ func (t *pluginTool) config(host string) plugins.Config {
 	})
 }
 
-// unread are the options of the command line that a plugin does not ask for.
-func (t *pluginTool) unread(o *trial.Opened) (names []string) {
+// unread are the options of the command line that a plugin did not ask for.
+func (t *pluginTool) unread(asked []string) (names []string) {
 	for _, name := range slices.Sorted(maps.Keys(t.options)) {
-		if !slices.Contains(o.Read, name) {
+		if !slices.Contains(asked, name) {
 			names = append(names, name)
 		}
 	}

@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"rosterd/plugins/wasm/module/asm"
 )
 
 // people is a case of the module in testdata/plugins.
@@ -69,6 +73,82 @@ DIR/people/mod_people.wasm: ok
 	d.write("none/mod_none.wasm", "no module")
 	if status, text := d.plugin("", "check", "DIR/none"); status != exitUsage || !strings.Contains(text, ": refused\n") {
 		t.Errorf("status %d:\n%s", status, text)
+	}
+}
+
+// module is one with functions that return something.
+func module(exports map[string]int32) string {
+	var m asm.Module
+	fail := m.Import("rosterd_v1", "fail", "iiii:")
+	m.Memory(1)
+	m.ExportMemory("memory")
+	m.Data(16, []byte("the database is down"))
+	m.Export("rosterd_abi_v1", m.Func(":", "", nil))
+	for _, name := range slices.Sorted(maps.Keys(exports)) {
+		n := exports[name]
+		m.Export(name, m.Func(":i", "", asm.Code{}.I32(n).I32(7).I32(16).I32(20).Call(fail).I32(n)))
+	}
+	return string(m.Bytes())
+}
+
+// TestPluginCheckExports: functions whose names are nearly those that rosterd calls.
+func TestPluginCheckExports(t *testing.T) {
+	d := newModuleDesk(t)
+	d.write("a/mod_a.wasm", module(map[string]int32{"rosterd_auth": 0, "rosterd_fetsch": 0, "roster_webhook": 0, "rosterd_helper": 0, "helper": 0}))
+	status, text := d.plugin("", "check", "DIR/a")
+	for _, want := range []string{
+		"  warning: DIR/a/mod_a.wasm: it exports rosterd_fetsch, which rosterd does not call (did you mean rosterd_fetch?)\n",
+		"  warning: DIR/a/mod_a.wasm: it exports roster_webhook, which rosterd does not call (did you mean rosterd_webhook?)\n",
+		"  warning: DIR/a/mod_a.wasm: it exports rosterd_helper, which rosterd does not call\n",
+	} {
+		if status != exitFailed || !strings.Contains(text, want) || strings.Count(text, "warning") != 3 {
+			t.Errorf("status %d, no %q in\n%s", status, want, text)
+		}
+	}
+	d.write("b/mod_b.wasm", module(map[string]int32{"rosterd_fetsch": 0}))
+	status, text = d.plugin("", "check", "DIR/b")
+	for _, want := range []string{"exports none of rosterd_transform", "  warning: DIR/b/mod_b.wasm: it exports rosterd_fetsch, which rosterd does not call (did you mean rosterd_fetch?)\n"} {
+		if status != exitUsage || !strings.Contains(text, want) {
+			t.Errorf("status %d, no %q in\n%s", status, want, text)
+		}
+	}
+}
+
+// TestPluginRunRefusals: what a module returns to a request from outside is shown, with its reason and what comes of it.
+func TestPluginRunRefusals(t *testing.T) {
+	d := newModuleDesk(t)
+	for code, want := range map[int32]string{
+		1: "404 Not Found\n\nlog\n  info: 404 Not Found: the database is down\n",
+		2: "answered with 503 Service Unavailable: temporary\n  the database is down\n",
+		3: "answered with 500 Internal Server Error: permanent\n  the database is down\n",
+		4: "403 Forbidden\n\nlog\n  info: 403 Forbidden: the database is down\n",
+	} {
+		d.write("hook/mod_hook.wasm", module(map[string]int32{"rosterd_webhook": code}))
+		for _, where := range []string{"inproc", "process"} {
+			if _, text := d.plugin("", "run", "DIR/hook", "--call", "http", "--request", "POST /hook", "--isolation", where); !strings.HasPrefix(text, want) {
+				t.Errorf("%d, %s: got\n%s\nwant\n%s", code, where, text, want)
+			}
+		}
+	}
+	d.write("hook/mod_hook.wasm", module(map[string]int32{"rosterd_webhook": 2}))
+	_, text := d.plugin("", "run", "DIR/hook", "--call", "http", "--request", "POST /hook", "--json")
+	var got struct {
+		Status      int
+		Error, Text string
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil || got.Status != 503 || got.Error != "temporary" || got.Text != "the database is down" {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// TestPluginRunUnopened: a module that is not opened for want of an option says which one.
+func TestPluginRunUnopened(t *testing.T) {
+	d := newModuleDesk(t)
+	status, text := d.plugin("", "run", "DIR/people", "--user", "john", "--option", "people_ulr=x")
+	for _, want := range []string{": option people_url is not set", "\n  not set, and needed: try --option people_url=…, or --config prosody.cfg.lua\n", "\n  --option people_ulr: it had not asked for that until then (did you mean people_url?)\n"} {
+		if status != exitFailed || !strings.Contains(text, want) {
+			t.Errorf("status %d, no %q in\n%s", status, want, text)
+		}
 	}
 }
 

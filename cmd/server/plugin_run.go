@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"rosterd/plugins"
 	"rosterd/plugins/trial"
 )
 
@@ -86,10 +87,16 @@ func (r *liveRun) run(ctx context.Context, arg string) error {
 		c.Now, c.Seed = time.Now().UTC().Truncate(time.Second), rand.Uint64()>>33
 	}
 	o, out, err := r.tool.call(ctx, tr)
+	var refused *trial.OpenError
+	if errors.As(err, &refused) {
+		fmt.Fprintf(r.tool.c.err, "rosterd plugin run: %v\n", err)
+		r.tool.hint(r.tool.c.err, r.tool.look(s, c.Host), refused)
+		return errUnwell
+	}
 	if err != nil {
 		return err
 	}
-	for _, name := range r.tool.unread(o) {
+	for _, name := range r.tool.unread(o.Read) {
 		fmt.Fprintf(r.tool.c.err, "rosterd plugin run: --option %s: the plugin did not ask for it when it was opened\n", name)
 	}
 	if r.tool.json {
@@ -231,6 +238,9 @@ func printResult(w io.Writer, c *trial.Case, out trial.Outcome) error {
 	switch {
 	case out.Err != nil:
 		what := map[string]string{trial.CallFetch: "no roster of " + c.User, trial.CallAuth: c.User + " is not let in", trial.CallHTTP: "no answer", trial.CallTimer: "failed"}[c.Call]
+		if refused(out.Reply) {
+			what = fmt.Sprintf("answered with %d %s", out.Reply.Status, http.StatusText(out.Reply.Status))
+		}
 		_, err = fmt.Fprintf(w, "%s: %s\n  %v\n", what, trial.Kind(out.Err), out.Err)
 	case c.Call == trial.CallFetch:
 		fmt.Fprintf(w, "roster of %s: %s\n", c.User, counted(out.Answer.Roster.Len(), "contact"))
@@ -252,6 +262,9 @@ func printResult(w io.Writer, c *trial.Case, out trial.Outcome) error {
 	}
 	return err
 }
+
+// refused tells whether somebody outside was told that a call has failed: not if nobody waited any more.
+func refused(r plugins.Reply) bool { return r.Status >= http.StatusBadRequest }
 
 func printReply(w io.Writer, out trial.Outcome) error {
 	fmt.Fprintf(w, "%d %s\n", out.Reply.Status, http.StatusText(out.Reply.Status))
@@ -314,6 +327,9 @@ func (r *liveRun) encode(c *trial.Case, o *trial.Opened, out trial.Outcome) erro
 	switch {
 	case out.Err != nil:
 		doc.Error, doc.Text = trial.Kind(out.Err), out.Err.Error()
+		if refused(out.Reply) {
+			doc.Status = out.Reply.Status
+		}
 	case c.Call == trial.CallFetch:
 		doc.Roster, doc.Dropped = out.Answer.Roster.EncodeJSON(), map[string]string{}
 		for _, bad := range out.Answer.Dropped {

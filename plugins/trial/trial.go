@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime"
 	"slices"
@@ -71,18 +72,15 @@ func (t Trial) Open(ctx context.Context) (*Opened, error) {
 		o.mu.Unlock()
 		return cfg.Option(name)
 	}))
+	o.mu.Lock()
+	o.Read = slices.Sorted(maps.Keys(asked))
+	o.mu.Unlock()
 	if err != nil {
-		return nil, &OpenError{Err: errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("plugin %s for %s: ", t.Subject.Name, t.Case.Host)))}
+		return nil, &OpenError{Read: o.Read, Err: errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("plugin %s for %s: ", t.Subject.Name, t.Case.Host)))}
 	}
 	o.Took = time.Since(start)
 	o.keeper.opened()
 	o.Opened, o.Loaded = p, o.world.lines
-	o.mu.Lock()
-	for name := range asked {
-		o.Read = append(o.Read, name)
-	}
-	o.mu.Unlock()
-	slices.Sort(o.Read)
 	return o, nil
 }
 
@@ -105,7 +103,10 @@ func (o *Opened) Close() error {
 }
 
 // OpenError is a plugin that cannot be opened. Each line of it says one thing.
-type OpenError struct{ Err error }
+type OpenError struct {
+	Err  error
+	Read []string // options that it and its services had asked for until then, in the order of the alphabet
+}
 
 func (e *OpenError) Error() string { return e.Err.Error() }
 func (e *OpenError) Unwrap() error { return e.Err }
