@@ -18,7 +18,7 @@ import (
 // Limits of one call.
 const (
 	maxFuel      = 200_000_000_000
-	tickFuel     = 3_000_000 // between two looks at the clock: a fraction of a millisecond of most code, 75 of one that waits for memory at every step
+	tickFuel     = 2_000_000 // between two looks at the clock: a fraction of a millisecond of most code, 50 of one that waits for memory at every step
 	maxHostCalls = 100_000
 	maxRequests  = 8
 	maxLines     = 64
