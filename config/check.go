@@ -286,6 +286,7 @@ func (ck *checker) module(h *Host, m Module) {
 	if !ck.anyHas(h, m.Name) {
 		return
 	}
+	ck.beside(h, m)
 	info := moduleInfo(m.Name)
 	why := ""
 	if info.doc != "" {
@@ -311,6 +312,20 @@ func (ck *checker) module(h *Host, m Module) {
 	}
 }
 
+// beside names the files that are no module because another one of that name is.
+func (ck *checker) beside(h *Host, m Module) {
+	if p := ck.plugins[m.Name]; p != nil && len(p.beside) > 0 {
+		ck.add(Warn, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("module %q is %s; beside it, %s not used", m.Name, p.file, isAre(p.beside)), "take away what is not meant")
+	}
+}
+
+func isAre(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " is"
+	}
+	return strings.Join(names, ", ") + " are"
+}
+
 // strangeModule deals with modules that the registry says nothing about.
 func (ck *checker) strangeModule(h *Host, m Module) {
 	quoted := fmt.Sprintf("module %q", m.Name)
@@ -332,7 +347,10 @@ func (ck *checker) strangeModule(h *Host, m Module) {
 		ck.add(Warn, CodeModule, h, m.Name, m.Pos, quoted+" is not available", "")
 		return
 	}
-	hint := cmp.Or(didYouMean(m.Name, moduleNamesKnown()), fmt.Sprintf("a module of your own would be mod_%s.lua or .wasm in plugin_paths", m.Name))
+	hint := cmp.Or(didYouMean(m.Name, moduleNamesKnown()), ck.ownModule("a module", m.Name))
+	if bare, ok := strings.CutSuffix(m.Name, ".wasm"); ok {
+		hint = fmt.Sprintf("write %q", bare)
+	}
 	ck.add(Warn, CodeUnknownMod, h, m.Name, m.Pos, quoted+" is not known", hint)
 }
 

@@ -61,13 +61,16 @@ func named(m Module) string { return fmt.Sprintf("module %q (%s)", m.Name, m.Pos
 
 // authentication: falling back to another provider would let other people in.
 func (ck *checker) authentication(h *Host) {
-	if _, found := h.Authenticator(); found || internalAccounts(h) {
+	if m, found := h.Authenticator(); found || internalAccounts(h) {
+		if !h.Has(m.Name) { // else it is in modules_enabled, and looked at there
+			ck.beside(h, m)
+		}
 		return
 	}
 	_, pos, _ := Authentication.Lookup(h)
 	name := Authentication.Get(h)
 	ck.once(Refused, CodeAccounts, h, Authentication.Name, pos, fmt.Sprintf("authentication: the provider %q is not available, internal_hashed and internal_plain are", name),
-		fmt.Sprintf("a provider of your own would be mod_auth_%s.lua or .wasm in plugin_paths", name))
+		ck.ownModule("a provider", authModule(h)))
 }
 
 // backend checks the URL that rosters come from.

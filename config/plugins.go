@@ -1,6 +1,9 @@
 package config
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -26,6 +29,7 @@ type plugin struct {
 	app     string   // what http_paths calls its routes; "" if it has none
 	options []string // that it asks for by name
 	problem string   // why it cannot be read
+	beside  []string // other files of that name in the same directory
 }
 
 // maxPlugin bounds what is read of one.
@@ -110,25 +114,80 @@ func (c *Config) overridden(name string) bool {
 
 func (c *Config) findPlugin(name string) *plugin {
 	for _, dir := range PluginPaths.Get(c.global) {
-		if file := pluginIn(dir, name); file != "" {
-			return readPlugin(file)
+		if files := pluginsIn(dir, name); len(files) > 0 {
+			p := readPlugin(files[0])
+			for _, other := range files[1:] {
+				p.beside = append(p.beside, filepath.Base(other))
+			}
+			return p
 		}
 	}
 	return nil
 }
 
-// pluginIn finds a module in a directory of plugin_paths, in the forms that Prosody knows and in WebAssembly.
+// pluginIn finds a module in a directory of plugin_paths.
 func pluginIn(dir, name string) string {
-	if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
+	files := pluginsIn(dir, name)
+	if len(files) == 0 {
 		return ""
 	}
-	mod := "mod_" + name
-	for _, rel := range []string{mod + ".lua", filepath.Join(mod, mod+".lua"), mod + ".wasm", filepath.Join(mod, mod+".wasm"), name + ".wasm"} {
+	return files[0]
+}
+
+// pluginsIn are all files of a module's name in a directory of plugin_paths. The first is the module.
+func pluginsIn(dir, name string) (files []string) {
+	for _, rel := range pluginNames(name) {
 		if info, err := os.Stat(filepath.Join(dir, rel)); err == nil && info.Mode().IsRegular() {
-			return filepath.Join(dir, rel)
+			files = append(files, filepath.Join(dir, rel))
 		}
 	}
-	return ""
+	return files
+}
+
+// pluginNames are those that the file of a module may have: the forms that Prosody knows, and WebAssembly.
+func pluginNames(name string) []string {
+	if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
+		return nil
+	}
+	mod := "mod_" + name
+	return []string{mod + ".lua", filepath.Join(mod, mod+".lua"), mod + ".wasm", filepath.Join(mod, mod+".wasm"), name + ".wasm"}
+}
+
+// ownModule says where a module that is not known would be looked for, and what may have kept it from being found.
+func (c *Config) ownModule(kind, name string) string {
+	hint := fmt.Sprintf("%s of your own would be mod_%s.lua or .wasm in plugin_paths", kind, name)
+	for _, dir := range PluginPaths.Get(c.global) {
+		for _, problem := range outOfReach(dir, name) {
+			hint += "; " + problem
+		}
+	}
+	return hint
+}
+
+func outOfReach(dir, name string) (problems []string) {
+	if _, err := os.ReadDir(dir); err != nil {
+		return []string{fmt.Sprintf("%s: %v", dir, cause(err))}
+	}
+	for _, rel := range pluginNames(name) {
+		file := filepath.Join(dir, rel)
+		if _, err := os.Lstat(file); err != nil {
+			continue
+		}
+		_, err := os.Stat(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			problems = append(problems, file+": a link to what is not there")
+		case err != nil:
+			problems = append(problems, fmt.Sprintf("%s: %v", file, cause(err)))
+		default:
+			problems = append(problems, file+": not a file")
+		}
+	}
+	folder := filepath.Join(dir, name) // as "rosterd plugin new" makes it
+	for _, file := range pluginsIn(folder, name) {
+		problems = append(problems, file+": its folder is not in plugin_paths")
+	}
+	return problems
 }
 
 // said finds what a source says that is no Lua, so that its mistake is reported and not the lack of rosters.

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,7 +69,8 @@ func TestPlugins(t *testing.T) {
 		{name: "WebAssembly, and where rosterd asks for it", files: files{"mods/mod_crm.wasm": exporting("rosterd_transform")}, global: dir + "crm_url = 'http://localhost/%s'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.wasm"},
 		{name: "Extism, and where rosterd asks for it", files: files{"mods/crm.wasm": exporting("roster_transform")}, global: dir + "crm_url = 'http://localhost/%s'\n", enabled: "'crm'", providers: "crm=mods/crm.wasm"},
 		{name: "WebAssembly, in a folder of its own", files: files{"mods/mod_crm/mod_crm.wasm": exporting("roster_fetch")}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.wasm"},
-		{name: "WebAssembly beside a script of that name", files: files{"mods/crm.wasm": exporting("rosterd_fetch"), "mods/mod_crm.lua": crm}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
+		{name: "WebAssembly beside a script of that name", files: files{"mods/crm.wasm": exporting("rosterd_fetch"), "mods/mod_crm.lua": crm}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.lua",
+			says: []string{`WARN :5 module "crm" is DIR/mods/mod_crm.lua; beside it, crm.wasm is not used`}},
 		{name: "WebAssembly that cannot be read is opened, and refused then", files: files{"mods/crm.wasm": "\x00asm"}, global: dir, enabled: "'crm'", providers: "crm=mods/crm.wasm"},
 		{name: "WebAssembly for something else", files: files{"mods/crm.wasm": exporting("run")}, global: dir, enabled: "'crm'",
 			says: []string{`REFUSED :3 VirtualHost "h.example": no module supplies its rosters`, `WARN :5 module "crm": DIR/mods/crm.wasm is not loaded, it exports nothing that rosterd calls`}},
@@ -201,6 +204,56 @@ func TestOptionsOfRefusedPlugins(t *testing.T) {
 				t.Errorf("unknown are %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestPluginsOutOfReach: what kept a module from being found is in the hint.
+func TestPluginsOutOfReach(t *testing.T) {
+	dir := files{"mods/mod_gone.lua": crm, "mods/crm.wasm/README": "", "mods/team/team.wasm": "", "file": "", "prosody.cfg.lua": "plugin_paths = { 'mods', 'none', 'file' }\nVirtualHost 'h.example'\nmodules_enabled = { 'crm', 'gone', 'team', 'hr.wasm' }"}.write(t)
+	gone := filepath.Join(dir, "mods", "mod_gone.lua")
+	if err := errors.Join(os.Remove(gone), os.Symlink(filepath.Join(dir, "elsewhere"), gone)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hints := map[string]string{}
+	for _, d := range Check(c) {
+		if d.Code == CodeUnknownMod {
+			hints[d.Name] = strings.ReplaceAll(d.Hint, dir, "DIR")
+		}
+	}
+	const paths = "DIR/none: no such file or directory; DIR/file: not a directory"
+	for name, want := range map[string]string{
+		"crm":     "a module of your own would be mod_crm.lua or .wasm in plugin_paths; DIR/mods/crm.wasm: not a file; " + paths,
+		"gone":    "a module of your own would be mod_gone.lua or .wasm in plugin_paths; DIR/mods/mod_gone.lua: a link to what is not there; " + paths,
+		"team":    "a module of your own would be mod_team.lua or .wasm in plugin_paths; DIR/mods/team/team.wasm: its folder is not in plugin_paths; " + paths,
+		"hr.wasm": `write "hr"`,
+	} {
+		if hints[name] != want {
+			t.Errorf("%s: the hint is %q, want %q", name, hints[name], want)
+		}
+	}
+}
+
+// A WebAssembly module beside a script of its name is not used, and that is said.
+func TestPluginsTwice(t *testing.T) {
+	dir := files{"mods/mod_crm.lua": crm, "mods/crm.wasm": exporting("rosterd_fetch"), "mods/mod_crm.wasm": exporting("rosterd_fetch"), "more/crm.wasm": exporting("rosterd_fetch"),
+		"prosody.cfg.lua": "plugin_paths = { 'mods', 'more' }\nVirtualHost 'h.example'\nmodules_enabled = { 'crm' }"}.write(t)
+	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var says []string
+	for _, d := range Check(c) {
+		if d.Code == CodePlugins {
+			says = append(says, strings.ReplaceAll(d.String(), dir, "DIR"))
+		}
+	}
+	want := `WARN     DIR/prosody.cfg.lua:3  module "crm" is DIR/mods/mod_crm.lua; beside it, mod_crm.wasm, crm.wasm are not used [FEA005]` + "\n" + `         hint: take away what is not meant`
+	if got := strings.Join(says, "\n"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
