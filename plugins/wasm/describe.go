@@ -39,7 +39,7 @@ func Describe(file string, code []byte, h plugins.Host) Outline {
 		out.Problems = []string{err.Error()}
 		return out
 	}
-	extism := isExtism(m)
+	extism := isExtism(m) || oldExtism(m) != ""
 	if _, ok := m.Export(marker); ok {
 		out.ABI = abiModule
 	} else if extism {

@@ -105,7 +105,11 @@ func TestRefused(t *testing.T) {
 					t.Errorf("%q, want %q", lines[i], want)
 				}
 			}
-			for _, problem := range wasm.Describe("crm.wasm", code, host).Problems {
+			o := wasm.Describe("crm.wasm", code, host)
+			if old := strings.HasPrefix(tt.name, "a kit of Extism"); old != (o.ABI == "Extism") || old && o.Strange != nil {
+				t.Errorf("ABI %q, strange are %q", o.ABI, o.Strange)
+			}
+			for _, problem := range o.Problems {
 				if !strings.Contains(err.Error(), problem) {
 					t.Errorf("Describe says %q, and Open %v", problem, err)
 				}
