@@ -73,7 +73,7 @@ const (
 	CodeAccounts    Code = "SEC004" // accounts that rosterd cannot read
 	CodeRoster      Code = "ROS001" // a host without rosters, or with two sources of them
 	CodeBackend     Code = "ROS002" // the backend is not named properly
-	CodeScript      Code = "ROS003" // a script that supplies rosters cannot be opened
+	CodeScript      Code = "ROS003" // a plugin cannot be opened
 	CodeHosts       Code = "HST001" // no host to serve
 	CodePorts       Code = "NET001" // ports that are not served
 	CodeOpen        Code = "NET002" // something that anybody can reach

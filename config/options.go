@@ -24,7 +24,7 @@ var (
 	PluginPaths = declare(Spec{Name: "plugin_paths", Scope: ScopeGlobal,
 		Doc: "directories with modules of your own"}, listOf(configPath), nil)
 	PluginIsolation = declare(Spec{Name: "rosterd_plugin_isolation", Risk: Security,
-		Doc: "where modules of your own run: process is one of their own, inproc is the server's, for scripts that you trust"}, oneOf("process", "inproc"), "process")
+		Doc: "where modules of your own run: process is one of their own, inproc is the server's, for those that you trust"}, oneOf("process", "inproc"), "process")
 	PluginCache = declareFor(Spec{Name: "rosterd_plugin_cache", Scope: ScopeGlobal, Risk: Security,
 		Doc: "folder of the compiled code of modules in WebAssembly, to which nobody but the server may write; relative to data_path"}, dataPath,
 		func(h *Host) string { return filepath.Join(DataPath.Get(h), "rosterd-plugins") })
@@ -35,7 +35,7 @@ var (
 // Accounts and logging in.
 var (
 	Authentication = declare(Spec{Name: "authentication", Risk: Security,
-		Doc: "where accounts are: internal_hashed, internal_plain, or NAME of a script mod_auth_NAME in plugin_paths"}, authProvider, "internal_hashed")
+		Doc: "where accounts are: internal_hashed, internal_plain, or NAME of a plugin mod_auth_NAME in plugin_paths"}, authProvider, "internal_hashed")
 	AnonymousLogin = declare(Spec{Name: "anonymous_login", Risk: Security,
 		Doc: "old switch for anonymous users, who are not available: true is refused"}, boolean, false)
 	PasswordHash = declare(Spec{Name: "password_hash", Risk: Security,

@@ -108,7 +108,7 @@ func (m *Metrics) Called(host, plugin, work, outcome string, took time.Duration)
 	m.pluginTimes.WithLabelValues(host, plugin, work).Observe(took.Seconds())
 }
 
-// Reloaded counts a reload of the configuration, and of the scripts with it.
+// Reloaded counts a reload of the configuration, and of the plugins with it.
 func (m *Metrics) Reloaded(ok bool) {
 	outcome := "ok"
 	if !ok {
