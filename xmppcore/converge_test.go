@@ -35,9 +35,10 @@ var (
 const patience = 30 * time.Second // for what must happen; nothing depends on how soon
 
 // TestConvergence plays random sequences of logins, logouts, presence, changes in the backend, refreshes and
-// failures against a model. Once a refresh of the changed users has been answered, every interested resource
-// holds the roster the backend serves, and every available resource sees exactly those whom both rosters allow. Clients
-// that keep their rosters come back with the version of them, also from the midst of pushes.
+// failures against a model. Once a refresh of the changed users has been answered, and what the logins bring
+// has been told, every interested resource holds the roster the backend serves, and every available resource sees
+// exactly those whom both rosters allow. Clients that keep their rosters come back with the version of them, also from
+// the midst of pushes.
 func TestConvergence(t *testing.T) {
 	if *convergeSeed != 0 {
 		newWorld(t, *convergeSeed).run(*convergeSteps)
@@ -68,7 +69,9 @@ type world struct {
 	failing map[addr.Bare]bool
 	refused map[addr.Bare]bool          // since the last settling
 	slow    map[addr.Bare]chan struct{} // closed when the backend may go on
+	begun   map[addr.Bare]engine.Event  // the last that began a life, once everybody has been told what it means
 
+	news    chan struct{} // another has begun, or somebody has left
 	clients []*client
 	gone    map[addr.JID]*client // the last one that had this name
 	interim atomic.Int64         // how often one came back and was told what changed
@@ -87,7 +90,7 @@ type held struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 17)), docs: map[addr.Bare]doc{}, failing: map[addr.Bare]bool{}, refused: map[addr.Bare]bool{},
-		slow: map[addr.Bare]chan struct{}{}, dirty: map[addr.Bare]bool{}, gone: map[addr.JID]*client{}}
+		slow: map[addr.Bare]chan struct{}{}, begun: map[addr.Bare]engine.Event{}, news: make(chan struct{}, 1), dirty: map[addr.Bare]bool{}, gone: map[addr.JID]*client{}}
 	log := slog.New(slog.DiscardHandler)
 	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: []xmppcore.Host{
 		{Domain: "a.example", BlockSubscriptions: true, Modules: []string{"ping"}}, {Domain: "b.example", BlockSubscriptions: true, Modules: []string{"ping"}}}})
@@ -95,7 +98,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if seed%2 == 0 {
 		h.Keeper = &keeper{}
 	}
-	w.eng = engine.New(map[string]engine.Host{"a.example": h, "b.example": h}, w.srv.RosterChanged, log)
+	w.eng = engine.New(map[string]engine.Host{"a.example": h, "b.example": h}, w.watch, log)
 	w.srv.Start(w.eng)
 	for _, u := range []string{"u1@a.example", "u2@a.example", "u3@a.example", "u4@a.example", "u5@b.example", "u6@b.example"} {
 		w.users = append(w.users, addr.MustBare(u))
@@ -136,6 +139,25 @@ func (w *world) fetch(ctx context.Context, r engine.Request) (engine.Answer, err
 	}
 	list, bad := roster.New(r.User, items...)
 	return engine.Answer{Roster: list, Dropped: bad}, nil
+}
+
+// watch is the engine's watcher.
+func (w *world) watch(ev engine.Event) {
+	w.srv.RosterChanged(ev)
+	if !ev.First {
+		return
+	}
+	w.mu.Lock()
+	w.begun[ev.User] = ev
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *world) wake() {
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
 }
 
 func (w *world) fatalf(format string, args ...any) {
@@ -438,7 +460,30 @@ func (w *world) settle() {
 		}
 	}
 	clear(w.dirty)
+	w.welcome()
 	w.barrier()
+}
+
+// welcome waits until the logins of those who are still there have shown everybody what they bring. No refresh waits for the login of a user who did
+// not change; nor does the roster tell, for which not every client asks, and which is answered before presence is shown.
+func (w *world) welcome() {
+	for _, u := range w.users {
+		for w.eng.Online(u) && !w.hasBegun(u) {
+			select {
+			case <-w.news:
+			case <-time.After(patience):
+				w.fatalf("the login of %s was never told to the watcher", u)
+			}
+		}
+	}
+}
+
+// hasBegun tells whether the present life of a user has: whatever came of a former one is Gone.
+func (w *world) hasBegun(u addr.Bare) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ev, ok := w.begun[u]
+	return ok && !ev.Gone()
 }
 
 // barrier pings twice through every stream: once to have done what was sent before, once to have received
@@ -798,4 +843,5 @@ func (c *client) logout(clean bool) {
 		c.send("cut")
 	}
 	c.wait(c.ended, "the stream to end")
+	c.w.wake() // who waits for the login of this user waits no longer
 }
