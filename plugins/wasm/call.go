@@ -18,7 +18,8 @@ import (
 // Limits of one call.
 const (
 	maxFuel      = 200_000_000_000
-	tickFuel     = 2_000_000 // between two looks at the clock: a fraction of a millisecond of most code, 50 of one that waits for memory at every step
+	tickFuel     = 1_000_000            // between two looks at the clock: a fraction of a millisecond of most code, 25 of one that waits for memory at every step
+	slice        = 2 * time.Millisecond // of a call, before others get their turn
 	maxHostCalls = 100_000
 	maxRequests  = 8
 	maxLines     = 64
@@ -57,6 +58,7 @@ type call struct {
 	cheap   int           // called of those that do not count
 	kernel  *kernel       // of a plugin for Extism
 	granted int64         // fuel, so far
+	yielded time.Time     // when others last got their turn
 }
 
 // failure is what a module said by fail.
@@ -128,7 +130,15 @@ func (c *call) tick(mod api.Module) {
 	if used > c.plugin.fuel {
 		trapf("instructions", "more than %d million instructions", c.plugin.fuel/1_000_000)
 	}
-	runtime.Gosched()
+	// The collector gets in by the call of this function. To let others run wakes up a processor for them, which costs as much as
+	// a short call does in all.
+	switch now := time.Now(); {
+	case c.yielded.IsZero():
+		c.yielded = now
+	case now.Sub(c.yielded) > slice:
+		runtime.Gosched()
+		c.yielded = now
+	}
 	g.Set(uint64(tickFuel))
 	c.granted = used + tickFuel
 }
