@@ -102,10 +102,7 @@ func (c *call) enter(mod api.Module) {
 
 func (c *call) bind(mod api.Module) {
 	c.mod = mod
-	c.mem = mod.Memory()
-	if c.mem == nil {
-		trapf("trap", "the module has no memory")
-	}
+	c.mem = mod.Memory() // a module without one is refused
 }
 
 // stillWanted ends the call with its context.
@@ -115,8 +112,8 @@ func (c *call) stillWanted() {
 	}
 }
 
-// tick is what the module calls when its fuel is used up: it gets more, as long as somebody waits for it. Others run
-// meanwhile, the collector above all, which compiled code never lets in.
+// tick is what the module calls when its fuel is used up: it gets more, as long as somebody waits for it. The
+// collector, which compiled code never lets in, is let in here, and now and then others are.
 func (c *call) tick(mod api.Module) {
 	if c.mod != mod {
 		c.bind(mod)

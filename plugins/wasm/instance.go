@@ -91,6 +91,9 @@ func (in *instance) run(c *call) (int32, error) {
 	c.input, c.output = in.appendInput(c), in.output[:0]
 	in.calls++
 	code, err := in.invoke(c, c.op)
+	if c.op == opAuth {
+		clear(c.input) // there was a password in it
+	}
 	in.input, in.output = kept(c.input), kept(c.output)
 	in.measure(c)
 	return code, err
