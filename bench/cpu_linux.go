@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +24,43 @@ func cpuOf(pid int) time.Duration {
 		return 0 // it has ended
 	}
 	return time.Duration(t.Nano())
+}
+
+// processors are those that this process may use.
+var processors = sync.OnceValues(func() (set unix.CPUSet, err error) {
+	err = unix.SchedGetaffinity(0, &set)
+	return set, err
+})
+
+// useProcessors has this process, and what it starts from now on, use all of the processors, or only the first.
+func useProcessors(all bool) error {
+	set, err := processors()
+	if err != nil {
+		return err
+	}
+	if !all {
+		var one unix.CPUSet
+		for cpu := 0; one.Count() == 0; cpu++ {
+			if set.IsSet(cpu) {
+				one.Set(cpu)
+			}
+		}
+		set = one
+	}
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetaffinity(id, &set); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("processors of thread %d: %w", id, err)
+		}
+	}
+	return nil
 }
 
 // childProcesses are those of this process.

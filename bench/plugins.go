@@ -50,15 +50,18 @@ func engines() map[string]plugins.Opener {
 
 // placement is where a plugin runs.
 type placement struct {
-	name string
-	open plugins.Opener // nil: by the ending of the file, in this process
+	name   string
+	open   plugins.Opener // nil: by the ending of the file, in this process
+	spread bool           // over all processors: the one that takes over has been idle, and is woken up
 }
 
 func placements() []placement {
 	quiet := slog.New(slog.DiscardHandler)
+	inWorker := worker.Opener(worker.Settings{Command: []string{os.Args[0], "plugin-worker"}, Log: quiet})
 	return []placement{
 		{name: "in the server's process"},
-		{name: "in a worker", open: worker.Opener(worker.Settings{Command: []string{os.Args[0], "plugin-worker"}, Log: quiet})},
+		{name: "in a worker", open: inWorker},
+		{name: "in a worker on an idle processor", open: inWorker, spread: true},
 	}
 }
 
@@ -91,12 +94,18 @@ func benchPlugins(ctx context.Context, w io.Writer, cache string) error {
 	}
 	for range *rounds {
 		for _, c := range cells {
+			if err := useProcessors(c.placement.spread); err != nil {
+				return err
+			}
 			took, err := c.measure(ctx, cache)
 			if err != nil {
 				return fmt.Errorf("%s, %d contacts, %s: %w", c.guest.name, c.contacts, c.placement.name, err)
 			}
 			c.best = min(c.best, took)
 		}
+	}
+	if err := useProcessors(true); err != nil {
+		return err
 	}
 	loads, err := loadTimes(ctx)
 	if err != nil {
@@ -157,6 +166,12 @@ func (c *cell) measure(ctx context.Context, cache string) (time.Duration, error)
 		}
 		fetch = func() (engine.Answer, error) { return p.Fetch(ctx, asked) }
 	}
+	used := func() time.Duration {
+		if child == 0 { // which clock_gettime takes for this process
+			return cpuOf(0)
+		}
+		return cpuOf(0) + cpuOf(child)
+	}
 	calls := func(n int) error {
 		for range n {
 			if a, err := fetch(); err != nil || a.Roster.Len() != c.contacts {
@@ -171,11 +186,11 @@ func (c *cell) measure(ctx context.Context, cache string) (time.Duration, error)
 	n := 1
 	for {
 		runtime.GC()
-		start := cpuOf(0) + cpuOf(child)
+		start := used()
 		if err := calls(n); err != nil {
 			return 0, err
 		}
-		took := cpuOf(0) + cpuOf(child) - start
+		took := used() - start
 		if took > time.Duration(float64(100*time.Millisecond)**scale) {
 			return took / time.Duration(n), nil
 		}

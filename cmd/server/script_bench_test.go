@@ -138,7 +138,7 @@ func BenchmarkMapped(b *testing.B) {
 	}
 }
 
-// A thousand calls, eight at a time, leave neither the server nor the worker larger than a few did.
+// A thousand calls, eight at a time, leave neither the server nor the worker larger than those before did.
 func TestManyCallsDoNotGrow(t *testing.T) {
 	const contacts, most = 100, 48 << 20
 	p := openMapped(t, worker.Opener(worker.Settings{}), contacts)
@@ -166,9 +166,13 @@ func TestManyCallsDoNotGrow(t *testing.T) {
 	}
 	calls(200)
 	here, there := sizes()
-	calls(1000)
-	hereAfter, thereAfter := sizes()
-	if hereAfter-here > most || thereAfter-there > most {
-		t.Errorf("after 200 calls %d MiB and the worker %d MiB, after 1,200 %d MiB and %d MiB", here>>20, there>>20, hereAfter>>20, thereAfter>>20)
+	for range 4 { // the collector of a worker takes its time, the more so of one that looks for races
+		calls(1000)
+		hereBefore, thereBefore := here, there
+		here, there = sizes()
+		if here-hereBefore <= most && there-thereBefore <= most {
+			return
+		}
 	}
+	t.Errorf("four times a thousand calls left more than %d MiB each: %d MiB in the end, and the worker %d MiB", most>>20, here>>20, there>>20)
 }

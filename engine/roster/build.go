@@ -154,6 +154,9 @@ func (b *Builder) checkText(what, s string) string {
 	if len(s) > b.lim.Text {
 		return fmt.Sprintf("%s of %d bytes, more than %d", what, len(s), b.lim.Text)
 	}
+	if plain(s) {
+		return ""
+	}
 	for i, r := range s {
 		switch {
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
@@ -163,6 +166,16 @@ func (b *Builder) checkText(what, s string) string {
 		}
 	}
 	return ""
+}
+
+// plain tells that s is of printing ASCII characters, as most are.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // Roster is what was built, and what was left out. Too many contacts are an error, since a roster cut

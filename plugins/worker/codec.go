@@ -126,6 +126,16 @@ func (d *decoder) bytes() []byte {
 	return []byte(d.take(n - 1))
 }
 
+// own is bytes of the payload itself, which nothing else that is read from it shares.
+func (d *decoder) own() []byte {
+	n := d.uint()
+	if n == 0 {
+		return nil
+	}
+	t := d.take(n - 1)
+	return unsafe.Slice(unsafe.StringData(t), len(t))
+}
+
 // count reads how many things follow, of which each has at least size bytes.
 func (d *decoder) count(size int) int {
 	n := d.uint()
@@ -421,7 +431,7 @@ func appendHTTPResponse(b []byte, r *plugins.HTTPResponse) []byte {
 }
 
 func (d *decoder) httpResponse() *plugins.HTTPResponse {
-	return &plugins.HTTPResponse{Method: d.text(), URL: d.text(), Status: int(d.int()), Header: d.header(), Body: d.bytes(), Revision: d.text()}
+	return &plugins.HTTPResponse{Method: d.text(), URL: d.text(), Status: int(d.int()), Header: d.header(), Body: d.own(), Revision: d.text()}
 }
 
 func appendTexts(b []byte, list []string) []byte {

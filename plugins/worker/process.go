@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -162,7 +161,7 @@ func (p *Plugin) spawn(calls int) (*process, error) {
 	proc.ctx, proc.cancel = context.WithCancel(context.Background())
 	proc.loader = &call{ctx: proc.ctx, cancel: func() {}, started: time.Now(), release: func() {}}
 	proc.calls[0] = proc.loader
-	proc.outbox.init()
+	proc.outbox.init(in)
 	p.running.Go(func() { proc.outbox.drain(in) })
 	p.running.Go(proc.live)
 	return proc, nil
@@ -338,67 +337,6 @@ func (d *death) loading(file string) error {
 		return err
 	}
 	return fault(d.kind, err)
-}
-
-// outbox holds the frames for a child until it reads them, so that nobody waits for a child that does not. What can be
-// in it is bounded by the calls and the calls of services that are under way.
-type outbox struct {
-	wake chan struct{} // cap 1
-
-	mu     sync.Mutex // guards the fields below
-	frames []queued
-	closed bool
-}
-
-type queued struct {
-	frame   []byte
-	written func() // nil: nobody wants to know
-}
-
-func (o *outbox) init() { o.wake = make(chan struct{}, 1) }
-
-func (o *outbox) put(frame []byte, written func()) {
-	o.mu.Lock()
-	if !o.closed {
-		o.frames = append(o.frames, queued{seal(frame), written})
-	}
-	o.mu.Unlock()
-	o.signal()
-}
-
-func (o *outbox) close() {
-	o.mu.Lock()
-	o.closed, o.frames = true, nil
-	o.mu.Unlock()
-	o.signal()
-}
-
-func (o *outbox) signal() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-}
-
-// drain writes until the outbox is closed or nobody reads.
-func (o *outbox) drain(w io.Writer) {
-	for range o.wake {
-		o.mu.Lock()
-		frames, closed := o.frames, o.closed
-		o.frames = nil
-		o.mu.Unlock()
-		if closed {
-			return
-		}
-		for _, q := range frames {
-			if _, err := w.Write(q.frame); err != nil {
-				return // the child ends, or has
-			}
-			if q.written != nil {
-				q.written()
-			}
-		}
-	}
 }
 
 // excerpt keeps the beginning and the end of what a child writes to stderr: a fatal error stands at the beginning of a

@@ -91,8 +91,12 @@ func (d *decoder) answer(owner addr.Bare, lim roster.Limits) (a engine.Answer, e
 	if lim.Items > 0 && n > lim.Items {
 		return a, breachf("a roster of %d contacts, more than %d", n, lim.Items)
 	}
-	for range n {
-		jid, i := d.item()
+	b.Grow(n)
+	var groups []string // of many contacts, as most have one
+	for k := range n {
+		var jid string
+		var i roster.Item
+		jid, i, groups = d.item(groups, n-k)
 		b.Add(jid, i)
 	}
 	if err := d.end("a roster"); err != nil {
@@ -104,7 +108,8 @@ func (d *decoder) answer(owner addr.Bare, lim roster.Limits) (a engine.Answer, e
 	return a, nil
 }
 
-func (d *decoder) item() (jid string, i roster.Item) {
+// item reads a contact. Its groups stand behind those of others, in groups if there is room: more contacts follow.
+func (d *decoder) item(groups []string, more int) (jid string, i roster.Item, _ []string) {
 	flags := d.byte()
 	if flags&^flagsOfItem != 0 {
 		d.fail()
@@ -113,13 +118,18 @@ func (d *decoder) item() (jid string, i roster.Item) {
 	i.Name = d.text()
 	i.Subscription = roster.Subscription(flags & flagSubscription)
 	i.Approved, i.Ask = flags&flagApproved != 0, flags&flagAsk != 0
-	if n := d.count(1); n > maxGroups {
+	n := d.count(1)
+	if n > maxGroups {
 		d.fail()
-	} else if n > 0 {
-		i.Groups = make([]string, n)
+		return "", roster.Item{}, groups
 	}
-	for k := range i.Groups {
-		i.Groups[k] = d.text()
+	if cap(groups)-len(groups) < n {
+		groups = make([]string, 0, max(n, min(more, 1024)))
 	}
-	return jid, i
+	from := len(groups)
+	for range n {
+		groups = append(groups, d.text())
+	}
+	i.Groups = groups[from:len(groups):len(groups)]
+	return jid, i, groups
 }
