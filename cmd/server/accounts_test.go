@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,7 +187,7 @@ func TestUsersWithoutPlugins(t *testing.T) {
 	p := newPlace(t, withScript(""))
 	p.module(t, "crm", `error("opened")
 module:provides("roster", { fetch = print })`)
-	p.file(t, "prosody.cfg.lua", p.text)
+	p.file(t, "prosody.cfg.lua", fmt.Sprintf("data_path = %q\n%s", p.data(), p.text))
 	p.wantCommand(t, password+"\n", "john@example.com added (sqlite)\n", "user", "add", "john@example.com")
 	p.wantCommand(t, "", "john@example.com deleted (sqlite)\n", "user", "delete", "john@example.com")
 	if status, out, _ := p.command(t, "", "check"); status != exitUsage || !strings.Contains(out, "opened") {
