@@ -28,7 +28,7 @@ func TestAnswersWaitForTheirChild(t *testing.T) {
 		svc := answering{asked: make(chan struct{}, 100)}
 		p := &Plugin{svc: svc, host: plugins.Host{Limits: bounded(plugins.Limits{})}}
 		proc := &process{plugin: p, ctx: t.Context(), calls: map[uint32]*call{}, http: make(chan struct{}, 2)}
-		proc.outbox.init(nil)
+		proc.outbox.init()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		for id := range uint32(3) {

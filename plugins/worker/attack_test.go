@@ -342,7 +342,7 @@ func (b *bystanders) finish(t *testing.T, p *Plugin) bool {
 // TestHostCallFlood: the services of one call are called so often and no more.
 func TestHostCallFlood(t *testing.T) {
 	proc := &process{plugin: &Plugin{svc: &world{}}, loader: &call{}}
-	proc.outbox.init(nil)
+	proc.outbox.init()
 	proc.outbox.close()
 	c := &call{ctx: t.Context()}
 	f := frame{kind: kindHostCall, call: 1, payload: string(appendText(appendText(append(appendUint(nil, 1), hostLoad), "a"), "b"))}

@@ -1,8 +1,6 @@
 package worker
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,22 +67,4 @@ func peak(s *os.ProcessState) int64 {
 		return r.Maxrss << 10
 	}
 	return 0
-}
-
-// writer writes to a pipe what it takes at once.
-func writer(pipe *os.File) func([]byte) (int, error) {
-	conn, err := pipe.SyscallConn()
-	if err != nil {
-		return nil // it is closed
-	}
-	return func(b []byte) (n int, err error) {
-		failed := conn.Write(func(fd uintptr) bool {
-			n, err = unix.Write(int(fd), b)
-			return true
-		})
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-			return 0, nil
-		}
-		return max(0, n), cmp.Or(failed, err)
-	}
 }

@@ -161,7 +161,7 @@ func (p *Plugin) spawn(calls int) (*process, error) {
 	proc.ctx, proc.cancel = context.WithCancel(context.Background())
 	proc.loader = &call{ctx: proc.ctx, cancel: func() {}, started: time.Now(), release: func() {}}
 	proc.calls[0] = proc.loader
-	proc.outbox.init(in)
+	proc.outbox.init()
 	p.running.Go(func() { proc.outbox.drain(in) })
 	p.running.Go(proc.live)
 	return proc, nil
