@@ -16,7 +16,7 @@ import (
 
 const (
 	// slowCompile is when compiling takes so long that a slower machine might not be done in time.
-	slowCompile = 4 * time.Second
+	slowCompile = 15 * time.Second
 	// slowInstance is how long an instance may take to be made, where each call has one of its own.
 	slowInstance = 2 * time.Millisecond
 	// largeInstance is when it is worth a thought how many instances there may be at a time.
@@ -146,7 +146,7 @@ func (ch *checked) warnModule() {
 	ch.warnings = append(ch.warnings, ch.misnamed()...)
 	c, most := ch.costs, ch.module.MaxMemory
 	if c.cold > slowCompile {
-		warn("it took %s to be compiled; a server on which that takes more than 10 s does not open it", spent(c.cold))
+		warn("it took %s to be compiled; a server on which that takes more than a minute does not open it", spent(c.cold))
 	}
 	switch memory := c.instance.Memory; {
 	case memory > most/4*3:
