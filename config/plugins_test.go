@@ -132,16 +132,7 @@ func TestPlugins(t *testing.T) {
 func TestPluginsOfProsody(t *testing.T) {
 	dir := files{"mods/mod_s2s.lua": "local x", "mods/mod_crm.lua": "local x",
 		"prosody.cfg.lua": "plugin_paths = { 'mods' }\nVirtualHost 'h.example'\nVirtualHost 'i.example'\nmodules_enabled = { 'crm' }"}.write(t)
-	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	hints := map[string]string{}
-	for _, d := range Check(c) {
-		if d.Code == CodeRoster {
-			hints[d.Host] = d.Hint
-		}
-	}
+	hints := hintsOf(t, dir, CodeRoster, func(d Diag) string { return d.Host })
 	if hints["h.example"] != "enable http_roster_admin" || !strings.HasPrefix(hints["i.example"], `module "crm" (`) {
 		t.Errorf("%q", hints)
 	}
@@ -214,16 +205,7 @@ func TestPluginsOutOfReach(t *testing.T) {
 	if err := errors.Join(os.Remove(gone), os.Symlink(filepath.Join(dir, "elsewhere"), gone)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	hints := map[string]string{}
-	for _, d := range Check(c) {
-		if d.Code == CodeUnknownMod {
-			hints[d.Name] = strings.ReplaceAll(d.Hint, dir, "DIR")
-		}
-	}
+	hints := hintsOf(t, dir, CodeUnknownMod, func(d Diag) string { return d.Name })
 	const paths = "DIR/none: no such file or directory; DIR/file: not a directory"
 	for name, want := range map[string]string{
 		"crm":     "a module of your own would be mod_crm.lua or .wasm in plugin_paths; DIR/mods/crm.wasm: not a file; " + paths,
@@ -413,4 +395,20 @@ func exporting(names ...string) string {
 		exports += string(rune(len(name))) + name + "\x00\x00"
 	}
 	return b + "\x07" + string(rune(len(exports))) + exports + "\x0a\x06\x01\x04\x00\x41\x00\x0b"
+}
+
+// hintsOf checks the configuration of a folder; by says what the hints with a code are kept by.
+func hintsOf(t *testing.T, dir string, code Code, by func(Diag) string) map[string]string {
+	t.Helper()
+	c, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hints := map[string]string{}
+	for _, d := range Check(c) {
+		if d.Code == code {
+			hints[by(d)] = strings.ReplaceAll(d.Hint, dir, "DIR")
+		}
+	}
+	return hints
 }
