@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rosterd/engine/addr"
+	"rosterd/store"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/rosterproto"
 	"rosterd/xmppcore/router"
@@ -28,6 +29,7 @@ type Host struct {
 	Name               string   // for disco
 	Items              []xep.Item
 	Contacts           xep.Contacts // for server_contact_info
+	Stores             store.Stores // where what belongs to its users is kept
 	Conflict           Conflict
 	MaxSessions        int         // of an account; 20 if it is 0
 	Unlimited          []addr.Bare // users to whom Config.Stream.Rate does not apply (unlimited_jids)

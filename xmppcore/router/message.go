@@ -6,13 +6,17 @@ import (
 	"rosterd/xmppcore/stanza"
 )
 
-func (r *Router) message(from *registry.Resource, st *scan.Stanza) {
-	if to := r.Registry.Written(st.Get("to")); to != nil && pass(to, from, st) { // RFC 6121 §8.5.3.1
-		return
+func (r *Router) message(from Origin, st *scan.Stanza) {
+	if to := r.Registry.Written(st.Get("to")); to != nil { // RFC 6121 §8.5.3.1
+		if r.barred(from, target{jid: to.Full, host: r.Host(to.Full.Domain()), acc: to.Account}, st) || pass(to.Session, from, st) {
+			return
+		}
 	}
 	t, ok := r.resolve(from, st)
 	switch {
-	case !ok:
+	case !ok || r.barred(from, t, st):
+	case t.component != nil:
+		pass(t.component, from, st)
 	case t.host == nil: // there is no federation (RFC 6120 §10.4)
 		bounce(from, st, addressee(st), stanza.Error{Condition: stanza.RemoteServerNotFound})
 	case t.jid.IsBare():
@@ -22,8 +26,8 @@ func (r *Router) message(from *registry.Resource, st *scan.Stanza) {
 	}
 }
 
-func (r *Router) messageToFull(from *registry.Resource, st *scan.Stanza, t target) {
-	if to := r.Registry.Resource(t.jid); to != nil && pass(to, from, st) { // written in another form than the canonical one
+func (r *Router) messageToFull(from Origin, st *scan.Stanza, t target) {
+	if to := r.Registry.Resource(t.jid); to != nil && pass(to.Session, from, st) { // written in another form than the canonical one
 		return
 	}
 	// RFC 6121 §8.5.3.2.1: who chats with a resource that is gone chats with the person.
@@ -38,7 +42,7 @@ func (r *Router) messageToFull(from *registry.Resource, st *scan.Stanza, t targe
 
 // messageToAccount is RFC 6121 §8.5.2.1.1 and §8.5.2.2.1. That nobody is there, or that there is no such
 // user at all, is one and the same to the sender (§8.5.1).
-func (r *Router) messageToAccount(from *registry.Resource, st *scan.Stanza, a *registry.Account) {
+func (r *Router) messageToAccount(from Origin, st *scan.Stanza, a *registry.Account) {
 	typ := typeOf(st)
 	switch typ {
 	case stanza.TypeError:
@@ -56,11 +60,11 @@ func (r *Router) messageToAccount(from *registry.Resource, st *scan.Stanza, a *r
 }
 
 // toAvailable delivers to all available resources of non-negative priority, and tells whether there were any.
-func toAvailable(a *registry.Account, from *registry.Resource, st *scan.Stanza) (any bool) {
+func toAvailable(a *registry.Account, from Origin, st *scan.Stanza) (any bool) {
 	a.Lock()
 	defer a.Unlock()
 	for _, to := range a.Resources() {
-		if to.Listens() && pass(to, from, st) {
+		if to.Listens() && pass(to.Session, from, st) {
 			any = true
 		}
 	}

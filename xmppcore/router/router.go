@@ -8,6 +8,7 @@ import (
 	"rosterd/xmppcore/presence"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 )
 
@@ -18,6 +19,15 @@ type Host struct {
 	Server             Handlers // of IQs to the domain
 	Account            Handlers // of IQs to the sender's own account
 	Contact            Handlers // of IQs to the account of somebody who shares presence with the sender
+	Public             Handlers // of IQs to any account of the host, whoever asks and whether there is such an account or not
+	Blocks             Blocks   // nil: nobody blocks anybody
+}
+
+// Origin is who has sent a stanza.
+type Origin struct {
+	JID      addr.JID           // of a resource its full JID
+	Resource *registry.Resource // nil: it is no client of ours
+	Out      *session.Session   // where answers go
 }
 
 // Router routes what the clients of this server send.
@@ -27,14 +37,18 @@ type Router struct {
 
 	// Host returns the host that serves a prepared domain now, nil if there is none.
 	Host func(domain string) *Host
+
+	// Component is where stanzas for the domain of a component go, nil if there is none. May be nil.
+	Component func(domain string) *session.Session
 }
 
 // Route passes on one stanza of a resource, in the goroutine that reads the resource's stream: what one entity
 // sends to another arrives in order (RFC 6120 §10.1). What it returns ends the stream.
-func (r *Router) Route(from *registry.Resource, st *scan.Stanza) error {
-	if err := checkFrom(from, st); err != nil {
+func (r *Router) Route(res *registry.Resource, st *scan.Stanza) error {
+	if err := checkFrom(res, st); err != nil {
 		return err
 	}
+	from := Origin{JID: res.Full, Resource: res, Out: res.Session}
 	switch stanza.KindOf(st) {
 	case stanza.Message:
 		r.message(from, st)
@@ -66,14 +80,16 @@ type target struct {
 	jid  addr.JID
 	host *Host             // nil: not one of ours
 	acc  *registry.Account // nil: nobody is online, or no account is meant
+
+	component *session.Session // nil: no component has the domain, or none that is connected
 }
 
 // resolve finds the target of a stanza; without to it is the sender's own account (RFC 6120 §10.3). ok is
 // false if to is malformed, which is answered here.
-func (r *Router) resolve(from *registry.Resource, st *scan.Stanza) (t target, ok bool) {
+func (r *Router) resolve(from Origin, st *scan.Stanza) (t target, ok bool) {
 	v, there := st.Attr("to")
 	if !there {
-		t.jid = from.Account.User.Full()
+		t.jid = from.JID.Bare().Full()
 	} else {
 		j, err := addr.Parse(v)
 		if err != nil {
@@ -82,11 +98,18 @@ func (r *Router) resolve(from *registry.Resource, st *scan.Stanza) (t target, ok
 		}
 		t.jid = j
 	}
-	t.host = r.Host(t.jid.Domain())
-	if t.host != nil && t.jid.Local() != "" {
-		t.acc = r.Registry.Account(t.jid.Bare())
+	return r.target(t.jid), true
+}
+
+func (r *Router) target(j addr.JID) target {
+	t := target{jid: j, host: r.Host(j.Domain())}
+	switch {
+	case t.host == nil && r.Component != nil:
+		t.component = r.Component(j.Domain())
+	case t.host != nil && j.Local() != "":
+		t.acc = r.Registry.Account(j.Bare())
 	}
-	return t, true
+	return t
 }
 
 // typeOf is the type of a stanza, however it is written. It allocates nothing for those that exist.
@@ -110,14 +133,14 @@ func typeOf(st *scan.Stanza) string {
 }
 
 // bounce answers a stanza with an error, unless it is one that must not be answered (RFC 6120 §8.3.1).
-func bounce(to *registry.Resource, st *scan.Stanza, from string, e stanza.Error) {
+func bounce(to Origin, st *scan.Stanza, from string, e stanza.Error) {
 	switch typ := typeOf(st); {
 	case typ == stanza.TypeError:
 		return
 	case typ == stanza.TypeResult && stanza.KindOf(st) == stanza.IQ:
 		return
 	}
-	to.AppendOwn(func(dst []byte) []byte { return stanza.AppendError(dst, st, from, to.Full.String(), e) })
+	to.Out.AppendOwn(func(dst []byte) []byte { return stanza.AppendError(dst, st, from, to.JID.String(), e) })
 }
 
 // addressee is the address that an error about st comes from.
@@ -127,10 +150,10 @@ func addressee(st *scan.Stanza) string {
 }
 
 // pass delivers st to a resource as it is. It is false if the resource's stream has ended: then nobody is there.
-func pass(to, from *registry.Resource, st *scan.Stanza) bool {
-	ok := to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.Full.String()) })
-	if to.Pressed() {
-		from.Pressing = to.Session
+func pass(to *session.Session, from Origin, st *scan.Stanza) bool {
+	ok := to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.JID.String()) })
+	if from.Resource != nil && to.Pressed() {
+		from.Resource.Pressing = to
 	}
 	return ok
 }
@@ -167,7 +190,7 @@ func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 		return
 	}
 	if sender := r.Registry.Resource(j); sender != nil {
-		bounce(sender, st, addressee(st), stanza.Error{Condition: stanza.ServiceUnavailable})
+		bounce(Origin{JID: sender.Full, Resource: sender, Out: sender.Session}, st, addressee(st), stanza.Error{Condition: stanza.ServiceUnavailable})
 	}
 }
 

@@ -9,6 +9,7 @@ type Extension struct {
 	Features                 []string // announced by the domain (XEP-0030)
 	Form                     []byte   // beside them (XEP-0128); nil if there is none
 	Server, Account, Contact router.Handlers
+	Public                   router.Handlers
 }
 
 // add puts the handlers of an extension beside those that are there.
@@ -27,5 +28,6 @@ func Install(h *router.Host, list ...Extension) {
 		add(&h.Server, x.Server)
 		add(&h.Account, x.Account)
 		add(&h.Contact, x.Contact)
+		add(&h.Public, x.Public)
 	}
 }
