@@ -56,11 +56,11 @@ func (h *Host) streamHost() *stream.Host {
 	}
 }
 
-// routerHost is what routing sees of h.
-func (h *Host) routerHost(version string) *router.Host {
+// routerHost is what routing sees of h, with what extensions add that need more than the host.
+func (h *Host) routerHost(version string, more ...xep.Extension) *router.Host {
 	own := &router.Host{Domain: h.Domain, BlockSubscriptions: h.BlockSubscriptions}
 	has := func(module string) bool { return slices.Contains(h.Modules, module) }
-	list := []xep.Extension{rosters(), sessions()}
+	list := append([]xep.Extension{rosters(), sessions()}, more...)
 	if has("ping") {
 		list = append(list, xep.Ping())
 	}

@@ -57,6 +57,8 @@ func (r *Router) iq(from Origin, st *scan.Stanza) {
 	case t.jid.IsBare():
 		if request {
 			r.answer(from, st, t)
+		} else {
+			r.answered(from, st, t)
 		}
 	default:
 		if to := r.Registry.Resource(t.jid); to != nil {

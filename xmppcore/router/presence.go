@@ -43,15 +43,29 @@ func (r *Router) broadcast(from Origin, st *scan.Stanza, unavailable bool) {
 		return
 	}
 	res := from.Resource
+	h := r.Host(res.Full.Domain())
+	if h != nil && h.Dress != nil && !unavailable {
+		st = h.Dress(res, st)
+	}
 	res.Account.Turn.Do(func() {
 		switch {
 		case res.Detached:
 		case unavailable:
 			r.Presence.Unavailable(res, st)
 		default:
+			initial := !res.Available
 			r.Presence.Available(res, st, priority)
+			if h != nil {
+				h.shown(res, st, initial)
+			}
 		}
 	})
+}
+
+func (h *Host) shown(res *registry.Resource, st *scan.Stanza, initial bool) {
+	for _, f := range h.Shown {
+		f(res, st, initial)
+	}
 }
 
 // priority is RFC 6121 §4.7.2.3.

@@ -21,6 +21,14 @@ type Host struct {
 	Contact            Handlers // of IQs to the account of somebody who shares presence with the sender
 	Public             Handlers // of IQs to any account of the host, whoever asks and whether there is such an account or not
 	Blocks             Blocks   // nil: nobody blocks anybody
+
+	// Dress returns what a resource broadcasts in the place of its available presence. It is called in the goroutine
+	// that reads its stream, outside of any turn. nil: the presence itself.
+	Dress func(*registry.Resource, *scan.Stanza) *scan.Stanza
+
+	// Shown are told of each available presence that a resource has broadcast, initial or not, once it is queued for all
+	// who see it; in the turn of its account.
+	Shown []func(res *registry.Resource, st *scan.Stanza, initial bool)
 }
 
 // Origin is who has sent a stanza.
