@@ -12,7 +12,7 @@ import (
 // the backend may have changed a pair before the login and named only u after it. The login itself makes nobody
 // else's roster be fetched. Steps are what changed since the last good roster, be it of a former life.
 func (e *Engine) otherSidesOf(u *user, why Reason, to roster.Roster, steps []roster.Change, first bool) []addr.Bare {
-	if u.host.conf().OneSided {
+	if why == ReasonEdit && u.host.conf().OneSided {
 		return nil
 	}
 	pairs := paired(steps)

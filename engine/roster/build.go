@@ -168,7 +168,7 @@ func (b *Builder) checkText(what, s string) string {
 	return ""
 }
 
-// plain tells that s is of printing ASCII characters, as most are.
+// plain tells that s is of ASCII and has no control characters below the space, as most are.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= utf8.RuneSelf {
@@ -198,6 +198,9 @@ func (b *Builder) Roster() (Roster, []BadItem, error) {
 	}
 	if len(kept) == 0 {
 		return Roster{}, b.bad, nil
+	}
+	if len(kept) < cap(kept)/2 { // room that was made for contacts of which little has come
+		kept = slices.Clone(kept)
 	}
 	d := &doc{items: slices.Clip(kept)}
 	for k := range kept {
