@@ -88,6 +88,13 @@ func (e *Engine) Editable(hostname string) bool {
 // given one. When ctx ends first, an Edit that has begun goes on, and so does the telling. The error wraps ErrNoHost,
 // ErrReadOnly, ErrClosed, that of ctx, or is the Editor's; a roster that cannot be fetched after the change is none.
 func (e *Engine) Edit(ctx context.Context, ed Edit) (Edited, error) {
+	return e.EditThen(ctx, ed, func(Edited) {})
+}
+
+// EditThen is Edit that calls made once the change is made, and before it is told to the watcher: a client learns who
+// has approved it before its roster says so (RFC 6121 §3.1.6). What made does belongs to the user's row of edits, so it
+// must not wait for one of his. It may be called after EditThen has returned, where ctx has ended.
+func (e *Engine) EditThen(ctx context.Context, ed Edit, made func(Edited)) (Edited, error) {
 	h := e.host(ed.User.Domain())
 	if h == nil {
 		return Edited{}, fmt.Errorf("%w for %s", ErrNoHost, ed.User.Domain())
@@ -119,7 +126,7 @@ func (e *Engine) Edit(ctx context.Context, ed Edit) (Edited, error) {
 			o.err = err
 			return
 		}
-		o.edited, o.err = e.edit(h, ed)
+		o.edited, o.err = e.edit(h, ed, made)
 	}()
 	select {
 	case o := <-got:
@@ -130,7 +137,7 @@ func (e *Engine) Edit(ctx context.Context, ed Edit) (Edited, error) {
 }
 
 // edit makes the change and has it told.
-func (e *Engine) edit(h *host, ed Edit) (Edited, error) {
+func (e *Engine) edit(h *host, ed Edit, made func(Edited)) (Edited, error) {
 	if _, err := h.breaker.refuses(ReasonEdit); err != nil {
 		return Edited{}, err
 	}
@@ -143,6 +150,7 @@ func (e *Engine) edit(h *host, ed Edit) (Edited, error) {
 	if err != nil {
 		return Edited{}, e.endOf(err)
 	}
+	made(done)
 	if !same(done.Old, done.New) {
 		e.changed(h, ed.User)
 	}
