@@ -47,20 +47,35 @@ func useProcessors(all bool) error {
 		}
 		set = one
 	}
+	for { // until no thread is left that was started meanwhile by one that still had others
+		left, err := giveProcessors(&set)
+		if err != nil || left == 0 {
+			return err
+		}
+	}
+}
+
+// giveProcessors has all threads use set, and tells how many did not.
+func giveProcessors(set *unix.CPUSet) (others int, err error) {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, t := range threads {
 		id, err := strconv.Atoi(t.Name())
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := unix.SchedSetaffinity(id, &set); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("processors of thread %d: %w", id, err)
+		var has unix.CPUSet
+		if err := unix.SchedGetaffinity(id, &has); err == nil && has == *set {
+			continue
+		}
+		others++
+		if err := unix.SchedSetaffinity(id, set); err != nil && !errors.Is(err, unix.ESRCH) {
+			return 0, fmt.Errorf("processors of thread %d: %w", id, err)
 		}
 	}
-	return nil
+	return others, nil
 }
 
 // childProcesses are those of this process.

@@ -63,7 +63,7 @@ func decodeFlat(b *roster.Builder, out []byte) (d document, err error) {
 		return d, wrong("the flat form has a rev that is not UTF-8")
 	}
 	b.Grow(int(n))
-	var groups []string // of many contacts, as most have one
+	var room roster.Room
 	for i := range n {
 		if b.Full() {
 			return d, nil // whoever builds the roster says so
@@ -71,12 +71,9 @@ func decodeFlat(b *roster.Builder, out []byte) (d document, err error) {
 		flags := f.u8()
 		jid, name := f.text(), f.text()
 		has := int(f.u8())
-		if cap(groups)-len(groups) < has {
-			groups = make([]string, 0, max(has, int(min(n-i, 1024))))
-		}
-		from := len(groups)
-		for range has {
-			groups = append(groups, f.text())
+		groups := room.Groups(has, int(min(n-i, 1024)))
+		for k := range groups {
+			groups[k] = f.text()
 		}
 		switch {
 		case f.short:
@@ -85,7 +82,7 @@ func decodeFlat(b *roster.Builder, out []byte) (d document, err error) {
 			return d, wrong("contact %d of the flat form has flags of 0x%x", i+1, flags)
 		}
 		b.Add(jid, roster.Item{
-			Name: name, Subscription: subscriptions[flags&flagSubscription], Groups: groups[from:len(groups):len(groups)],
+			Name: name, Subscription: subscriptions[flags&flagSubscription], Groups: groups,
 			Approved: flags&flagApproved != 0, Ask: flags&flagAsk != 0,
 		})
 	}

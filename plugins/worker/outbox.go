@@ -42,8 +42,7 @@ func (o *outbox) put(frame []byte, written func()) {
 	if o.try != nil && !o.draining && len(o.frames) == 0 {
 		n, err := o.try(frame)
 		if err != nil {
-			o.mu.Unlock()
-			return // the child ends, or has
+			n = 0 // drain runs into it, too, and is the one that ends then
 		}
 		if n == len(frame) {
 			o.mu.Unlock()

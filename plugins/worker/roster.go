@@ -92,11 +92,9 @@ func (d *decoder) answer(owner addr.Bare, lim roster.Limits) (a engine.Answer, e
 		return a, breachf("a roster of %d contacts, more than %d", n, lim.Items)
 	}
 	b.Grow(n)
-	var groups []string // of many contacts, as most have one
+	var room roster.Room
 	for k := range n {
-		var jid string
-		var i roster.Item
-		jid, i, groups = d.item(groups, n-k)
+		jid, i := d.item(&room, n-k)
 		b.Add(jid, i)
 	}
 	if err := d.end("a roster"); err != nil {
@@ -108,8 +106,8 @@ func (d *decoder) answer(owner addr.Bare, lim roster.Limits) (a engine.Answer, e
 	return a, nil
 }
 
-// item reads a contact. Its groups stand behind those of others, in groups if there is room: more contacts follow.
-func (d *decoder) item(groups []string, more int) (jid string, i roster.Item, _ []string) {
+// item reads a contact, its groups into room. So many more follow, this one included.
+func (d *decoder) item(room *roster.Room, more int) (jid string, i roster.Item) {
 	flags := d.byte()
 	if flags&^flagsOfItem != 0 {
 		d.fail()
@@ -121,15 +119,11 @@ func (d *decoder) item(groups []string, more int) (jid string, i roster.Item, _ 
 	n := d.count(1)
 	if n > maxGroups {
 		d.fail()
-		return "", roster.Item{}, groups
+		n = 0
 	}
-	if cap(groups)-len(groups) < n {
-		groups = make([]string, 0, max(n, min(more, 1024)))
+	i.Groups = room.Groups(n, more)
+	for k := range i.Groups {
+		i.Groups[k] = d.text()
 	}
-	from := len(groups)
-	for range n {
-		groups = append(groups, d.text())
-	}
-	i.Groups = groups[from:len(groups):len(groups)]
-	return jid, i, groups
+	return jid, i
 }
