@@ -201,9 +201,9 @@ func (a *Accounts) Delete(ctx context.Context, user addr.Bare) (places []Place, 
 	return places, nil
 }
 
-// purge forgets the roster first: without the account, nobody would ask for that again.
+// purge forgets what the database has first: without the account, nobody would ask for that again.
 func (a *Accounts) purge(ctx context.Context, user addr.Bare, files folder) error {
-	if err := a.Store.forgetRoster(ctx, user); err != nil {
+	if err := a.Store.forget(ctx, user); err != nil {
 		return err
 	}
 	return files.purge(user)

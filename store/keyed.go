@@ -28,7 +28,7 @@ type Keyed interface {
 // Log is one store of stanzas in the order of their coming, such as "archive" or "offline".
 type Log interface {
 	// Append puts an entry behind those of a user and returns its ID: e.ID, or if that is "" one that sorts behind the
-	// others. It may return before the entry is on disk: see Sync.
+	// others. An ID that is there already takes its entry to the end. It may return before the entry is on disk: see Sync.
 	Append(ctx context.Context, user addr.Bare, e Entry) (id string, err error)
 	// Sync returns when all that was appended before is committed: the death of the process does not take it any more.
 	Sync(ctx context.Context) error

@@ -54,15 +54,15 @@ func (s *Store) DeleteRoster(ctx context.Context, user addr.Bare) error {
 
 const deleteRoster = `DELETE FROM roster WHERE host = ? AND name = ?`
 
-// forgetRoster is DeleteRoster that has happened when it returns.
-func (s *Store) forgetRoster(ctx context.Context, user addr.Bare) error {
+// forget deletes the roster and what is in all stores, and has happened when it returns.
+func (s *Store) forget(ctx context.Context, user addr.Bare) error {
 	if err := s.DeleteRoster(ctx, user); err != nil { // one may be queued
 		return err
 	}
 	if _, err := s.db.ExecContext(ctx, deleteRoster, user.Domain(), user.Local()); err != nil {
 		return fmt.Errorf("delete roster of %s from %s: %w", user, s.path, err)
 	}
-	return nil
+	return s.tables.forget(ctx, user)
 }
 
 type rosterChange struct {

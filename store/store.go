@@ -44,6 +44,7 @@ type Store struct {
 	db      *sql.DB // accounts, and everything that is read
 	bulk    *sql.DB // rosters and values of plugins are written here; may be db
 	rosters *rosterWriter
+	tables  *tables // of users
 
 	findAccount, findRoster, findFresh, findValue *sql.Stmt // what logins ask for, parsed once
 }
@@ -97,6 +98,10 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	}
 	if err := dropExpired(context.Background(), s.bulk, time.Now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
+	}
+	var err error
+	if s.tables, err = openTables(context.Background(), s.db, s.path, sqliteDialect, log); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.closeDB())
 	}
 	s.rosters = newRosterWriter(s.bulk, log)
 	go s.rosters.run()
@@ -159,7 +164,7 @@ func dsn(path, synchronous string) string {
 
 // Close writes what is queued and closes the file. Nothing may be called afterwards.
 func (s *Store) Close() error {
-	err := s.rosters.close()
+	err := errors.Join(s.tables.close(), s.rosters.close())
 	return errors.Join(err, s.closeDB())
 }
 

@@ -77,8 +77,8 @@ func (s *Store) SetPassword(ctx context.Context, user addr.Bare, c credential.Cr
 	return s.changed(user, res, err, credential.ErrNoUser)
 }
 
-// DeleteUser deletes a user from SQLite and the roster that was kept, both or neither: the roster of somebody who had
-// the name before must not wait for the next one.
+// DeleteUser deletes a user from SQLite, the roster that was kept, and what is in all stores; all of it or nothing: what
+// somebody had who had the name before must not wait for the next one.
 func (s *Store) DeleteUser(ctx context.Context, user addr.Bare) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -92,10 +92,13 @@ func (s *Store) DeleteUser(ctx context.Context, user addr.Bare) error {
 	if _, err := tx.ExecContext(ctx, deleteRoster, user.Domain(), user.Local()); err != nil {
 		return fmt.Errorf("delete roster of %s from %s: %w", user, s.path, err)
 	}
+	if err := s.tables.forgetIn(ctx, tx, user); err != nil {
+		return fmt.Errorf("delete what is stored of %s from %s: %w", user, s.path, err)
+	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("delete %s from %s: %w", user, s.path, err)
 	}
-	return s.DeleteRoster(ctx, user) // one may be queued
+	return errors.Join(s.DeleteRoster(ctx, user), s.tables.forget(ctx, user)) // something may be queued
 }
 
 // changed is none if a statement changed nothing.

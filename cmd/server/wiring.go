@@ -42,6 +42,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Th
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
 			MaxSessions:           config.MaxSessions.Get(h),
 			Contacts:              config.ContactInfo.Get(h),
+			Stores:                db.Stores(h.Name),
 		}
 		for _, m := range h.Modules() {
 			host.Modules = append(host.Modules, m.Name)
