@@ -19,6 +19,9 @@ func (n *negotiation) features() []byte {
 	b = append(b, "<bind xmlns='"+nsBind+"'/>"...)
 	// RFC 3921 had it; some clients still will not go on without. It does nothing.
 	b = append(b, "<session xmlns='"+nsSession+"'><optional/></session>"...)
+	if n.host.Managed {
+		b = append(b, "<sm xmlns='"+nsManaged+"'><optional/></sm>"...)
+	}
 	b = append(b, n.host.Features...)
 	return appendLimits(b, n.limits)
 }

@@ -17,4 +17,5 @@ type Host struct {
 
 	Auth     *auth.Host
 	Features []byte // XML offered beside bind, such as <ver xmlns='urn:xmpp:features:rosterver'/>
+	Managed  bool   // offer stream management; the Acceptor is a Resumer
 }
