@@ -55,6 +55,10 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	if most := host.MaxSessions; len(a.Resources()) >= most {
 		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("more than %d sessions", most)}
 	}
+	if err := loadBlocks(a, host.blocks); err != nil { // without them, who is blocked would get through
+		s.log.Error("reading whom a user has blocked", "user", full, "error", err)
+		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.InternalServerError}
+	}
 	attached, err := s.engine.Attach(a.User)
 	if err != nil {
 		s.log.Error("binding a resource", "user", full, "error", err)

@@ -29,6 +29,7 @@ type Host struct {
 	Name               string   // for disco
 	Items              []xep.Item
 	Contacts           xep.Contacts // for server_contact_info
+	Blocking           *Blocking    // module blocklist; nil: its users cannot block anybody
 	Stores             store.Stores // where what belongs to its users is kept
 	Conflict           Conflict
 	MaxSessions        int         // of an account; 20 if it is 0

@@ -3,10 +3,12 @@ package xmppcore
 import (
 	"cmp"
 
+	"rosterd/xmppcore/block"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xep"
 )
 
 // serving is what a Server serves at a time. It does not change: another one takes its place.
@@ -20,6 +22,7 @@ type host struct {
 	*Host
 	stream *stream.Host
 	router *router.Host
+	blocks *block.Lists // nil: its users cannot block anybody
 }
 
 // nobody is the host of domains that are not served.
@@ -31,7 +34,20 @@ func (s *Server) newServing(c Config) *serving {
 	for i := range c.Hosts {
 		h := &c.Hosts[i]
 		h.MaxSessions = cmp.Or(h.MaxSessions, 20)
-		v.hosts[h.Domain] = &host{Host: h, stream: h.streamHost(), router: h.routerHost(s.version)}
+		v.hosts[h.Domain] = s.newHost(h)
+	}
+	return v
+}
+
+func (s *Server) newHost(h *Host) *host {
+	v := &host{Host: h, stream: h.streamHost(), blocks: s.lists(h)}
+	var more []xep.Extension
+	if v.blocks != nil {
+		more = append(more, s.blocking(v.blocks))
+	}
+	v.router = h.routerHost(s.version, more...)
+	if v.blocks != nil {
+		v.router.Blocks, v.router.SilentBlocks = v.blocks, h.Blocking.Silent
 	}
 	return v
 }
@@ -52,8 +68,11 @@ func (s *Server) Reconfigure(c Config) {
 	s.serving.Store(s.newServing(c))
 	gone := &stanza.StreamError{Condition: stanza.StreamHostGone}
 	for res := range s.registry.All() {
-		if s.host(res.Full.Domain()) == nobody {
+		h := s.host(res.Full.Domain())
+		if h == nobody {
 			res.Close(gone)
+			continue
 		}
+		s.reblock(res.Account, h.blocks)
 	}
 }

@@ -41,7 +41,7 @@ func (p *Presence) Available(res *registry.Resource, st *scan.Stanza, priority i
 	a.Unlock()
 
 	p.toOwn(a, encoded)
-	p.toContacts(a, encoded, false)
+	p.toContacts(res, encoded, false)
 	if initial {
 		p.welcome(res)
 	}
@@ -76,7 +76,7 @@ func (p *Presence) leave(res *registry.Resource, unavailable []byte) (was bool) 
 	}
 	if was {
 		p.toOwn(a, unavailable)
-		p.toContacts(a, unavailable, true)
+		p.toContacts(res, unavailable, true)
 	}
 	return was
 }
@@ -106,12 +106,12 @@ func (p *Presence) Probe(res *registry.Resource, of addr.JID) {
 	}
 	c.Lock()
 	defer c.Unlock()
-	if r, _ := c.Roster(); c.User != viewer && !r.Grants(viewer) {
+	if r, _ := c.Roster(); c.User != viewer && (!r.Grants(viewer) || c.Blocks.Load().Has(res.Full)) {
 		return
 	}
 	found := false
 	for _, r := range c.Resources() {
-		if r.Available && (of.IsBare() || of == r.Full) {
+		if r.Available && (of.IsBare() || of == r.Full) && (c.User == viewer || !apart(r, res)) {
 			sendDelayed(res, r, viewer)
 			found = true
 		}
@@ -131,12 +131,13 @@ func (p *Presence) toOwn(a *registry.Account, b []byte) {
 	}
 }
 
-func (p *Presence) toContacts(a *registry.Account, b []byte, unavailable bool) {
+func (p *Presence) toContacts(of *registry.Resource, b []byte, unavailable bool) {
+	a := of.Account
 	r, _ := a.Roster()
 	items := r.Items()
 	for i := range items {
 		if items[i].Subscription.From() {
-			p.deliver(a.User, items[i].JID, b, unavailable)
+			p.deliver(of, items[i].JID, b, unavailable)
 		}
 	}
 }
@@ -159,19 +160,19 @@ func (p *Presence) reaches(a *registry.Account, to addr.JID) bool {
 	return to.IsBare() || r != nil && r.Available
 }
 
-// deliver sends presence of from to the available resources of a contact that wants it.
-func (p *Presence) deliver(from, contact addr.Bare, b []byte, unavailable bool) {
+// deliver sends presence of a resource to the available resources of a contact that wants it; in the turn.
+func (p *Presence) deliver(of *registry.Resource, contact addr.Bare, b []byte, unavailable bool) {
 	c := p.Registry.Account(contact)
 	if c == nil {
 		return
 	}
 	c.Lock()
 	defer c.Unlock()
-	if !c.Shows(from, unavailable) {
+	if !c.Shows(of.Account.User, unavailable) || !c.Hears(of.Full, unavailable) {
 		return
 	}
 	for _, r := range c.Resources() {
-		if r.Available {
+		if r.Available && !of.Account.Blocks.Load().Has(r.Full) {
 			send(r, b, contact)
 		}
 	}
@@ -200,7 +201,9 @@ func (p *Presence) welcome(res *registry.Resource) {
 func (p *Presence) show(contact, viewer addr.Bare, to []*registry.Resource) {
 	p.granted(contact, viewer, func(r *registry.Resource) {
 		for _, v := range to {
-			sendDelayed(v, r, viewer)
+			if !apart(r, v) {
+				sendDelayed(v, r, viewer)
+			}
 		}
 	})
 }
@@ -221,6 +224,11 @@ func (p *Presence) granted(contact, viewer addr.Bare, visit func(*registry.Resou
 			visit(r)
 		}
 	}
+}
+
+// apart tells whether one of two resources, of different accounts, is blocked by the other's user.
+func apart(x, y *registry.Resource) bool {
+	return x.Account.Blocks.Load().Has(y.Full) || y.Account.Blocks.Load().Has(x.Full)
 }
 
 func send(r *registry.Resource, b []byte, to addr.Bare) {

@@ -89,7 +89,7 @@ func unavailable(from Origin, st *scan.Stanza) {
 // iqToResource is RFC 6121 §8.5.3.1: a request is passed on only if the sender may know that the resource is
 // there, since its answer would tell.
 func (r *Router) iqToResource(from Origin, to *registry.Resource, st *scan.Stanza, request bool) {
-	if r.barred(from, target{jid: to.Full, host: r.Host(to.Full.Domain()), acc: to.Account}, st) {
+	if r.barredAt(from, to, st) {
 		return
 	}
 	if request && !knows(from, to) {

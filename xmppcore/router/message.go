@@ -8,7 +8,7 @@ import (
 
 func (r *Router) message(from Origin, st *scan.Stanza) {
 	if to := r.Registry.Written(st.Get("to")); to != nil { // RFC 6121 §8.5.3.1
-		if r.barred(from, target{jid: to.Full, host: r.Host(to.Full.Domain()), acc: to.Account}, st) || pass(to.Session, from, st) {
+		if r.barredAt(from, to, st) || pass(to.Session, from, st) {
 			return
 		}
 	}

@@ -28,7 +28,7 @@ func (r *Router) presence(from Origin, st *scan.Stanza) {
 	case stanza.TypeProbe:
 		r.probe(from, st)
 	case stanza.TypeError:
-		if t, ok := r.resolve(from, st); ok && directed {
+		if t, ok := r.resolve(from, st); ok && directed && !r.barred(from, t, st) {
 			r.deliver(t, stanza.AppendRouted(nil, st, from.JID.String()))
 		}
 	default:
@@ -106,7 +106,7 @@ func (r *Router) directed(from Origin, st *scan.Stanza, unavailable bool) {
 		return
 	}
 	res.Account.Turn.Do(func() {
-		if res.Detached {
+		if res.Detached || res.Account.Blocks.Load().Has(t.jid) && t.jid.Bare() != res.Account.User {
 			return
 		}
 		if _, known := res.Directed[t.jid]; !unavailable && !known && len(res.Directed) >= maxDirected {
@@ -122,7 +122,7 @@ func (r *Router) directed(from Origin, st *scan.Stanza, unavailable bool) {
 func (r *Router) probe(from Origin, st *scan.Stanza) {
 	t, ok := r.resolve(from, st)
 	switch {
-	case !ok:
+	case !ok || r.barred(from, t, st):
 	case t.component != nil:
 		r.deliver(t, stanza.AppendRouted(nil, st, from.JID.String()))
 	case t.host != nil && from.Resource != nil:
@@ -131,8 +131,19 @@ func (r *Router) probe(from Origin, st *scan.Stanza) {
 }
 
 // Directed delivers presence that has no to, to an address that a resource sent directed presence to before.
-func (r *Router) Directed(_ *registry.Resource, to addr.JID, presence []byte) {
-	r.deliver(r.target(to), stanza.AppendAddressed(nil, presence, to.String()))
+func (r *Router) Directed(res *registry.Resource, to addr.JID, presence []byte) {
+	t := r.target(to)
+	if t.acc != nil && t.acc != res.Account && !hears(t.acc, res.Full) {
+		return
+	}
+	r.deliver(t, stanza.AppendAddressed(nil, presence, to.String()))
+}
+
+// hears tells whether a user is to be told that a resource which sent presence to him is gone.
+func hears(a *registry.Account, gone addr.JID) bool {
+	a.Lock()
+	defer a.Unlock()
+	return a.Hears(gone, true)
 }
 
 // deliver is RFC 6121 §8.5.2.1.2 and §8.5.3: presence to a bare JID goes to all available resources, to a full

@@ -21,6 +21,7 @@ type Host struct {
 	Contact            Handlers // of IQs to the account of somebody who shares presence with the sender
 	Public             Handlers // of IQs to any account of the host, whoever asks and whether there is such an account or not
 	Blocks             Blocks   // nil: nobody blocks anybody
+	SilentBlocks       bool     // messages of who is blocked are dropped, not returned
 
 	// Dress returns what a resource broadcasts in the place of its available presence. It is called in the goroutine
 	// that reads its stream, outside of any turn. nil: the presence itself.
