@@ -26,6 +26,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite" // also the driver "sqlite"
@@ -41,8 +42,10 @@ import (
 // in the same way: a killed process loses none.
 type Store struct {
 	path    string
-	db      *sql.DB // accounts, and everything that is read
-	bulk    *sql.DB // rosters and values of plugins are written here; may be db
+	db      *sql.DB    // accounts, and everything that is read
+	bulk    *sql.DB    // rosters and values of plugins are written here; may be db
+	safe    *sql.DB    // what users store is written here; may be db
+	turn    sync.Mutex // of those two, which would make each other wait for longer than they take
 	rosters *rosterWriter
 	tables  *tables // of users
 
@@ -67,7 +70,12 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
 	}
 	bulk.SetMaxOpenConns(1)
-	return start(&Store{path: path, db: db, bulk: bulk}, log)
+	safe, err := sql.Open("sqlite", dsn(path, "FULL"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close(), bulk.Close())
+	}
+	safe.SetMaxOpenConns(1)
+	return start(&Store{path: path, db: db, bulk: bulk, safe: safe}, log)
 }
 
 // OpenMemory opens a store that is gone once it is closed.
@@ -78,7 +86,7 @@ func OpenMemory(log *slog.Logger) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1) // each connection has a database of its own
 	db.SetConnMaxLifetime(0)
-	return start(&Store{path: "in memory", db: db, bulk: db}, log)
+	return start(&Store{path: "in memory", db: db, bulk: db, safe: db}, log)
 }
 
 func start(s *Store, log *slog.Logger) (*Store, error) {
@@ -99,13 +107,25 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if err := dropExpired(context.Background(), s.bulk, time.Now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
-	var err error
-	if s.tables, err = openTables(context.Background(), s.db, s.path, sqliteDialect, log); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.closeDB())
+	if err := s.openTables(context.Background(), log); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
-	s.rosters = newRosterWriter(s.bulk, log)
+	s.rosters = newRosterWriter(s.bulk, &s.turn, log)
 	go s.rosters.run()
 	return s, nil
+}
+
+func (s *Store) openTables(ctx context.Context, log *slog.Logger) error {
+	read, err := newStatements(ctx, s.db, oftenRead...)
+	if err != nil {
+		return err
+	}
+	write, err := newStatements(ctx, s.safe, oftenWritten...)
+	if err != nil {
+		return err
+	}
+	s.tables, err = openTables(ctx, read, write, s.path, newTableWriter(s.safe, &s.turn, log))
+	return err
 }
 
 // migrate waits for another program that opens a new database at the same time: SQLite's own busy timeout does not
@@ -171,10 +191,13 @@ func (s *Store) Close() error {
 func (s *Store) closeDB() error {
 	err := s.db.Close()
 	if s.bulk != s.db {
-		err = errors.Join(err, s.bulk.Close())
+		err = errors.Join(err, s.bulk.Close(), s.safe.Close())
 	}
 	return err
 }
+
+// Stores are those of a host in this database.
+func (s *Store) Stores(host string) Stores { return s.tables.stores(host) }
 
 // Secret is a random value of 32 bytes, made at the first call and the same ever after for one name.
 func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 
 	"rosterd/engine/addr"
@@ -12,30 +11,27 @@ import (
 
 // tables keep both forms of store in a database: rows of keyed, and of entry, which belong to those of log.
 type tables struct {
-	db     *sql.DB
-	where  string // the database, for errors
-	sql    dialect
-	writer *tableWriter
-	last   atomic.Int64 // seq of the entry appended last
+	read, write *statements
+	where       string // the database, for errors
+	writer      *tableWriter
+	last        atomic.Int64 // seq of the entry appended last
 }
 
-// dialect is in what databases differ.
-type dialect struct {
-	placeholders func(query string) string // from "?" to what the database wants
-}
-
-var sqliteDialect = dialect{placeholders: func(query string) string { return query }}
+// What a database is asked most, to be parsed once.
+var (
+	oftenRead    = []string{getValue, allValues, findLog, findChosen, findMade}
+	oftenWritten = []string{setValue, deleteValue, findLog, insertLog, insertEntry, deleteEntry, findChosen, findMade}
+)
 
 // openTables begins behind the entries that are there.
-func openTables(ctx context.Context, db *sql.DB, where string, d dialect, log *slog.Logger) (*tables, error) {
-	t := &tables{db: db, where: where, sql: d}
+func openTables(ctx context.Context, read, write *statements, where string, w *tableWriter) (*tables, error) {
+	t := &tables{read: read, write: write, where: where, writer: w}
 	var last sql.NullInt64
-	if err := db.QueryRowContext(ctx, `SELECT max(seq) FROM entry`).Scan(&last); err != nil {
+	if err := read.row(ctx, nil, `SELECT max(seq) FROM entry`).Scan(&last); err != nil {
 		return nil, fmt.Errorf("read %s: %w", where, err)
 	}
 	t.last.Store(last.Int64)
-	t.writer = newTableWriter(db, log)
-	go t.writer.run()
+	go w.run()
 	return t, nil
 }
 
@@ -61,12 +57,6 @@ func (t *tables) fail(store string, user fmt.Stringer, err error) error {
 	return fmt.Errorf("store %s of %s in %s: %w", store, user, t.where, err)
 }
 
-// q is a query for this database.
-func (t *tables) q(query string) string { return t.sql.placeholders(query) }
-
-// Stores are those of a host in this database.
-func (s *Store) Stores(host string) Stores { return s.tables.stores(host) }
-
 // forget removes everything of a user.
 func (t *tables) forget(ctx context.Context, user addr.Bare) error {
 	err := t.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, b *batch) error {
@@ -85,7 +75,7 @@ func (t *tables) forgetIn(ctx context.Context, tx *sql.Tx, user addr.Bare) error
 		`DELETE FROM entry WHERE log IN (SELECT id FROM log WHERE host = ? AND name = ?)`,
 		`DELETE FROM log WHERE host = ? AND name = ?`,
 	} {
-		if _, err := tx.ExecContext(ctx, t.q(query), user.Domain(), user.Local()); err != nil {
+		if _, err := t.write.exec(ctx, tx, query, user.Domain(), user.Local()); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,15 @@ import (
 	"rosterd/engine/addr"
 )
 
+const (
+	getValue    = `SELECT value FROM keyed WHERE host = ? AND name = ? AND store = ? AND key = ?`
+	allValues   = `SELECT key, value FROM keyed WHERE host = ? AND name = ? AND store = ?`
+	deleteValue = `DELETE FROM keyed WHERE host = ? AND name = ? AND store = ? AND key = ?`
+	setValue    = `INSERT INTO keyed (host, name, store, key, value) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (host, name, store, key) DO UPDATE SET value = excluded.value`
+	usersOfStore = `SELECT DISTINCT name FROM keyed WHERE host = ? AND name > ? AND store = ? ORDER BY name LIMIT ?`
+)
+
 // keyedTable is one store of values.
 type keyedTable struct {
 	*tables
@@ -16,7 +25,7 @@ type keyedTable struct {
 }
 
 func (k *keyedTable) Get(ctx context.Context, user addr.Bare, key string) (value []byte, ok bool, err error) {
-	row := k.db.QueryRowContext(ctx, k.q(`SELECT value FROM keyed WHERE host = ? AND name = ? AND store = ? AND key = ?`), user.Domain(), user.Local(), k.store, []byte(key))
+	row := k.read.row(ctx, nil, getValue, user.Domain(), user.Local(), k.store, []byte(key))
 	switch err := row.Scan(&value); {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, false, nil
@@ -35,7 +44,7 @@ func notNil(b []byte) []byte {
 }
 
 func (k *keyedTable) All(ctx context.Context, user addr.Bare) (map[string][]byte, error) {
-	rows, err := k.db.QueryContext(ctx, k.q(`SELECT key, value FROM keyed WHERE host = ? AND name = ? AND store = ?`), user.Domain(), user.Local(), k.store)
+	rows, err := k.read.rows(ctx, allValues, user.Domain(), user.Local(), k.store)
 	if err != nil {
 		return nil, k.fail(k.store, user, err)
 	}
@@ -68,11 +77,10 @@ func (k *keyedTable) Change(ctx context.Context, user addr.Bare, values map[stri
 
 func (k *keyedTable) set(ctx context.Context, tx *sql.Tx, user addr.Bare, key, value []byte) (err error) {
 	if value == nil {
-		_, err = tx.ExecContext(ctx, k.q(`DELETE FROM keyed WHERE host = ? AND name = ? AND store = ? AND key = ?`), user.Domain(), user.Local(), k.store, key)
+		_, err = k.write.exec(ctx, tx, deleteValue, user.Domain(), user.Local(), k.store, key)
 		return err
 	}
-	_, err = tx.ExecContext(ctx, k.q(`INSERT INTO keyed (host, name, store, key, value) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (host, name, store, key) DO UPDATE SET value = excluded.value`), user.Domain(), user.Local(), k.store, key, value)
+	_, err = k.write.exec(ctx, tx, setValue, user.Domain(), user.Local(), k.store, key, value)
 	return err
 }
 
@@ -104,7 +112,7 @@ func (s stringer) String() string { return string(s) }
 const usersPage = 500
 
 func (k *keyedTable) names(ctx context.Context, host, after string) (names []string, err error) {
-	rows, err := k.db.QueryContext(ctx, k.q(`SELECT DISTINCT name FROM keyed WHERE host = ? AND name > ? AND store = ? ORDER BY name LIMIT ?`), host, after, k.store, usersPage)
+	rows, err := k.read.rows(ctx, usersOfStore, host, after, k.store, usersPage)
 	if err != nil {
 		return nil, err
 	}

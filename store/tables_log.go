@@ -13,6 +13,18 @@ import (
 	"rosterd/engine/addr"
 )
 
+const (
+	insertEntry = `INSERT INTO entry (seq, log, id, time, peer, resource, stanza) VALUES (?, ?, ?, ?, ?, ?, ?)`
+	deleteEntry = `DELETE FROM entry WHERE log = ? AND seq = ?`
+	insertLog   = `INSERT INTO log (host, name, store) VALUES (?, ?, ?) RETURNING id`
+	findLog     = `SELECT id FROM log WHERE host = ? AND name = ? AND store = ?`
+	findChosen  = `SELECT seq FROM entry WHERE log = ? AND id = ?`
+	findMade    = `SELECT seq FROM entry WHERE log = ? AND seq = ? AND id IS NULL`
+	deleteUntil = `DELETE FROM entry WHERE log = ? AND time <= ?`
+	findOld     = `SELECT entry.log, entry.seq FROM log JOIN entry ON entry.log = log.id
+		WHERE log.host = ? AND log.store = ? AND entry.time < ? LIMIT ?`
+)
+
 // logTable is one store of entries.
 //
 // An entry's seq grows with each, over all logs, and is the microseconds of its coming if they are not taken. An ID that
@@ -76,16 +88,16 @@ func (l *logTable) insert(ctx context.Context, tx *sql.Tx, b *batch, user addr.B
 		}
 	}
 	peer, resource, _ := strings.Cut(e.With, "/")
-	_, err = tx.ExecContext(ctx, l.q(`INSERT INTO entry (seq, log, id, time, peer, resource, stanza) VALUES (?, ?, ?, ?, ?, ?, ?)`),
+	_, err = l.write.exec(ctx, tx, insertEntry,
 		seq, log, id, e.Time.UnixMicro(), peer, resource, notNil(e.Stanza))
 	return err
 }
 
 // displace removes the entry whose ID is used again.
 func (l *logTable) displace(ctx context.Context, tx *sql.Tx, log int64, id string) error {
-	seq, found, err := l.find(ctx, tx, log, id)
+	seq, found, err := l.find(ctx, l.in(tx), log, id)
 	if err == nil && found {
-		_, err = tx.ExecContext(ctx, l.q(`DELETE FROM entry WHERE log = ? AND seq = ?`), log, seq)
+		_, err = l.write.exec(ctx, tx, deleteEntry, log, seq)
 	}
 	return err
 }
@@ -95,9 +107,9 @@ func (l *logTable) open(ctx context.Context, tx *sql.Tx, b *batch, key logKey) (
 	if log, ok := b.logs[key]; ok {
 		return log, nil
 	}
-	log, ok, err := l.row(ctx, tx, key)
+	log, ok, err := l.row(ctx, l.in(tx), key)
 	if err == nil && !ok {
-		err = tx.QueryRowContext(ctx, l.q(`INSERT INTO log (host, name, store) VALUES (?, ?, ?) RETURNING id`), key.user.Domain(), key.user.Local(), key.store).Scan(&log)
+		err = l.write.row(ctx, tx, insertLog, key.user.Domain(), key.user.Local(), key.store).Scan(&log)
 	}
 	if err == nil {
 		b.logs[key] = log
@@ -105,13 +117,21 @@ func (l *logTable) open(ctx context.Context, tx *sql.Tx, b *batch, key logKey) (
 	return log, err
 }
 
-// rowQuerier is a database or a transaction.
-type rowQuerier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+// asking is a way to ask for one row: any time, or in a transaction.
+type asking func(ctx context.Context, query string, args ...any) *sql.Row
+
+func (t *tables) anyTime(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.read.row(ctx, nil, query, args...)
 }
 
-func (l *logTable) row(ctx context.Context, db rowQuerier, key logKey) (log int64, ok bool, err error) {
-	err = db.QueryRowContext(ctx, l.q(`SELECT id FROM log WHERE host = ? AND name = ? AND store = ?`), key.user.Domain(), key.user.Local(), key.store).Scan(&log)
+func (t *tables) in(tx *sql.Tx) asking {
+	return func(ctx context.Context, query string, args ...any) *sql.Row {
+		return t.write.row(ctx, tx, query, args...)
+	}
+}
+
+func (l *logTable) row(ctx context.Context, ask asking, key logKey) (log int64, ok bool, err error) {
+	err = ask(ctx, findLog, key.user.Domain(), key.user.Local(), key.store).Scan(&log)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -119,8 +139,8 @@ func (l *logTable) row(ctx context.Context, db rowQuerier, key logKey) (log int6
 }
 
 // find finds an entry by its ID.
-func (l *logTable) find(ctx context.Context, db rowQuerier, log int64, id string) (seq int64, ok bool, err error) {
-	err = db.QueryRowContext(ctx, l.q(`SELECT seq FROM entry WHERE log = ? AND id = ?`), log, []byte(id)).Scan(&seq)
+func (l *logTable) find(ctx context.Context, ask asking, log int64, id string) (seq int64, ok bool, err error) {
+	err = ask(ctx, findChosen, log, []byte(id)).Scan(&seq)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return seq, err == nil, err
 	}
@@ -128,7 +148,7 @@ func (l *logTable) find(ctx context.Context, db rowQuerier, log int64, id string
 	if !ok {
 		return 0, false, nil
 	}
-	err = db.QueryRowContext(ctx, l.q(`SELECT seq FROM entry WHERE log = ? AND seq = ? AND id IS NULL`), log, seq).Scan(&seq)
+	err = ask(ctx, findMade, log, seq).Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -147,7 +167,7 @@ func (l *logTable) Find(ctx context.Context, user addr.Bare, q Query) (Page, err
 	if err := l.writer.sync(ctx, l.key(user)); err != nil {
 		return Page{}, l.fail(l.store, user, err)
 	}
-	log, ok, err := l.row(ctx, l.db, l.key(user))
+	log, ok, err := l.row(ctx, l.anyTime, l.key(user))
 	switch {
 	case err != nil:
 		return Page{}, l.fail(l.store, user, err)
@@ -176,7 +196,7 @@ func (l *logTable) page(ctx context.Context, log int64, q Query) (p Page, err er
 		}
 		some.and(bound.condition, seq)
 	}
-	first, err := l.read(ctx, some, q, &p)
+	first, err := l.fill(ctx, some, q, &p)
 	if err == nil && q.Count {
 		err = l.count(ctx, all, first, &p)
 	}
@@ -184,7 +204,7 @@ func (l *logTable) page(ctx context.Context, log int64, q Query) (p Page, err er
 }
 
 func (l *logTable) mustFind(ctx context.Context, log int64, id string) (int64, error) {
-	seq, ok, err := l.find(ctx, l.db, log, id)
+	seq, ok, err := l.find(ctx, l.anyTime, log, id)
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: %q", ErrNoEntry, id)
 	}
@@ -253,8 +273,8 @@ func (w *where) clone() *where { return &where{slices.Clone(w.conditions), slice
 
 func (w *where) String() string { return " WHERE " + strings.Join(w.conditions, " AND ") }
 
-// read fills a page, and returns the seq of its first entry.
-func (l *logTable) read(ctx context.Context, w *where, q Query, p *Page) (first int64, err error) {
+// fill fills a page, and returns the seq of its first entry.
+func (l *logTable) fill(ctx context.Context, w *where, q Query, p *Page) (first int64, err error) {
 	query, args := `SELECT seq, id, time, peer, resource, stanza FROM entry`+w.String()+` ORDER BY seq`, w.args
 	if q.Last {
 		query += " DESC"
@@ -262,7 +282,7 @@ func (l *logTable) read(ctx context.Context, w *where, q Query, p *Page) (first 
 	if q.Max > 0 {
 		query, args = query+" LIMIT ?", append(args, q.Max+1)
 	}
-	rows, err := l.db.QueryContext(ctx, l.q(query), args...)
+	rows, err := l.read.rows(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -309,7 +329,7 @@ func scanEntry(rows *sql.Rows) (seq int64, e Entry, err error) {
 func (l *logTable) count(ctx context.Context, all *where, first int64, p *Page) error {
 	args := append([]any{first}, all.args...)
 	query := `SELECT count(*), coalesce(sum(CASE WHEN seq < ? THEN 1 ELSE 0 END), 0) FROM entry` + all.String()
-	if err := l.db.QueryRowContext(ctx, l.q(query), args...).Scan(&p.Total, &p.Index); err != nil {
+	if err := l.read.row(ctx, nil, query, args...).Scan(&p.Total, &p.Index); err != nil {
 		return err
 	}
 	return nil
@@ -331,19 +351,19 @@ func (l *logTable) Delete(ctx context.Context, user addr.Bare, ids []string, unt
 }
 
 func (l *logTable) remove(ctx context.Context, tx *sql.Tx, user addr.Bare, ids []string, until time.Time) (n int, err error) {
-	log, ok, err := l.row(ctx, tx, l.key(user))
+	log, ok, err := l.row(ctx, l.in(tx), l.key(user))
 	if err != nil || !ok {
 		return 0, err
 	}
 	for _, id := range ids {
-		seq, ok, err := l.find(ctx, tx, log, id)
+		seq, ok, err := l.find(ctx, l.in(tx), log, id)
 		if err != nil {
 			return 0, err
 		}
 		if !ok {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, l.q(`DELETE FROM entry WHERE log = ? AND seq = ?`), log, seq); err != nil {
+		if _, err := l.write.exec(ctx, tx, deleteEntry, log, seq); err != nil {
 			return 0, err
 		}
 		n++
@@ -351,7 +371,7 @@ func (l *logTable) remove(ctx context.Context, tx *sql.Tx, user addr.Bare, ids [
 	if until.IsZero() {
 		return n, nil
 	}
-	res, err := tx.ExecContext(ctx, l.q(`DELETE FROM entry WHERE log = ? AND time <= ?`), log, microseconds(until, false))
+	res, err := l.write.exec(ctx, tx, deleteUntil, log, microseconds(until, false))
 	if err != nil {
 		return 0, err
 	}
@@ -368,7 +388,7 @@ func (l *logTable) Expire(ctx context.Context, host string, before time.Time, mo
 	err = l.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, _ *batch) error {
 		n = 0
 		for _, e := range old {
-			res, err := tx.ExecContext(ctx, l.q(`DELETE FROM entry WHERE log = ? AND seq = ?`), e[0], e[1])
+			res, err := l.write.exec(ctx, tx, deleteEntry, e[0], e[1])
 			if err != nil {
 				return err
 			}
@@ -385,8 +405,7 @@ func (l *logTable) Expire(ctx context.Context, host string, before time.Time, mo
 
 // old are log and seq of entries.
 func (l *logTable) old(ctx context.Context, host string, before time.Time, most int) (list [][2]int64, err error) {
-	rows, err := l.db.QueryContext(ctx, l.q(`SELECT entry.log, entry.seq FROM log JOIN entry ON entry.log = log.id
-		WHERE log.host = ? AND log.store = ? AND entry.time < ? LIMIT ?`), host, l.store, microseconds(before, true), most)
+	rows, err := l.read.rows(ctx, findOld, host, l.store, microseconds(before, true), most)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 // linger a moment for others.
 type tableWriter struct {
 	db     *sql.DB
+	turn   *sync.Mutex // held for each commit
 	log    *slog.Logger
 	most   int           // bytes of entries that may wait
 	wake   chan struct{} // there is something to write; holds one
@@ -53,9 +54,9 @@ type batch struct {
 
 func newOutcome() *outcome { return &outcome{done: make(chan struct{})} }
 
-func newTableWriter(db *sql.DB, log *slog.Logger) *tableWriter {
+func newTableWriter(db *sql.DB, turn *sync.Mutex, log *slog.Logger) *tableWriter {
 	return &tableWriter{
-		db: db, log: log, most: maxBacklog,
+		db: db, turn: turn, log: log, most: maxBacklog,
 		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		next: newOutcome(), waiting: map[logKey]int{},
 	}
@@ -226,6 +227,8 @@ func (w *tableWriter) settle(list []change, c *outcome, err error) {
 }
 
 func (w *tableWriter) commit(list []change) error {
+	w.turn.Lock()
+	defer w.turn.Unlock()
 	ctx := context.Background() // bounded by the busy timeout
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
