@@ -86,13 +86,19 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "increment.example", Conflict: xmppcore.Increment},
 			{Domain: "two.example", MaxSessions: 2},
 			{Domain: "kept.example", BlockSubscriptions: true}, // rosters are kept, and three of their changes
+			{Domain: "block.example", Modules: all, Blocking: &xmppcore.Blocking{Keep: 2}},
+			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
 		},
 	}
 	if change != nil {
 		change(&c)
 	}
+	stores := newStores(t)
 	for i := range c.Hosts {
 		host := &c.Hosts[i]
+		if host.Stores == nil {
+			host.Stores = stores(host.Domain)
+		}
 		host.AllowPlainUnencrypted = true
 		if host.TLS != nil {
 			h.tls = true
