@@ -15,7 +15,7 @@ import (
 // Editor is a Backend whose rosters those may change that they belong to, and those who ask to see somebody.
 type Editor interface {
 	// Edit makes one change: all of it or nothing, and what it returns for is on disk. From then on Fetch answers with
-	// it. Two calls with the same ID make it once. ErrDenied and ErrNoItem refuse it; whatever else it returns is as in
+	// it. Two calls with the same ID make it once. ErrDenied, ErrNoItem and ErrFull refuse it; whatever else it returns is as in
 	// Backend. Calls for one user come one after the other.
 	Edit(ctx context.Context, e Edit) (Edited, error)
 
@@ -25,10 +25,11 @@ type Editor interface {
 }
 
 // ErrReadOnly says that the users of a host do not edit their rosters; ErrNoItem that a roster does not have what was
-// to be removed.
+// to be removed; ErrFull that it has no room for more.
 var (
 	ErrReadOnly = errors.New("contacts are managed elsewhere")
 	ErrNoItem   = errors.New("no such contact")
+	ErrFull     = errors.New("the roster is full")
 )
 
 // Action is what an Edit does.
