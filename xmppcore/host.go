@@ -8,7 +8,6 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/store"
 	"rosterd/xmppcore/auth"
-	"rosterd/xmppcore/rosterproto"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
@@ -25,6 +24,7 @@ type Host struct {
 	Auth                  *auth.Host
 
 	BlockSubscriptions bool     // module block_subscriptions
+	Editable           bool     // its users change their rosters, whose engine.Backend is an Editor
 	Modules            []string // those of disco, ping, version, time and server_contact_info that are enabled
 	Name               string   // for disco
 	Items              []xep.Item
@@ -53,15 +53,15 @@ const (
 func (h *Host) streamHost() *stream.Host {
 	return &stream.Host{
 		Domain: h.Domain, TLS: h.TLS, RequireTLS: h.RequireTLS, AllowPlainUnencrypted: h.AllowPlainUnencrypted,
-		Auth: h.Auth, Features: []byte(rosterproto.Feature),
+		Auth: h.Auth, Features: h.rosterFeatures(),
 	}
 }
 
 // routerHost is what routing sees of h, with what extensions add that need more than the host.
 func (h *Host) routerHost(version string, more ...xep.Extension) *router.Host {
-	own := &router.Host{Domain: h.Domain, BlockSubscriptions: h.BlockSubscriptions}
+	own := &router.Host{Domain: h.Domain, BlockSubscriptions: h.BlockSubscriptions, Editable: h.Editable, Exists: h.Auth.Exists}
 	has := func(module string) bool { return slices.Contains(h.Modules, module) }
-	list := append([]xep.Extension{rosters(), sessions()}, more...)
+	list := append([]xep.Extension{h.rosters(), sessions()}, more...)
 	if has("ping") {
 		list = append(list, xep.Ping())
 	}
@@ -79,18 +79,6 @@ func (h *Host) routerHost(version string, more ...xep.Extension) *router.Host {
 	}
 	xep.Install(own, list...)
 	return own
-}
-
-// rosters answers roster gets and refuses sets (RFC 6121 §2.1.5), which the backend alone may make.
-func rosters() xep.Extension {
-	return xep.Extension{Account: router.Handlers{{Space: rosterproto.NS, Name: "query"}: func(q *router.Query) *stanza.Error {
-		if q.Set {
-			return &stanza.Error{Condition: stanza.ServiceUnavailable, Text: "contacts are managed elsewhere"}
-		}
-		var refused *stanza.Error
-		q.From.Account.Turn.Do(func() { refused = rosterproto.Get(q.From, q.ID, q.Payload) })
-		return refused
-	}}}
 }
 
 // sessions answers what RFC 3921 §3 wanted after binding, and clients still send.

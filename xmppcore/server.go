@@ -74,7 +74,7 @@ func New(c Config) *Server {
 		log: c.Log, tap: c.Tap, version: c.Version, listeners: make(map[net.Listener]struct{}),
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
-	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Host: func(domain string) *router.Host { return s.host(domain).router }}
+	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Log: c.Log, Host: func(domain string) *router.Host { return s.host(domain).router }}
 	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router}
 	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return s.host(domain).stream }, Limits: c.Stream, Trusted: c.Trusted}
 	s.serving.Store(s.newServing(c))
@@ -82,7 +82,7 @@ func New(c Config) *Server {
 }
 
 // Start gives the server the rosters. It is called once, before the first Serve.
-func (s *Server) Start(e *engine.Engine) { s.engine = e }
+func (s *Server) Start(e *engine.Engine) { s.engine, s.router.Rosters = e, e }
 
 // Serve accepts client connections (RFC 6120 §3, STARTTLS) until Shutdown, and always returns an error.
 func (s *Server) Serve(ln net.Listener) error {

@@ -52,6 +52,7 @@ type Resource struct {
 	Directed   map[addr.JID]struct{} // who got directed presence (RFC 6121 §4.6)
 	Available  bool                  // has sent initial presence
 	Interested bool                  // has asked for the roster
+	Requests   bool                  // has been shown the subscription requests that wait (RFC 6121 §3.1.3)
 	Priority   int8                  //
 	Presence   []byte                // its last presence, without to
 	Shown      time.Time             // when that was sent

@@ -25,8 +25,9 @@ type Query struct {
 	ID      string
 	Payload scan.Element
 
-	from Origin
-	st   *scan.Stanza
+	router *Router
+	from   Origin
+	st     *scan.Stanza
 }
 
 // Result answers with a payload, which may be empty.
@@ -116,7 +117,7 @@ func knows(who Origin, of *registry.Resource) bool {
 
 // answer is for the server: an IQ to a domain or to an account is never passed on (RFC 6121 §8.5.2.1.3).
 func (r *Router) answer(from Origin, st *scan.Stanza, t target) {
-	q := &Query{From: from.Resource, Sender: from.JID, from: from, To: t.jid, Set: typeOf(st) == stanza.TypeSet, ID: stanza.ID(st), Payload: st.Element(0), st: st}
+	q := &Query{router: r, From: from.Resource, Sender: from.JID, from: from, To: t.jid, Set: typeOf(st) == stanza.TypeSet, ID: stanza.ID(st), Payload: st.Element(0), st: st}
 	p := Payload{string(q.Payload.Space), string(q.Payload.Name)}
 	h := r.handlers(from, t)[p]
 	if h == nil && t.jid.Local() != "" {

@@ -47,6 +47,7 @@ func (r *Router) broadcast(from Origin, st *scan.Stanza, unavailable bool) {
 	if h != nil && h.Dress != nil && !unavailable {
 		st = h.Dress(res, st)
 	}
+	asks := false
 	res.Account.Turn.Do(func() {
 		switch {
 		case res.Detached:
@@ -54,12 +55,18 @@ func (r *Router) broadcast(from Origin, st *scan.Stanza, unavailable bool) {
 			r.Presence.Unavailable(res, st)
 		default:
 			initial := !res.Available
+			if asks = initial && h != nil && h.Editable; asks {
+				awaitRequests(res)
+			}
 			r.Presence.Available(res, st, priority)
 			if h != nil {
 				h.shown(res, st, initial)
 			}
 		}
 	})
+	if asks {
+		r.requests(res)
+	}
 }
 
 func (h *Host) shown(res *registry.Resource, st *scan.Stanza, initial bool) {
@@ -81,7 +88,11 @@ func priority(st *scan.Stanza) (p int8, ok bool) {
 // subscription refuses what would change a roster that is not the client's to change. It is dropped whatever
 // the address, where block_subscriptions says so.
 func (r *Router) subscription(from Origin, st *scan.Stanza) {
-	if h := r.Host(from.JID.Domain()); h != nil && h.BlockSubscriptions {
+	switch h := r.Host(from.JID.Domain()); {
+	case h != nil && h.BlockSubscriptions:
+		return
+	case from.Resource == nil, h != nil && h.Editable:
+		r.subscribe(from, st)
 		return
 	}
 	bounce(from, st, addressee(st), stanza.Error{Condition: stanza.NotAllowed, Text: "contacts are managed elsewhere"})

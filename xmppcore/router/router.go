@@ -2,6 +2,8 @@
 package router
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 
 	"rosterd/engine/addr"
@@ -22,6 +24,11 @@ type Host struct {
 	Public             Handlers // of IQs to any account of the host, whoever asks and whether there is such an account or not
 	Blocks             Blocks   // nil: nobody blocks anybody
 	SilentBlocks       bool     // messages of who is blocked are dropped, not returned
+
+	// Editable says that its users change their own rosters: then Router.Rosters is set, and Exists tells whether there
+	// is such a user, before anything is kept for one; nil: whoever is asked for.
+	Editable bool
+	Exists   func(ctx context.Context, user addr.Bare) (bool, error)
 
 	// Dress returns what a resource broadcasts in the place of its available presence. It is called in the goroutine
 	// that reads its stream, outside of any turn. nil: the presence itself.
@@ -49,6 +56,11 @@ type Router struct {
 
 	// Component is where stanzas for the domain of a component go, nil if there is none. May be nil.
 	Component func(domain string) *session.Session
+
+	Rosters Rosters      // that users change; nil where no host is Editable
+	Log     *slog.Logger // of what could not be done; nil means slog.Default
+
+	rows rows
 }
 
 // Route passes on one stanza of a resource, in the goroutine that reads the resource's stream: what one entity
