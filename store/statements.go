@@ -64,12 +64,17 @@ func (s *statements) row(ctx context.Context, tx *sql.Tx, query string, args ...
 	}
 }
 
-// exec changes something in a transaction.
+// exec changes something, in a transaction unless that is nil.
 func (s *statements) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (sql.Result, error) {
-	if st := s.parsed[query]; st != nil {
+	st := s.parsed[query]
+	switch {
+	case st != nil && tx != nil:
 		return tx.StmtContext(ctx, st).ExecContext(ctx, args...)
+	case tx != nil:
+		return tx.ExecContext(ctx, s.text(query), args...)
+	default:
+		return s.db.ExecContext(ctx, s.text(query), args...)
 	}
-	return tx.ExecContext(ctx, s.text(query), args...)
 }
 
 // rows asks for rows.

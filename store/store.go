@@ -47,9 +47,11 @@ type Store struct {
 	safe    *sql.DB    // what users store is written here; may be db
 	turn    sync.Mutex // of those two, which would make each other wait for longer than they take
 	rosters *rosterWriter
-	tables  *tables // of users
 
-	findAccount, findRoster, findFresh, findValue *sql.Stmt // what logins ask for, parsed once
+	accounts *accountTable
+	tables   *tables // of users
+
+	findRoster, findFresh, findValue *sql.Stmt // what logins ask for, parsed once
 }
 
 // Open opens the file, and creates it and its folder where they are not there. Whoever else may read the
@@ -96,12 +98,11 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if err := s.migrate(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
-	var errAccount, errRoster, errFresh, errValue error
-	s.findAccount, errAccount = s.db.Prepare(`SELECT ` + credentialColumns + ` FROM account WHERE host = ? AND name = ?`)
+	var errRoster, errFresh, errValue error
 	s.findRoster, errRoster = s.db.Prepare(`SELECT doc FROM roster WHERE host = ? AND name = ?`)
 	s.findFresh, errFresh = s.db.Prepare(`SELECT until FROM fresh WHERE host = ? AND name = ?`)
 	s.findValue, errValue = s.db.Prepare(findValue)
-	if err := errors.Join(errAccount, errRoster, errFresh, errValue); err != nil {
+	if err := errors.Join(errRoster, errFresh, errValue); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	if err := dropExpired(context.Background(), s.bulk, time.Now()); err != nil {
@@ -120,10 +121,11 @@ func (s *Store) openTables(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	write, err := newStatements(ctx, s.safe, oftenWritten...)
+	write, err := newStatements(ctx, s.safe, append(insertEntries(), oftenWritten...)...)
 	if err != nil {
 		return err
 	}
+	s.accounts = &accountTable{read: read, write: &statements{db: s.db}, where: s.path, place: SQLite}
 	s.tables, err = openTables(ctx, read, write, s.path, newTableWriter(s.safe, &s.turn, log))
 	return err
 }

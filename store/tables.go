@@ -19,9 +19,12 @@ type tables struct {
 
 // What a database is asked most, to be parsed once.
 var (
-	oftenRead    = []string{getValue, allValues, findLog, findChosen, findMade}
-	oftenWritten = []string{setValue, deleteValue, findLog, insertLog, insertEntry, deleteEntry, findChosen, findMade}
+	oftenRead    = []string{findAccount, getValue, allValues, findLog, findChosen, findMade}
+	oftenWritten = []string{setValue, deleteValue, findLog, insertLog, deleteEntry, findChosen, findMade}
 )
+
+// entriesAtOnce are how many entries one statement writes: there is one for each of these numbers.
+var entriesAtOnce = []int{256, 32, 4, 1}
 
 // openTables begins behind the entries that are there.
 func openTables(ctx context.Context, read, write *statements, where string, w *tableWriter) (*tables, error) {
@@ -31,6 +34,7 @@ func openTables(ctx context.Context, read, write *statements, where string, w *t
 		return nil, fmt.Errorf("read %s: %w", where, err)
 	}
 	t.last.Store(last.Int64)
+	w.insert = t.insert
 	go w.run()
 	return t, nil
 }
@@ -59,14 +63,10 @@ func (t *tables) fail(store string, user fmt.Stringer, err error) error {
 
 // forget removes everything of a user.
 func (t *tables) forget(ctx context.Context, user addr.Bare) error {
-	err := t.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, b *batch) error {
+	return t.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, b *batch) error {
 		clear(b.logs)
 		return t.forgetIn(ctx, tx, user)
 	})
-	if err != nil {
-		return fmt.Errorf("delete what is stored of %s in %s: %w", user, t.where, err)
-	}
-	return nil
 }
 
 func (t *tables) forgetIn(ctx context.Context, tx *sql.Tx, user addr.Bare) error {
@@ -76,7 +76,7 @@ func (t *tables) forgetIn(ctx context.Context, tx *sql.Tx, user addr.Bare) error
 		`DELETE FROM log WHERE host = ? AND name = ?`,
 	} {
 		if _, err := t.write.exec(ctx, tx, query, user.Domain(), user.Local()); err != nil {
-			return err
+			return fmt.Errorf("delete what is stored of %s in %s: %w", user, t.where, err)
 		}
 	}
 	return nil

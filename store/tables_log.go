@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	insertEntry = `INSERT INTO entry (seq, log, id, time, peer, resource, stanza) VALUES (?, ?, ?, ?, ?, ?, ?)`
+	insertEntry = `INSERT INTO entry (seq, log, id, time, peer, resource, stanza) VALUES `
 	deleteEntry = `DELETE FROM entry WHERE log = ? AND seq = ?`
 	insertLog   = `INSERT INTO log (host, name, store) VALUES (?, ?, ?) RETURNING id`
 	findLog     = `SELECT id FROM log WHERE host = ? AND name = ? AND store = ?`
@@ -83,14 +83,40 @@ func (l *logTable) insert(ctx context.Context, tx *sql.Tx, b *batch, user addr.B
 	var id any // NULL where it follows from seq
 	if e.ID != "" {
 		id = []byte(e.ID)
+		if err := b.flush(ctx, tx); err != nil {
+			return err
+		}
 		if err := l.displace(ctx, tx, log, e.ID); err != nil {
 			return err
 		}
 	}
 	peer, resource, _ := strings.Cut(e.With, "/")
-	_, err = l.write.exec(ctx, tx, insertEntry,
-		seq, log, id, e.Time.UnixMicro(), peer, resource, notNil(e.Stanza))
-	return err
+	b.entries = append(b.entries, seq, log, id, e.Time.UnixMicro(), peer, resource, notNil(e.Stanza))
+	return nil
+}
+
+const entryColumns = 7
+
+// insertEntries are the statements that insert entries, one for each of entriesAtOnce.
+func insertEntries() (list []string) {
+	for _, n := range entriesAtOnce {
+		list = append(list, insertEntry+strings.TrimSuffix(strings.Repeat("("+marks(entryColumns)+"),", n), ","))
+	}
+	return list
+}
+
+var insertSome = insertEntries()
+
+// insert writes entries, of which the columns follow each other.
+func (t *tables) insert(ctx context.Context, tx *sql.Tx, entries []any) error {
+	for i, n := range entriesAtOnce {
+		for ; len(entries) >= n*entryColumns; entries = entries[n*entryColumns:] {
+			if _, err := t.write.exec(ctx, tx, insertSome[i], entries[:n*entryColumns]...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // displace removes the entry whose ID is used again.

@@ -21,6 +21,7 @@ type tableWriter struct {
 	urgent chan struct{} // somebody waits for it; holds one
 	stop   chan struct{} // closed by close
 	done   chan struct{} // closed by run
+	insert func(ctx context.Context, tx *sql.Tx, entries []any) error
 
 	mu      sync.Mutex // guards the fields below
 	queued  []change
@@ -49,7 +50,16 @@ type outcome struct {
 
 // batch is what changes of one transaction know of each other.
 type batch struct {
-	logs map[logKey]int64 // IDs of logs
+	logs    map[logKey]int64 // IDs of logs
+	entries []any            // that are still to be inserted: columns of the first, of the second …
+	insert  func(ctx context.Context, tx *sql.Tx, entries []any) error
+}
+
+// flush inserts the entries, before anything looks for them.
+func (b *batch) flush(ctx context.Context, tx *sql.Tx) error {
+	list := b.entries
+	b.entries = b.entries[:0]
+	return b.insert(ctx, tx, list)
 }
 
 func newOutcome() *outcome { return &outcome{done: make(chan struct{})} }
@@ -235,11 +245,19 @@ func (w *tableWriter) commit(list []change) error {
 		return err
 	}
 	defer tx.Rollback()
-	b := &batch{logs: map[logKey]int64{}}
+	b := &batch{logs: map[logKey]int64{}, insert: w.insert}
 	for _, c := range list {
+		if !c.entry {
+			if err := b.flush(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if err := c.do(ctx, tx, b); err != nil {
 			return err
 		}
+	}
+	if err := b.flush(ctx, tx); err != nil {
+		return err
 	}
 	return tx.Commit()
 }
