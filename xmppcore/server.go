@@ -17,6 +17,7 @@ import (
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/component"
 	"rosterd/xmppcore/presence"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/router"
@@ -35,7 +36,10 @@ type Config struct {
 	Outbox  session.Limits
 	Trusted []netip.Prefix // proxies, whose connections are not counted by address
 	Version string         // of rosterd, for XEP-0092
-	Log     *slog.Logger
+
+	Log *slog.Logger
+
+	Components component.Config // programs that serve domains of their own
 
 	// Tap, if set, is shown whatever is written to a client: whole stanzas, valid until it returns.
 	Tap func(to addr.JID, stanzas []byte)
@@ -54,6 +58,8 @@ type Server struct {
 	router   router.Router
 	engine   *engine.Engine // set by Start
 	counts   counts
+
+	components component.Server
 
 	// changing lets one roster change at a time. Where both sides of a pair change, each is told of the other once and
 	// in order; if both turns ran at once, each might find the other half done. It is taken before a turn, never in one.
@@ -78,6 +84,7 @@ func New(c Config) *Server {
 	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router}
 	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return s.host(domain).stream }, Limits: c.Stream, Trusted: c.Trusted}
 	s.serving.Store(s.newServing(c))
+	s.openComponents(c.Components)
 	return s
 }
 
@@ -211,7 +218,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	go func() { s.work.Wait(); close(done) }()
 	select {
 	case <-done:
-		return nil
+		return s.components.Shutdown(ctx) // after the clients, of whose end some are told
 	case <-ctx.Done():
 	}
 	cut := 0
@@ -219,7 +226,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		res.Transport().Abort()
 		cut++
 	}
-	return fmt.Errorf("%d streams did not end in time and were cut: %w", cut, ctx.Err())
+	return errors.Join(fmt.Errorf("%d streams did not end in time and were cut: %w", cut, ctx.Err()), s.components.Shutdown(ctx))
 }
 
 // Sessions is the number of bound resources.

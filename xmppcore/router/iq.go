@@ -54,7 +54,7 @@ func (r *Router) iq(from Origin, st *scan.Stanza) {
 	case t.component != nil:
 		r.deliver(t, stanza.AppendRouted(nil, st, from.JID.String()))
 	case t.host == nil:
-		bounce(from, st, addressee(st), stanza.Error{Condition: stanza.RemoteServerNotFound})
+		bounce(from, st, addressee(st), r.unserved(t.jid.Domain()))
 	case t.jid.IsBare():
 		if request {
 			r.answer(from, st, t)
@@ -103,10 +103,11 @@ func (r *Router) iqToResource(from Origin, to *registry.Resource, st *scan.Stanz
 }
 
 // knows tells whether the presence of a resource is known to another: it is the same user's, the roster
-// grants it, or it was sent there.
+// grants it, or it was sent there. A component is a part of the server, and speaks for those who use it: whom it lets ask
+// whom is its own business, such as who is in one room.
 func knows(who Origin, of *registry.Resource) bool {
 	a := of.Account
-	if who.Resource != nil && who.Resource.Account == a {
+	if who.Resource == nil || who.Resource.Account == a {
 		return true
 	}
 	a.Lock()

@@ -105,7 +105,7 @@ func (r *Router) directed(from Origin, st *scan.Stanza, unavailable bool) {
 		return
 	}
 	if t.host == nil && t.component == nil {
-		bounce(from, st, addressee(st), stanza.Error{Condition: stanza.RemoteServerNotFound})
+		bounce(from, st, addressee(st), r.unserved(t.jid.Domain()))
 		return
 	}
 	if r.barred(from, t, st) {

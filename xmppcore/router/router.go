@@ -57,6 +57,9 @@ type Router struct {
 	// Component is where stanzas for the domain of a component go, nil if there is none. May be nil.
 	Component func(domain string) *session.Session
 
+	// Awaited tells whether a domain is that of a component, connected or not. May be nil.
+	Awaited func(domain string) bool
+
 	Rosters Rosters      // that users change; nil where no host is Editable
 	Log     *slog.Logger // of what could not be done; nil means slog.Default
 

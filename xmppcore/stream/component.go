@@ -38,7 +38,9 @@ func (c *Component) ReadOpen(h *scan.Header) error {
 // WriteOpen implements Carrier: a header without a version, since there are no features (XEP-0114 §3).
 func (c *Component) WriteOpen(o Opening) error {
 	b := []byte("<?xml version='1.0'?><stream:stream xmlns='" + NSComponent + "' xmlns:stream='" + scan.NSStream + "'")
-	b = stanza.AppendAttr(b, "from", o.From)
+	if o.From != "" {
+		b = stanza.AppendAttr(b, "from", o.From)
+	}
 	b = stanza.AppendAttr(b, "id", o.ID)
 	return c.Write(append(b, '>'))
 }
