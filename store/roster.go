@@ -54,8 +54,8 @@ func (s *Store) DeleteRoster(ctx context.Context, user addr.Bare) error {
 
 const deleteRoster = `DELETE FROM roster WHERE host = ? AND name = ?`
 
-// forget deletes the roster and what is in all stores, and has happened when it returns.
-func (s *Store) forget(ctx context.Context, user addr.Bare) error {
+// Forget deletes the roster that was kept of a user and what is in all stores. It has happened when it returns.
+func (s *Store) Forget(ctx context.Context, user addr.Bare) error {
 	if err := s.DeleteRoster(ctx, user); err != nil { // one may be queued
 		return err
 	}

@@ -260,6 +260,10 @@ func (l *logTable) wanted(ctx context.Context, log int64, q Query) (*where, erro
 	if len(q.IDs) > maxIDs {
 		return nil, fmt.Errorf("%w: %d", ErrTooManyIDs, len(q.IDs))
 	}
+	if len(q.IDs) == 0 {
+		w.and("1 = 0")
+		return w, nil
+	}
 	seqs := make([]any, len(q.IDs))
 	for i, id := range q.IDs {
 		seq, err := l.mustFind(ctx, log, id)

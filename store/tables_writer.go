@@ -23,6 +23,8 @@ type tableWriter struct {
 	done   chan struct{} // closed by run
 	insert func(ctx context.Context, tx *sql.Tx, entries []any) error
 
+	patience time.Duration // bounds a commit, unless it is 0
+
 	mu      sync.Mutex // guards the fields below
 	queued  []change
 	next    *outcome // of what is queued
@@ -239,7 +241,12 @@ func (w *tableWriter) settle(list []change, c *outcome, err error) {
 func (w *tableWriter) commit(list []change) error {
 	w.turn.Lock()
 	defer w.turn.Unlock()
-	ctx := context.Background() // bounded by the busy timeout
+	ctx := context.Background() // bounded by SQLite's busy timeout
+	if w.patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, w.patience)
+		defer cancel()
+	}
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -260,6 +267,13 @@ func (w *tableWriter) commit(list []change) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// failure is that of the last commit.
+func (w *tableWriter) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
 }
 
 // close stops the goroutine and writes what is left.
