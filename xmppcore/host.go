@@ -27,6 +27,7 @@ type Host struct {
 	Editable           bool     // its users change their rosters, whose engine.Backend is an Editor
 	Modules            []string // those of disco, ping, version, time and server_contact_info that are enabled
 	Name               string   // for disco
+	Personal           Personal // for pep and those that need it
 	Items              []xep.Item
 	Contacts           xep.Contacts // for server_contact_info
 	Blocking           *Blocking    // module blocklist; nil: its users cannot block anybody

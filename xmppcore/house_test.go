@@ -87,6 +87,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "two.example", MaxSessions: 2},
 			{Domain: "kept.example", BlockSubscriptions: true}, // rosters are kept, and three of their changes
 			{Domain: "block.example", Modules: all, Blocking: &xmppcore.Blocking{Keep: 2}},
+			{Domain: "pep.example", Modules: append([]string{"pep", "vcard"}, all...)},
 			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
 		},
 	}

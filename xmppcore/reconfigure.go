@@ -4,11 +4,11 @@ import (
 	"cmp"
 
 	"rosterd/xmppcore/block"
+	"rosterd/xmppcore/pep"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
-	"rosterd/xmppcore/xep"
 )
 
 // serving is what a Server serves at a time. It does not change: another one takes its place.
@@ -21,6 +21,7 @@ type serving struct {
 type host struct {
 	*Host
 	stream *stream.Host
+	pep    *pep.Host // nil: its users publish nothing
 	router *router.Host
 	blocks *block.Lists // nil: its users cannot block anybody
 }
@@ -41,7 +42,8 @@ func (s *Server) newServing(c Config) *serving {
 
 func (s *Server) newHost(h *Host) *host {
 	v := &host{Host: h, stream: h.streamHost(), blocks: s.lists(h)}
-	var more []xep.Extension
+	more, events := s.personal(h)
+	v.pep = events
 	if v.blocks != nil {
 		more = append(more, s.blocking(v.blocks))
 	}

@@ -41,6 +41,7 @@ func (s *Server) RosterChanged(ev engine.Event) {
 			s.counts.push(a, len(c))
 			rosterproto.Answer(a)
 		})
+		s.pep.RosterChanged(a, ev.From, ev.To, ev.First)
 	})
 }
 

@@ -17,7 +17,9 @@ import (
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/caps"
 	"rosterd/xmppcore/component"
+	"rosterd/xmppcore/pep"
 	"rosterd/xmppcore/presence"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/router"
@@ -60,6 +62,8 @@ type Server struct {
 	counts   counts
 
 	components component.Server
+	pep        pep.Service
+	caps       caps.Cache
 
 	// changing lets one roster change at a time. Where both sides of a pair change, each is told of the other once and
 	// in order; if both turns ran at once, each might find the other half done. It is taken before a turn, never in one.
@@ -83,6 +87,7 @@ func New(c Config) *Server {
 	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Log: c.Log, Host: func(domain string) *router.Host { return s.host(domain).router }}
 	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router}
 	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return s.host(domain).stream }, Limits: c.Stream, Trusted: c.Trusted}
+	s.startPersonal()
 	s.serving.Store(s.newServing(c))
 	s.openComponents(c.Components)
 	return s

@@ -1,0 +1,259 @@
+package pep
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sync"
+
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/stanza"
+)
+
+// appendEvent appends a message without to (XEP-0060 §7.1.2.1); after is put behind the event.
+func appendEvent(b []byte, owner addr.Bare, c *Config, event, after []byte) []byte {
+	typ := stanza.TypeHeadline
+	if c.Normal {
+		typ = stanza.TypeNormal
+	}
+	b = stanza.AppendAttr(append(b, "<message"...), "type", typ)
+	b = stanza.AppendAttr(b, "from", owner.String())
+	b = stanza.AppendAttr(b, "id", rand.Text())
+	b = append(b, "><event xmlns='"+nsEvent+"'>"...)
+	b = append(append(b, event...), "</event>"...)
+	return append(append(b, after...), "</message>"...)
+}
+
+// appendItem appends an item; payload is nil if it is not to be told.
+func appendItem(b []byte, id string, payload []byte) []byte {
+	b = stanza.AppendAttr(append(b, "<item"...), "id", id)
+	if payload == nil {
+		return append(b, '/', '>')
+	}
+	return append(append(append(b, '>'), payload...), "</item>"...)
+}
+
+// itemsEvent is what is told of an item of a node that was published or retracted.
+func itemsEvent(name string, inner []byte) []byte {
+	b := stanza.AppendAttr([]byte("<items"), "node", name)
+	return append(append(append(b, '>'), inner...), "</items>"...)
+}
+
+// tell sends an event of a node to all who want it: the owner's own resources, and those of who sees his presence and
+// may see the node. The box is held.
+func (s *Service) tell(b *box, name string, c *Config, event []byte) {
+	message := appendEvent(nil, b.owner, c, event, nil)
+	s.toAccount(s.Registry.Account(b.owner), b.owner, name, message)
+	if c.Access == "whitelist" {
+		return
+	}
+	for _, i := range s.contacts(b.owner) {
+		if !i.Subscription.From() || c.Access == "roster" && !slices.ContainsFunc(i.Groups, func(g string) bool { return slices.Contains(c.Groups, g) }) {
+			continue
+		}
+		if a := s.Registry.Account(i.JID); a != nil && !s.barred(b.owner, i.JID) {
+			s.toAccount(a, b.owner, name, message)
+		}
+	}
+}
+
+// barred tells whether one of two has blocked the other.
+func (s *Service) barred(a, b addr.Bare) bool {
+	return s.Blocked(a, b.Full()) || s.Blocked(b, a.Full())
+}
+
+// contacts are those of a user who is online.
+func (s *Service) contacts(owner addr.Bare) []roster.Item {
+	a := s.Registry.Account(owner)
+	if a == nil {
+		return nil
+	}
+	a.Lock()
+	defer a.Unlock()
+	r, _ := a.Roster()
+	return r.Items()
+}
+
+// toAccount sends to the resources that want the events of a node; those of a contact only if he wants the owner's
+// presence, too.
+func (s *Service) toAccount(a *registry.Account, owner addr.Bare, name string, message []byte) {
+	if a == nil {
+		return
+	}
+	a.Lock()
+	defer a.Unlock()
+	if a.User != owner && !a.Shows(owner, false) {
+		return
+	}
+	for _, r := range a.Resources() {
+		if r.Available && r.Caps.Wants(name) {
+			full := r.Full.String()
+			r.Append(func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
+		}
+	}
+}
+
+// owed are the last items that resources are still to be sent.
+type owed struct {
+	mu      sync.Mutex
+	queue   []debt
+	workers int
+}
+
+// debt is what one resource is owed.
+type debt struct {
+	to     *registry.Resource
+	nodes  []string    // sorted
+	owners []addr.Bare // whose; nil: the user's own and those of all whose presence he sees
+}
+
+// atOnce is how many resources are sent last items at a time: there is no hurry, and logins come in crowds.
+const atOnce = 2
+
+// Learned is what to do when a resource wants nodes that it did not want before (XEP-0163 §4.3.4). It does not wait.
+func (s *Service) Learned(res *registry.Resource, nodes []string) {
+	if s.Host(res.Full.Domain()) != nil {
+		s.owe(debt{to: res, nodes: nodes})
+	}
+}
+
+// RosterChanged is what to do when a roster has changed: who now sees somebody's presence gets his last items, as if
+// he had just come online. The first roster of a user who comes online tells nobody else anything new.
+func (s *Service) RosterChanged(a *registry.Account, from, to roster.Roster, first bool) {
+	if s.Host(a.User.Domain()) == nil {
+		return
+	}
+	var seen []addr.Bare
+	for i := range to.All() {
+		if i.Subscription.To() && !from.Wants(i.JID) {
+			seen = append(seen, i.JID)
+		}
+		if !first && i.Subscription.From() && !from.Grants(i.JID) {
+			s.oweAccount(s.Registry.Account(i.JID), []addr.Bare{a.User})
+		}
+	}
+	if len(seen) > 0 {
+		s.oweAccount(a, seen)
+	}
+}
+
+func (s *Service) oweAccount(a *registry.Account, owners []addr.Bare) {
+	if a == nil {
+		return
+	}
+	a.Lock()
+	defer a.Unlock()
+	for _, r := range a.Resources() {
+		if r.Available && r.Caps != nil && len(r.Caps.Notify) > 0 {
+			s.owe(debt{r, r.Caps.Notify, owners})
+		}
+	}
+}
+
+// owe queues a debt.
+func (s *Service) owe(d debt) {
+	o := &s.owed
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = append(o.queue, d)
+	if o.workers < atOnce && s.Go(s.settle) {
+		o.workers++
+	}
+}
+
+// settle pays debts until there are none.
+func (s *Service) settle(ctx context.Context) {
+	for {
+		d, ok := s.owed.next(ctx)
+		if !ok {
+			return
+		}
+		if err := s.pay(ctx, d); err != nil && ctx.Err() == nil {
+			s.Log.Error("a store failed", "store", "pep", "user", d.to.Account.User, "error", err)
+		}
+	}
+}
+
+func (o *owed) next(ctx context.Context) (d debt, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue) == 0 || ctx.Err() != nil {
+		o.workers--
+		o.queue = nil
+		return d, false
+	}
+	d = o.queue[0]
+	o.queue[0] = debt{}
+	o.queue = o.queue[1:]
+	return d, true
+}
+
+func (s *Service) pay(ctx context.Context, d debt) error {
+	user := d.to.Account.User
+	owners := d.owners
+	if owners == nil {
+		owners = []addr.Bare{user}
+		for _, i := range s.contacts(user) {
+			if i.Subscription.To() && i.JID != user {
+				owners = append(owners, i.JID)
+			}
+		}
+	}
+	var failures []error
+	for _, owner := range owners {
+		h := s.Host(owner.Domain())
+		if h == nil || ctx.Err() != nil || owner != user && s.barred(owner, user) {
+			continue
+		}
+		if err := s.lastItems(ctx, h, owner, d); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// lastItems sends a resource the last items of what one user has published, as far as he wants and may see them.
+func (s *Service) lastItems(ctx context.Context, h *Host, owner addr.Bare, d debt) error {
+	b, err := s.open(ctx, h, owner)
+	if err != nil {
+		return err
+	}
+	defer s.close(b)
+	v := &viewer{s: s, owner: owner, bare: d.to.Account.User}
+	for name, n := range b.nodes {
+		i := n.last()
+		if _, wants := slices.BinarySearch(d.nodes, name); !wants || i == nil || n.Config.SendLast != "" || n.Config.NoNotify {
+			continue
+		}
+		if ok, err := v.sees(ctx, &n.Config); err != nil || !ok {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		message, err := b.lastItem(ctx, name, n, i)
+		if err != nil {
+			return err
+		}
+		full := d.to.Full.String()
+		d.to.AppendOwn(func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
+	}
+	return nil
+}
+
+// lastItem is an event that says when its item was published (XEP-0203).
+func (b *box) lastItem(ctx context.Context, name string, n *node, i *item) ([]byte, error) {
+	var payload []byte
+	if !n.Config.NoPayload {
+		var err error
+		if payload, err = b.payload(ctx, name, i); err != nil {
+			return nil, err
+		}
+	}
+	delay := stanza.AppendAttr([]byte("<delay xmlns='urn:xmpp:delay'"), "from", b.owner.String())
+	delay = i.Time.AppendFormat(append(delay, " stamp='"...), "2006-01-02T15:04:05Z")
+	return appendEvent(nil, b.owner, &n.Config, itemsEvent(name, appendItem(nil, i.ID, payload)), append(delay, "'/>"...)), nil
+}
