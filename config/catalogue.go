@@ -28,6 +28,7 @@ var moduleTable = map[string]moduleSpec{
 	"limit_auth":          {Honoured, "failed logins are limited, in any case"},
 
 	"http_roster_admin": {Provider, "rosters from http_roster_url"},
+	"roster":            {Honoured, "rosters that users edit, where no other module supplies them"},
 
 	"posix":             {Quiet, "built in"},
 	"windows":           {Quiet, "built in"},
@@ -63,7 +64,6 @@ var moduleTable = map[string]moduleSpec{
 	"onions":  {Moot, "this server does not talk to other servers"},
 	"darknet": {Moot, "this server does not talk to other servers"},
 
-	"roster":                  {Missing, "there are no rosters that users edit"},
 	"offline":                 {Missing, "messages for users who are offline are returned"},
 	"register":                {Missing, "nobody can register or change a password over XMPP"},
 	"register_ibr":            {Missing, "nobody can register over XMPP"},
@@ -187,10 +187,7 @@ var mootOptions = map[string]string{
 	"dialback_secret":        noFederation,
 	"disallow_s2s":           noFederation,
 	"s2s_dns_resolvers":      noFederation,
-	"component_secret":       "there are no components",
-	"component_ports":        "there are no components",
-	"component_interface":    "there are no components",
-	"component_interfaces":   "there are no components",
+	"component_ssl":          "components connect without TLS",
 	"restrict_room_creation": "there are no rooms",
 	"bosh_ports":             "BOSH is served on http_ports and https_ports",
 	"bosh_port":              "BOSH is served on http_ports and https_ports",
@@ -211,7 +208,7 @@ const (
 // mootPrefixes are the same by the beginning of a name.
 var mootPrefixes = []struct{ prefix, why string }{
 	{"s2s_", noFederation},
-	{"component_", "there are no components"},
+	{"component_admins_as_room_owners", "there are no rooms"},
 	{"muc_", "there are no rooms"},
 	{"access_control_", "http_cors_override says which other origins may use what"},
 	{"ldap_", "authentication by LDAP is not available"},
@@ -248,7 +245,7 @@ var quietOptions = func() map[string]bool {
 	for _, name := range strings.Fields(`
 		daemonize no_daemonize run_as_root umask prosody_user prosody_group setuid setgid
 		use_libevent network_backend network_settings network_default_read_size gc unbound dns_timeout
-		tcp_keepalives c2s_tcp_keepalives c2s_close_timeout limits_resolution ssl_compression
+		tcp_keepalives c2s_tcp_keepalives component_tcp_keepalives c2s_close_timeout limits_resolution ssl_compression
 		statistics statistics_interval statistics_config 
 		plugin_server installer_plugin_path reload_modules reload_global_modules force_module_reload
 		site_name muc_log_cleanup_interval archive_cleanup_interval syslog_facility prosodyctl_timeout

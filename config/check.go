@@ -25,8 +25,12 @@ func Check(c *Config, found ...Diag) []Diag {
 	for _, h := range c.hosts {
 		ck.section(h)
 	}
+	for _, h := range c.external {
+		ck.section(h)
+		ck.external(h)
+	}
 	for _, s := range c.sections {
-		if s.kind == KindComponent {
+		if s.kind == KindComponent && s.module != externalModule {
 			ck.component(s)
 		}
 	}
@@ -158,7 +162,8 @@ func (ck *checker) anyHas(h *Host, module string) bool {
 	if h != ck.global {
 		return h.Has(module)
 	}
-	return slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool { return h.Has(module) })
+	has := func(h *Host) bool { return h.Has(module) }
+	return slices.ContainsFunc(ck.Config.hosts, has) || slices.ContainsFunc(ck.Config.external, has)
 }
 
 // httpModules are the names that http_paths and http_cors_override know something of rosterd's own by.
@@ -507,11 +512,7 @@ func (ck *checker) ownedByOthers(h *Host, st *setting) {
 
 // component says that a host will not exist.
 func (ck *checker) component(s *section) {
-	kind := fmt.Sprintf("%q", s.module)
-	if s.module == "component" {
-		kind = "(external)"
-	}
-	msg := fmt.Sprintf("Component %q %s: components are not available, this host will not exist", s.host, kind)
+	msg := fmt.Sprintf("Component %q %q: rosterd has no components of its own, this host will not exist", s.host, s.module)
 	var lines []string
 	for _, name := range s.order {
 		lines = append(lines, name+":"+placeIn(s.pos.File, s.set[name].pos))

@@ -68,6 +68,7 @@ func (s *Server) host(domain string) *host {
 func (s *Server) Reconfigure(c Config) {
 	s.negotiator.Reconfigure(c.Stream, c.Trusted)
 	s.serving.Store(s.newServing(c))
+	s.components.Reconfigure(c.Components)
 	gone := &stanza.StreamError{Condition: stanza.StreamHostGone}
 	for res := range s.registry.All() {
 		h := s.host(res.Full.Domain())

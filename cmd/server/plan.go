@@ -61,6 +61,7 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 		return p, err
 	}
 	p.xmpp = xmppConfig(cfg, hosts, part(d.log, "c2s"))
+	p.xmpp.Components = components(cfg, d.throttle)
 	p.engine = p.engineHosts(d.db)
 	return p, p.openDoors(d.plan, d.log)
 }
@@ -145,7 +146,7 @@ func (l *door) shut() {
 // openDoors opens the ports that are not open yet, all of them or none.
 func (p *plan) openDoors(before *plan, log *slog.Logger) error {
 	p.doors = make(map[doorway]*door)
-	for _, service := range []string{"c2s", "c2s_direct_tls", "http", "https"} {
+	for _, service := range []string{"c2s", "c2s_direct_tls", "http", "https", "component"} {
 		list := p.cfg.Listeners(service)
 		if service == "https" && p.certs.https == nil && len(list) > 0 {
 			log.Warn("no certificate: no HTTPS", "ports", config.HTTPSPorts.Get(p.cfg.Global()))
@@ -231,6 +232,8 @@ func (d *daemon) serveDoor(l *door) error {
 		return d.web.ServeTLS(l, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().https.choose(hello) }})
 	case "c2s_direct_tls":
 		return d.xmpp.ServeTLS(l, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().direct.choose(hello) }})
+	case "component":
+		return d.xmpp.ServeComponents(l)
 	default:
 		return d.web.Serve(l)
 	}

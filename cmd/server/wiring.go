@@ -50,6 +50,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Th
 		for _, i := range config.DiscoItems.Get(h) {
 			host.Items = append(host.Items, xep.Item{JID: i.JID.String(), Name: i.Name})
 		}
+		host.Items = append(inside(p.cfg, h), host.Items...)
 		list = append(list, host)
 	}
 	return list, nil
