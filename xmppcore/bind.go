@@ -52,6 +52,9 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	if refused != nil {
 		return nil, refused
 	}
+	if oldest, _ := hibernating(a); oldest != nil && len(a.Resources()) >= host.MaxSessions {
+		s.evict(oldest)
+	}
 	if most := host.MaxSessions; len(a.Resources()) >= most {
 		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("more than %d sessions", most)}
 	}
@@ -64,13 +67,7 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 		s.log.Error("binding a resource", "user", full, "error", err)
 		return nil, &stanza.Error{Condition: stanza.InternalServerError}
 	}
-	if t, ok := r.Transport.(interface{ Unlimit() }); ok && slices.Contains(host.Unlimited, a.User) {
-		t.Unlimit()
-	}
-	if s.tap != nil {
-		r.Transport = &tapped{r.Transport, full, s.tap}
-	}
-	res := &registry.Resource{Session: session.New(full, r.Transport, serving.outbox), Account: a, Roster: attached}
+	res := &registry.Resource{Session: session.New(full, s.carry(r.Transport, full), serving.outbox), Account: a, Roster: attached}
 	res.AppendOwn(func(dst []byte) []byte {
 		jid := stanza.AppendText([]byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>"), full.String())
 		return stanza.AppendResult(dst, r.ID, "", "", append(jid, "</jid></bind>"...))
@@ -79,6 +76,18 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	s.registry.Add(res)
 	res.Start()
 	return res, nil
+}
+
+// carry makes a transport that of a resource.
+func (s *Server) carry(tr stream.Transport, full addr.JID) stream.Transport {
+	host := s.host(full.Domain())
+	if t, ok := tr.(interface{ Unlimit() }); ok && host.Host != nil && slices.Contains(host.Unlimited, full.Bare()) {
+		t.Unlimit()
+	}
+	if s.tap != nil {
+		return &tapped{tr, full, s.tap}
+	}
+	return tr
 }
 
 // tapped shows what is written.
@@ -136,15 +145,21 @@ func increment(a *registry.Account, resource string) string {
 	}
 }
 
-// run reads a stream to its end.
+// run reads a stream to its end, which is the session's unless that is resumed.
 func (s *Server) run(res *registry.Resource) {
-	defer s.work.Done()
 	err := res.Run(func(st *scan.Stanza) error { return s.handle(res, st) })
 	if p, ok := errors.AsType[*stream.Panic](err); ok {
 		s.log.Error("what a client sent made the server fail", "user", res.Full, "panic", p.Value, "stack", string(p.Stack))
 	}
+	if s.hibernate(res, err) {
+		go s.run(res) // on a small stack again
+		return
+	}
+	defer s.work.Done()
 	if ours := res.Reason(); ours != nil {
 		err = ours
+	} else if res.Managed() && s.settle(res) {
+		res.Acknowledge()
 	}
 	s.counts.end(reason(err))
 	res.Account.Turn.Do(func() { s.leave(res) })
@@ -163,8 +178,15 @@ func (s *Server) handle(res *registry.Resource, st *scan.Stanza) (err error) {
 			err = &stanza.StreamError{Condition: stanza.StreamInternalServerError}
 		}
 	}()
+	if stanza.KindOf(st) == stanza.None {
+		if ok, err := s.manage(res, st); ok {
+			return err
+		}
+	}
 	s.counts.stanza(st)
-	err = s.router.Route(res, st)
+	if err = s.router.Route(res, st); err == nil {
+		res.Count()
+	}
 	if p := res.Pressing; p != nil {
 		res.Pressing = nil
 		p.Relieve()

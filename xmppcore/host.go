@@ -29,9 +29,10 @@ type Host struct {
 	Name               string   // for disco
 	Personal           Personal // for pep and those that need it
 	Items              []xep.Item
-	Contacts           xep.Contacts // for server_contact_info
-	Blocking           *Blocking    // module blocklist; nil: its users cannot block anybody
-	Stores             store.Stores // where what belongs to its users is kept
+	Contacts           xep.Contacts      // for server_contact_info
+	Blocking           *Blocking         // module blocklist; nil: its users cannot block anybody
+	Stores             store.Stores      // where what belongs to its users is kept
+	Management         *StreamManagement // module smacks; nil: streams are not managed
 	Conflict           Conflict
 	MaxSessions        int         // of an account; 20 if it is 0
 	Unlimited          []addr.Bare // users to whom Config.Stream.Rate does not apply (unlimited_jids)
@@ -54,7 +55,7 @@ const (
 func (h *Host) streamHost() *stream.Host {
 	return &stream.Host{
 		Domain: h.Domain, TLS: h.TLS, RequireTLS: h.RequireTLS, AllowPlainUnencrypted: h.AllowPlainUnencrypted,
-		Auth: h.Auth, Features: h.rosterFeatures(),
+		Auth: h.Auth, Features: h.rosterFeatures(), Managed: h.Management != nil,
 	}
 }
 

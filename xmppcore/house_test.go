@@ -24,6 +24,7 @@ import (
 	"rosterd/store/credential"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/auth"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stream"
 	"rosterd/xmppcore/xep"
 	"rosterd/xmppcore/xmpptest"
@@ -74,9 +75,10 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 	h := &house{t: t, wrap: wrap, rosters: map[addr.Bare][]roster.Item{}, broken: map[addr.Bare]error{}, gates: map[addr.Bare]chan struct{}{}}
 	all := []string{"disco", "ping", "version", "time"}
 	c := xmppcore.Config{
-		Log:     slog.New(&loud{t}),
-		Version: "1.2.3",
-		Stream:  stream.Limits{PerAddress: -1},
+		Log:        slog.New(&loud{t}),
+		Version:    "1.2.3",
+		Stream:     stream.Limits{PerAddress: -1},
+		Components: parts,
 		Hosts: []xmppcore.Host{
 			{Domain: "example.com", BlockSubscriptions: true, Modules: all, Name: "Verona & <Co>", Items: []xep.Item{{JID: "rooms.example.com", Name: "Rooms"}, {JID: "proxy.example.com"}}},
 			{Domain: "example.net", Modules: []string{"ping"}},
@@ -85,6 +87,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "random.example", Conflict: xmppcore.Random},
 			{Domain: "increment.example", Conflict: xmppcore.Increment},
 			{Domain: "two.example", MaxSessions: 2},
+			{Domain: "managed.example", Modules: []string{"ping"}, Management: &xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 10}},
 			{Domain: "kept.example", BlockSubscriptions: true}, // rosters are kept, and three of their changes
 			{Domain: "block.example", Modules: all, Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "pep.example", Modules: append([]string{"pep", "vcard"}, all...)},

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,8 @@ type Resource struct {
 
 	// Of the goroutine that reads the stream alone.
 	Pressing *session.Session // a client that was sent more than it takes
+	Unsynced []Syncer         // what the client has said is in these stores, but perhaps not on disk
+	Synced   bool             // has asked for messages of the archive (XEP-0313)
 
 	// Of the account's turn alone.
 	Asked    []Asked // roster gets that wait for the roster
@@ -53,6 +56,7 @@ type Resource struct {
 	Available  bool                  // has sent initial presence
 	Interested bool                  // has asked for the roster
 	Requests   bool                  // has been shown the subscription requests that wait (RFC 6121 §3.1.3)
+	Carbons    bool                  // wants copies of messages (XEP-0280)
 	Priority   int8                  //
 	Presence   []byte                // its last presence, without to
 	Shown      time.Time             // when that was sent
@@ -77,6 +81,12 @@ func (c *Capabilities) Wants(node string) bool {
 	}
 	_, ok := slices.BinarySearch(c.Notify, node)
 	return ok
+}
+
+// Syncer is a store.
+type Syncer interface {
+	// Sync returns when what was put there before is on disk.
+	Sync(ctx context.Context) error
 }
 
 // Asked is a roster get.

@@ -346,22 +346,35 @@ func (s *Session) Handled() (n uint32, ok bool) {
 }
 
 // Resume carries the session on over another transport, for a client that has handled h stanzas. A stream that there
-// still is, is cut. What the client has not handled is written again, behind the answer. settle, which may be nil, is
-// called before the client is told what has been handled. The error is ErrOver or a *TooHigh; then the transport has
-// not been touched, and the session hibernates.
-func (s *Session) Resume(tr stream.Transport, h uint32, settle func()) error {
-	if err := s.park(); err != nil {
-		return err
+// still is, is cut. What the client has not handled is written again, behind the answer. The error is ErrOver or a
+// *TooHigh; then the transport has not been touched, and the session is over or hibernates.
+func (s *Session) Resume(tr stream.Transport, h uint32) error {
+	for {
+		old, change, err := s.exchange(tr, h)
+		if change == nil {
+			return err
+		}
+		old.Abort()
+		<-change
 	}
-	if settle != nil {
-		settle()
-	}
+}
+
+// exchange sets the transport. If one is still in use, that comes back instead, and what tells when to try again.
+func (s *Session) exchange(tr stream.Transport, h uint32) (old stream.Transport, change <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.managed
-	if s.ending || !m.parked {
-		return ErrOver
+	switch {
+	case s.ending:
+		return nil, nil, ErrOver
+	case !m.parked:
+		return s.tr, m.change(), nil
 	}
+	return nil, nil, s.resume(tr, h)
+}
+
+func (s *Session) resume(tr stream.Transport, h uint32) error {
+	m := s.managed
 	if err := m.release(h); err != nil {
 		return err
 	}
@@ -372,27 +385,6 @@ func (s *Session) Resume(tr stream.Transport, h uint32, settle func()) error {
 	s.start()
 	m.signal()
 	return nil
-}
-
-// park waits until the session hibernates and nobody writes to the stream that was.
-func (s *Session) park() error {
-	for {
-		tr, ready, err, change := s.parking()
-		if ready || err != nil {
-			return err
-		}
-		tr.Abort()
-		<-change
-	}
-}
-
-func (s *Session) parking() (tr stream.Transport, ready bool, err error, change <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ending {
-		return nil, false, ErrOver, nil
-	}
-	return s.tr, s.managed.parked, nil, s.managed.change()
 }
 
 // relinquish gives up what is kept: it counts as lost.
