@@ -83,6 +83,10 @@ func (h *Host) Providers() []Module {
 	return list
 }
 
+// StoresRosters tells whether the users of the host edit their rosters, which rosterd keeps: module roster is enabled,
+// and no other supplies them.
+func (h *Host) StoresRosters() bool { return h.Has("roster") && len(h.Providers()) == 0 }
+
 // globalModules is what a host starts from: the automatic modules and the global list, without what
 // is disabled globally.
 func globalModules(global *section) map[string]Module {

@@ -140,7 +140,8 @@ type Inspection struct {
 	Breaker BreakerState // of the host
 }
 
-// Inspect looks at a user, online or not. It is false if the host is not served, or nothing is known of the user.
+// Inspect looks at a user, online or not. It is false if the host is not served, or nothing is known of the user. Who
+// edits his roster has it where it is kept: that is read if he is offline.
 func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	u := e.find(user)
 	if u == nil {
@@ -149,7 +150,11 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 			return Inspection{}, false
 		}
 		u = newUser(user, h, nil)
-		e.remember(u)
+		if h.editor() != nil {
+			e.read(u)
+		} else {
+			e.remember(u)
+		}
 	}
 	s := e.shard(user)
 	s.mu.Lock()
@@ -173,7 +178,25 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	if n == 0 {
 		i.State = "offline"
 	}
-	return i, n > 0 || !u.fetched.IsZero()
+	return i, n > 0 || !u.fetched.IsZero() || i.LastError != nil
+}
+
+// read asks the backend for the roster of somebody who is offline.
+func (e *Engine) read(u *user) {
+	c := u.host.conf()
+	ctx, cancel := context.WithTimeout(e.ctx, c.Timeout)
+	defer cancel()
+	r := call(ctx, c.Backend, Request{User: u.addr, Reason: ReasonTest})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.note(func(n *notes) {
+		if n.dropped(r.ans); r.err != nil {
+			n.lastErr, n.failed = r.err, time.Now()
+		}
+	})
+	if r.err == nil {
+		u.roster, u.fetched = r.ans.Roster, time.Now()
+	}
 }
 
 func (s state) String() string { return [...]string{"absent", "stale", "fresh"}[s] }

@@ -37,6 +37,9 @@ func (o *operator) source(host string) (string, bool) {
 
 // source names what supplies the rosters of a host, without its secrets.
 func source(h *config.Host) string {
+	if h.StoresRosters() {
+		return "roster, edited by its users"
+	}
 	var list []string
 	for _, m := range h.Providers() {
 		name := m.Name

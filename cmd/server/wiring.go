@@ -38,6 +38,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Th
 			AllowPlainUnencrypted: !slices.Contains(config.InsecureSASLMechanisms.Get(h), "PLAIN"),
 			Unlimited:             config.UnlimitedJIDs.Get(h),
 			BlockSubscriptions:    h.Has("block_subscriptions"),
+			Editable:              h.StoresRosters(),
 			Name:                  config.Name.Get(h),
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
 			MaxSessions:           config.MaxSessions.Get(h),
@@ -125,6 +126,10 @@ var _ engine.FreshKeeper = (*store.Store)(nil) // else every login would fetch, 
 func (p *plan) engineHosts(db *store.Store) map[string]engine.Host {
 	list := make(map[string]engine.Host)
 	for _, h := range p.cfg.Hosts() {
+		if h.StoresRosters() {
+			list[h.Name] = p.storedHost(h, db)
+			continue
+		}
 		e := engine.Host{
 			Backend: p.plugins[h.Name].rosters, Timeout: config.BackendTimeout.Get(h), Parallel: config.BackendParallel.Get(h),
 			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h), Steps: config.RosterSteps.Get(h), Breaker: config.BackendBreaker.Get(h), ShrinkGuard: config.ShrinkGuard.Get(h),

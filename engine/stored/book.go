@@ -68,11 +68,11 @@ func (r *Rosters) open(ctx context.Context, user addr.Bare) (*book, error) {
 
 // take reads a roster from elsewhere.
 func (r *Rosters) take(ctx context.Context, user addr.Bare, b *book) error {
-	entries, err := r.Import(ctx, user)
+	entries, bad, err := r.Import(ctx, user)
 	if err != nil {
 		return err
 	}
-	b.imported = true
+	b.imported, b.bad = true, bad
 	for n, e := range entries {
 		if e.Contact == user {
 			continue // Prosody has made some of them

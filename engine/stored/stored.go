@@ -49,9 +49,9 @@ type Rosters struct {
 	Values Values
 	Limits Limits
 
-	// Import is the roster that a user has had elsewhere, empty if he has none. It is served until the first change,
-	// and taken over with it. May be nil.
-	Import func(ctx context.Context, user addr.Bare) ([]Entry, error)
+	// Import is the roster that a user has had elsewhere, empty if he has none, and what of it was left out. It is
+	// served until the first change, and taken over with it. May be nil.
+	Import func(ctx context.Context, user addr.Bare) ([]Entry, []roster.BadItem, error)
 }
 
 var (

@@ -308,7 +308,7 @@ func TestImport(t *testing.T) {
 	asked := 0
 	var broken error
 	r := rosters(t, func(r *stored.Rosters) {
-		r.Import = func(_ context.Context, user addr.Bare) ([]stored.Entry, error) {
+		r.Import = func(_ context.Context, user addr.Bare) ([]stored.Entry, []roster.BadItem, error) {
 			asked++
 			return []stored.Entry{
 				{Contact: jid("juliet"), Item: &roster.Item{JID: jid("juliet"), Name: "J", Subscription: roster.Both, Ask: true}, Asks: true, Stanza: []byte("<asked/>")},
@@ -316,10 +316,10 @@ func TestImport(t *testing.T) {
 				{Contact: jid("paris"), Asks: true, Stanza: []byte("<p/>")},
 				{Contact: jid("tybalt"), Asks: true, Stanza: []byte("<t/>")},
 				{Contact: jid("nobody")},
-			}, broken
+			}, []roster.BadItem{{JID: "a b", Reason: "odd"}}, broken
 		}
 	})
-	const before = "juliet: both J, paris asks <p/>, tybalt asks <t/>"
+	const before = `juliet: both J, "a b": odd, paris asks <p/>, tybalt asks <t/>`
 	if got := contents(t, r, "romeo"); got != before {
 		t.Errorf("got %s, want %s", got, before)
 	}
