@@ -21,6 +21,7 @@ import (
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
+	"rosterd/engine/stored"
 	"rosterd/store/credential"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/auth"
@@ -89,6 +90,10 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "two.example", MaxSessions: 2},
 			{Domain: "managed.example", Modules: []string{"ping"}, Management: &xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 10}},
 			{Domain: "kept.example", BlockSubscriptions: true}, // rosters are kept, and three of their changes
+			{Domain: "montague.example", Editable: true, Modules: []string{"ping"}}, // but for nobody, anybody is there
+			{Domain: "capulet.example", Editable: true},
+			{Domain: "verona.example", Editable: true, Blocking: &xmppcore.Blocking{Keep: 2}},
+			{Domain: "shy.example", Editable: true, BlockSubscriptions: true},
 			{Domain: "block.example", Modules: all, Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "pep.example", Modules: append([]string{"pep", "vcard"}, all...)},
 			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
@@ -109,6 +114,9 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 		}
 		if host.Auth == nil {
 			host.Auth = plainAuth(host.Domain, anybody{})
+			if host.Editable {
+				host.Auth = plainAuth(host.Domain, anybodyBut{"nobody"})
+			}
 		}
 	}
 	h.config = c
@@ -122,6 +130,9 @@ func (h *house) start() {
 		backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 100}
 		if host.Domain == "kept.example" {
 			backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 3, Keeper: &h.kept}
+		}
+		if host.Editable {
+			backends[host.Domain] = engine.Host{Backend: h.edited(host), Timeout: time.Minute, Steps: 100}
 		}
 	}
 	h.srv = xmppcore.New(h.config)
@@ -196,6 +207,16 @@ func (anybody) Credentials(context.Context, addr.Bare) (credential.Credentials, 
 	return credential.Credentials{Password: password, HasPassword: true}, nil
 }
 
+// anybodyBut is anybody of another name.
+type anybodyBut struct{ name string }
+
+func (a anybodyBut) Credentials(ctx context.Context, user addr.Bare) (credential.Credentials, error) {
+	if user.Local() == a.name {
+		return credential.Credentials{}, credential.ErrNoUser
+	}
+	return anybody{}.Credentials(ctx, user)
+}
+
 // loud is a log where an error fails the test: it is a mistake of the server's own.
 type loud struct{ t testing.TB }
 
@@ -229,6 +250,18 @@ func (h *house) fetch(ctx context.Context, r engine.Request) (engine.Answer, err
 	}
 	list, bad, err := b.Roster()
 	return engine.Answer{Roster: list, Dropped: bad}, err
+}
+
+// edited are rosters that users change. What the backend serves of one is where it begins.
+func (h *house) edited(host xmppcore.Host) *stored.Rosters {
+	return &stored.Rosters{Values: host.Stores.Keyed("roster"), Import: func(_ context.Context, user addr.Bare) (list []stored.Entry, err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, i := range h.rosters[user] {
+			list = append(list, stored.Entry{Contact: i.JID, Item: &i})
+		}
+		return list, h.broken[user]
+	}}
 }
 
 // serveRoster makes the backend serve a roster from now on.

@@ -13,10 +13,11 @@ import (
 // PreApproval is the stream feature that announces RFC 6121 §3.4.
 const PreApproval = "<sub xmlns='urn:xmpp:features:pre-approval'/>"
 
-// Bounds of what a client may set, in bytes and in groups of a contact. A backend may hand over as much.
+// Bounds of what a client may set of a contact.
 const (
-	maxText   = 1023
-	maxGroups = 256
+	maxText   = 1023    // bytes of a name or a group
+	maxItem   = 8 << 10 // bytes of all that
+	maxGroups = 64
 )
 
 // Set is what a roster set asks for (RFC 6121 §2.3–2.5): Item's name and groups, or that the contact be removed.
@@ -51,8 +52,10 @@ func DecodeSet(query scan.Element) (Set, *stanza.Error) {
 	if len(s.Item.Name) > maxText {
 		return Set{}, refuse(stanza.NotAcceptable, fmt.Sprintf("the name is longer than %d bytes", maxText))
 	}
-	s.Item.Groups, refused = groups(item)
-	return s, refused
+	if s.Item.Groups, refused = groups(item, maxItem-len(s.Item.Name)); refused != nil {
+		return Set{}, refused
+	}
+	return s, nil
 }
 
 // only is the one item of a set.
@@ -68,7 +71,8 @@ func only(query scan.Element) (item scan.Element, refused *stanza.Error) {
 	return item, nil
 }
 
-func groups(item scan.Element) (list []string, refused *stanza.Error) {
+// groups are those of an item, sorted, which may take so much room.
+func groups(item scan.Element, room int) (list []string, refused *stanza.Error) {
 	for e := range item.Elements() {
 		if string(e.Space) != NS || string(e.Name) != "group" {
 			continue
@@ -81,6 +85,9 @@ func groups(item scan.Element) (list []string, refused *stanza.Error) {
 			return nil, refuse(stanza.NotAcceptable, fmt.Sprintf("the name of a group is longer than %d bytes", maxText))
 		case len(list) == maxGroups:
 			return nil, refuse(stanza.NotAcceptable, fmt.Sprintf("more than %d groups", maxGroups))
+		}
+		if room -= len(g) + 4; room < 0 {
+			return nil, refuse(stanza.NotAcceptable, fmt.Sprintf("the name and the groups are longer than %d bytes", maxItem))
 		}
 		list = append(list, g)
 	}

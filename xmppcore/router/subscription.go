@@ -301,6 +301,8 @@ func (r *Router) refusal(user addr.Bare, err error) *stanza.Error {
 		return &stanza.Error{Condition: stanza.NotAllowed, Text: engine.ErrReadOnly.Error()}
 	case errors.Is(err, engine.ErrDenied):
 		return &stanza.Error{Condition: stanza.NotAllowed}
+	case errors.Is(err, engine.ErrFull):
+		return &stanza.Error{Condition: stanza.ResourceConstraint}
 	case errors.Is(err, engine.ErrNoItem):
 		return &stanza.Error{Condition: stanza.ItemNotFound}
 	case errors.Is(err, engine.ErrClosed), errors.Is(err, engine.ErrNoHost):
