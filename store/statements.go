@@ -42,13 +42,6 @@ func (s *statements) text(query string) string {
 	return b.String()
 }
 
-// scanner is a row, or the error instead of one.
-type scanner interface{ Scan(...any) error }
-
-type noRow struct{ err error }
-
-func (r noRow) Scan(...any) error { return r.err }
-
 // row asks for one row, in a transaction unless that is nil.
 func (s *statements) row(ctx context.Context, tx *sql.Tx, query string, args ...any) *sql.Row {
 	st := s.parsed[query]

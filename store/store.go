@@ -45,6 +45,7 @@ type Store struct {
 	db      *sql.DB    // accounts, and everything that is read
 	bulk    *sql.DB    // rosters and values of plugins are written here; may be db
 	safe    *sql.DB    // what users store is written here; may be db
+	entries int        // that a log keeps
 	turn    sync.Mutex // of those two, which would make each other wait for longer than they take
 	rosters *rosterWriter
 
@@ -81,14 +82,18 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 }
 
 // OpenMemory opens a store that is gone once it is closed.
-func OpenMemory(log *slog.Logger) (*Store, error) {
+func OpenMemory(log *slog.Logger) (*Store, error) { return OpenBounded(0, log) }
+
+// OpenBounded is OpenMemory of one in which no Log but "offline" keeps more than so many entries of a user: the oldest
+// go. 0 is any number.
+func OpenBounded(entries int, log *slog.Logger) (*Store, error) {
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.SetMaxOpenConns(1) // each connection has a database of its own
 	db.SetConnMaxLifetime(0)
-	return start(&Store{path: "in memory", db: db, bulk: db, safe: db}, log)
+	return start(&Store{path: "in memory", db: db, bulk: db, safe: db, entries: entries}, log)
 }
 
 func start(s *Store, log *slog.Logger) (*Store, error) {
@@ -126,7 +131,11 @@ func (s *Store) openTables(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	s.accounts = &accountTable{read: read, write: &statements{db: s.db}, where: s.path, place: SQLite}
-	s.tables, err = openTables(ctx, read, write, s.path, newTableWriter(s.safe, &s.turn, log))
+	w := newTableWriter(s.safe, &s.turn, log)
+	if s.entries > 0 {
+		w.trim = trimmer(write, s.entries)
+	}
+	s.tables, err = openTables(ctx, read, write, s.path, w)
 	return err
 }
 

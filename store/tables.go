@@ -20,7 +20,7 @@ type tables struct {
 // What a database is asked most, to be parsed once.
 var (
 	oftenRead    = []string{findAccount, getValue, allValues, findLog, findChosen, findMade}
-	oftenWritten = []string{setValue, deleteValue, findLog, insertLog, deleteEntry, findChosen, findMade}
+	oftenWritten = []string{setValue, deleteValue, findLog, insertLog, deleteEntry, findChosen, findMade, trimLog}
 )
 
 // entriesAtOnce are how many entries one statement writes: there is one for each of these numbers.

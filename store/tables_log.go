@@ -449,3 +449,21 @@ func (l *logTable) old(ctx context.Context, host string, before time.Time, most 
 	}
 	return list, rows.Err()
 }
+
+const trimLog = `DELETE FROM entry WHERE log = ? AND seq <= (SELECT seq FROM entry WHERE log = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)`
+
+// trimmer bounds logs in memory. Offline messages it leaves alone: whoever keeps those says when there are too many,
+// and they are not to be lost.
+func trimmer(write *statements, most int) func(context.Context, *sql.Tx, map[logKey]int64) error {
+	return func(ctx context.Context, tx *sql.Tx, logs map[logKey]int64) error {
+		for key, log := range logs {
+			if key.store == "offline" {
+				continue
+			}
+			if _, err := write.exec(ctx, tx, trimLog, log, log, most); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

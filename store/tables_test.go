@@ -2,8 +2,10 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,5 +54,201 @@ func BenchmarkFind(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestBounded(t *testing.T) {
+	s, err := OpenBounded(3, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for _, x := range []struct {
+		store string
+		want  string
+	}{{"archive", "[7 8 9]"}, {"offline", "[0 1 2 3 4 5 6 7 8 9]"}} {
+		l := s.Stores("example.com").Log(x.store)
+		for _, user := range []addr.Bare{juliet, romeo} {
+			for i := range 10 {
+				if _, err := l.Append(t.Context(), user, Entry{Stanza: fmt.Append(nil, i)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, user := range []addr.Bare{juliet, romeo} {
+			if got := fmt.Sprint(stanzas(t, l, user)); got != x.want {
+				t.Errorf("%s of %s: %s, want %s", x.store, user, got, x.want)
+			}
+		}
+	}
+}
+
+// stanzas are those of all entries of a user.
+func stanzas(t *testing.T, l Log, user addr.Bare) (list []string) {
+	t.Helper()
+	p, err := l.Find(t.Context(), user, Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range p.Entries {
+		list = append(list, string(e.Stanza))
+	}
+	return list
+}
+
+func TestNowhere(t *testing.T) {
+	ctx, none := t.Context(), ByName(func(string) Stores { return Nowhere{} })
+	k, l := none.Keyed("private"), none.Log("archive")
+	if err := k.Change(ctx, juliet, map[string][]byte{"a": []byte("x")}); !errors.Is(err, ErrDisabled) {
+		t.Errorf("change: %v", err)
+	}
+	if err := k.Change(ctx, juliet, map[string][]byte{"a": nil}); err != nil {
+		t.Errorf("remove: %v", err)
+	}
+	if _, err := l.Append(ctx, juliet, Entry{}); !errors.Is(err, ErrDisabled) {
+		t.Errorf("append: %v", err)
+	}
+	if p, err := l.Find(ctx, juliet, Query{}); len(p.Entries) > 0 || !p.Complete || err != nil {
+		t.Errorf("find: %v, %v", p, err)
+	}
+	if _, err := l.Find(ctx, juliet, Query{After: "x"}); !errors.Is(err, ErrNoEntry) {
+		t.Errorf("find after: %v", err)
+	}
+}
+
+// breakEntries makes writing fail until the function that it returns is called.
+func breakEntries(t *testing.T, s *Store) (repair func()) {
+	t.Helper()
+	run := func(sql string) {
+		if _, err := s.db.Exec(sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(`CREATE TRIGGER broken_entry BEFORE INSERT ON entry BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`)
+	run(`CREATE TRIGGER broken_value BEFORE INSERT ON keyed BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`)
+	return func() { run(`DROP TRIGGER broken_entry; DROP TRIGGER broken_value`) }
+}
+
+// While the disk fails, entries wait in their order and whoever waits for them hears of it; what is changed is refused.
+func TestEntriesWait(t *testing.T) {
+	ctx, s := t.Context(), open(t, filepath.Join(t.TempDir(), "db"))
+	l, k, repair := s.Stores("example.com").Log("offline"), s.Stores("example.com").Keyed("private"), breakEntries(t, s)
+	full := func(what string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "the disk is full") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for i := range 3 {
+		if _, err := l.Append(ctx, juliet, Entry{Stanza: fmt.Append(nil, i)}); err != nil {
+			t.Fatal(err)
+		}
+		full("sync", l.Sync(ctx))
+	}
+	full("change", k.Change(ctx, juliet, map[string][]byte{"": []byte("x")}))
+	_, err := l.Find(ctx, juliet, Query{})
+	full("find", err)
+	s.tables.writer.mu.Lock()
+	s.tables.writer.most = 1
+	s.tables.writer.mu.Unlock()
+	_, err = l.Append(ctx, romeo, Entry{}) // nobody is made to wait for a disk that fails
+	full("append", err)
+	repair()
+	if err := l.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(stanzas(t, l, juliet)); got != "[0 1 2]" || s.tables.writer.backlog != 0 {
+		t.Errorf("there are %s, %d bytes are left", got, s.tables.writer.backlog)
+	}
+	if all, err := k.All(ctx, juliet); len(all) != 0 || err != nil {
+		t.Errorf("what was refused is there: %q, %v", all, err)
+	}
+}
+
+// Who appends to a full queue waits for room.
+func TestEntriesBacklog(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	s.tables.writer.most = 1
+	l := s.Stores("example.com").Log("archive")
+	for range 20 {
+		if _, err := l.Append(t.Context(), juliet, Entry{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(stanzas(t, l, juliet)); n != 20 {
+		t.Errorf("%d entries", n)
+	}
+}
+
+func TestStoresClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s := open(t, path)
+	l := s.Stores("example.com").Log("archive")
+	for range 100 {
+		if _, err := l.Append(t.Context(), juliet, Entry{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Append(t.Context(), juliet, Entry{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("append after close: %v", err)
+	}
+	if err := s.Stores("example.com").Keyed("private").Change(t.Context(), juliet, map[string][]byte{"": {}}); !errors.Is(err, ErrClosed) {
+		t.Errorf("change after close: %v", err)
+	}
+	s = open(t, path)
+	if n := len(stanzas(t, s.Stores("example.com").Log("archive"), juliet)); n != 100 {
+		t.Errorf("%d entries after opening again", n)
+	}
+}
+
+// A user who is deleted leaves nothing in any store, queued or not, and another one of that name elsewhere stays.
+func TestDeleteFromStores(t *testing.T) {
+	ctx, s := t.Context(), open(t, filepath.Join(t.TempDir(), "db"))
+	fill := func(user addr.Bare) {
+		stores := s.Stores(user.Domain())
+		for _, name := range []string{"archive", "offline"} {
+			if _, err := stores.Log(name).Append(ctx, user, Entry{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := stores.Keyed("private").Change(ctx, user, map[string][]byte{"": []byte("x")}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stores.Log("archive").Append(ctx, user, Entry{}); err != nil { // this one is queued
+			t.Fatal(err)
+		}
+	}
+	left := func(user addr.Bare) int {
+		stores := s.Stores(user.Domain())
+		all, err := stores.Keyed("private").All(ctx, user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all) + len(stanzas(t, stores.Log("archive"), user)) + len(stanzas(t, stores.Log("offline"), user))
+	}
+	users := []addr.Bare{juliet, romeo, other}
+	for _, user := range users {
+		if err := s.AddUser(ctx, user, derive(t, "SHA-1", "a")); err != nil {
+			t.Fatal(err)
+		}
+		fill(user)
+	}
+	if err := s.DeleteUser(ctx, juliet); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Forget(ctx, romeo); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{0, 0, 4} {
+		if n := left(users[i]); n != want {
+			t.Errorf("%s: %d are left, want %d", users[i], n, want)
+		}
+	}
+	var rows int
+	if err := s.db.QueryRow(`SELECT count(*) FROM log WHERE host = 'example.com'`).Scan(&rows); err != nil || rows != 0 {
+		t.Errorf("%d logs are left, %v", rows, err)
 	}
 }

@@ -23,7 +23,8 @@ type tableWriter struct {
 	done   chan struct{} // closed by run
 	insert func(ctx context.Context, tx *sql.Tx, entries []any) error
 
-	patience time.Duration // bounds a commit, unless it is 0
+	patience time.Duration                                                      // bounds a commit, unless it is 0
+	trim     func(ctx context.Context, tx *sql.Tx, logs map[logKey]int64) error // of logs that have got entries; may be nil
 
 	mu      sync.Mutex // guards the fields below
 	queued  []change
@@ -265,6 +266,11 @@ func (w *tableWriter) commit(list []change) error {
 	}
 	if err := b.flush(ctx, tx); err != nil {
 		return err
+	}
+	if w.trim != nil {
+		if err := w.trim(ctx, tx, b.logs); err != nil {
+			return err
+		}
 	}
 	return tx.Commit()
 }
