@@ -32,6 +32,7 @@ type Host struct {
 	Contacts           xep.Contacts      // for server_contact_info
 	Blocking           *Blocking         // module blocklist; nil: its users cannot block anybody
 	Stores             store.Stores      // where what belongs to its users is kept
+	Messages           Messages          // for carbons, offline and mam
 	Management         *StreamManagement // module smacks; nil: streams are not managed
 	Conflict           Conflict
 	MaxSessions        int         // of an account; 20 if it is 0

@@ -89,7 +89,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "increment.example", Conflict: xmppcore.Increment},
 			{Domain: "two.example", MaxSessions: 2},
 			{Domain: "managed.example", Modules: []string{"ping"}, Management: &xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 10}},
-			{Domain: "kept.example", BlockSubscriptions: true}, // rosters are kept, and three of their changes
+			{Domain: "kept.example", BlockSubscriptions: true},                      // rosters are kept, and three of their changes
 			{Domain: "montague.example", Editable: true, Modules: []string{"ping"}}, // but for nobody, anybody is there
 			{Domain: "capulet.example", Editable: true},
 			{Domain: "verona.example", Editable: true, Blocking: &xmppcore.Blocking{Keep: 2}},
@@ -97,6 +97,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "block.example", Modules: all, Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "pep.example", Modules: append([]string{"pep", "vcard"}, all...)},
 			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
+			{Domain: "letters.example", Modules: []string{"disco", "carbons", "offline"}, Messages: xmppcore.Messages{Offline: xep.OfflineLimits{Messages: 3}}},
 		},
 	}
 	if change != nil {
@@ -200,10 +201,13 @@ func plainAuth(domain string, a auth.Accounts) *auth.Host {
 	return &auth.Host{Domain: domain, Accounts: a, StoresPasswords: true, Disabled: []string{"SCRAM-SHA-1"}}
 }
 
-// anybody has an account.
+// anybody has an account, but a ghost.
 type anybody struct{}
 
-func (anybody) Credentials(context.Context, addr.Bare) (credential.Credentials, error) {
+func (anybody) Credentials(_ context.Context, user addr.Bare) (credential.Credentials, error) {
+	if user.Local() == "ghost" {
+		return credential.Credentials{}, credential.ErrNoUser
+	}
 	return credential.Credentials{Password: password, HasPassword: true}, nil
 }
 
@@ -254,13 +258,13 @@ func (h *house) fetch(ctx context.Context, r engine.Request) (engine.Answer, err
 
 // edited are rosters that users change. What the backend serves of one is where it begins.
 func (h *house) edited(host xmppcore.Host) *stored.Rosters {
-	return &stored.Rosters{Values: host.Stores.Keyed("roster"), Import: func(_ context.Context, user addr.Bare) (list []stored.Entry, err error) {
+	return &stored.Rosters{Values: host.Stores.Keyed("roster"), Import: func(_ context.Context, user addr.Bare) (list []stored.Entry, bad []roster.BadItem, err error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for _, i := range h.rosters[user] {
 			list = append(list, stored.Entry{Contact: i.JID, Item: &i})
 		}
-		return list, h.broken[user]
+		return list, nil, h.broken[user]
 	}}
 }
 

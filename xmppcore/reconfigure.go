@@ -47,7 +47,9 @@ func (s *Server) newHost(h *Host) *host {
 	if v.blocks != nil {
 		more = append(more, s.blocking(v.blocks))
 	}
-	v.router = h.routerHost(s.version, more...)
+	messages, list := h.messages(s.log)
+	v.router = h.routerHost(s.version, append(more, list...)...)
+	v.router.Messages = messages
 	if v.blocks != nil {
 		v.router.Blocks, v.router.SilentBlocks = v.blocks, h.Blocking.Silent
 	}

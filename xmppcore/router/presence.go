@@ -47,18 +47,19 @@ func (r *Router) broadcast(from Origin, st *scan.Stanza, unavailable bool) {
 	if h != nil && h.Dress != nil && !unavailable {
 		st = h.Dress(res, st)
 	}
-	asks := false
+	comes, asks := false, false
 	res.Account.Turn.Do(func() {
 		switch {
 		case res.Detached:
 		case unavailable:
 			r.Presence.Unavailable(res, st)
 		default:
-			initial := !res.Available
+			initial, listened := !res.Available, res.Listens()
 			if asks = initial && h != nil && h.Editable; asks {
 				awaitRequests(res)
 			}
 			r.Presence.Available(res, st, priority)
+			comes = !listened && res.Listens()
 			if h != nil {
 				h.shown(res, st, initial)
 			}
@@ -66,6 +67,9 @@ func (r *Router) broadcast(from Origin, st *scan.Stanza, unavailable bool) {
 	})
 	if asks {
 		r.requests(res)
+	}
+	if comes && h != nil && h.Messages != nil {
+		r.hand(res, h.Messages)
 	}
 }
 

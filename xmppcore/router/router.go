@@ -30,6 +30,8 @@ type Host struct {
 	Editable bool
 	Exists   func(ctx context.Context, user addr.Bare) (bool, error)
 
+	Messages *Messages // nil: they are delivered, and that is all
+
 	// Dress returns what a resource broadcasts in the place of its available presence. It is called in the goroutine
 	// that reads its stream, outside of any turn. nil: the presence itself.
 	Dress func(*registry.Resource, *scan.Stanza) *scan.Stanza
@@ -50,6 +52,8 @@ type Origin struct {
 type Router struct {
 	Registry *registry.Registry
 	Presence *presence.Presence
+
+	doors doors
 
 	// Host returns the host that serves a prepared domain now, nil if there is none.
 	Host func(domain string) *Host
@@ -182,11 +186,14 @@ func pass(to *session.Session, from Origin, st *scan.Stanza) bool {
 	return ok
 }
 
+// beyond are the limits of stanzas that were routed: what was within the limits may be beyond them by what the server
+// has added.
+var beyond = scan.Limits{Stanza: 1 << 30, Depth: 1 << 20, Attrs: 1 << 20, Prefixes: 64}
+
 // Undelivered tells the senders of messages and requests that the client of a resource, which has left, did not take
 // them: routed stanzas, one after the other (RFC 6121 §8.5.3.2).
 func (r *Router) Undelivered(res *registry.Resource, stanzas []byte) {
-	// What was within the limits may be beyond them by what the server has added.
-	sc := scan.Scanner{Limits: scan.Limits{Stanza: 1 << 30, Depth: 1 << 20, Attrs: 1 << 20, Prefixes: 64}}
+	sc := scan.Scanner{Limits: beyond}
 	var st scan.Stanza
 	for len(stanzas) > 0 {
 		n, err := sc.Next(stanzas, &st)
@@ -201,7 +208,7 @@ func (r *Router) Undelivered(res *registry.Resource, stanzas []byte) {
 func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 	switch stanza.KindOf(st) {
 	case stanza.Message:
-		if typeOf(st) == stanza.TypeHeadline || r.others(res, st) {
+		if typeOf(st) == stanza.TypeHeadline || !waited(res, st) && r.others(res, st) {
 			return
 		}
 	case stanza.IQ:
@@ -210,7 +217,7 @@ func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 	}
 	v, _ := st.Attr("from")
 	j, err := addr.Parse(v)
-	if err != nil {
+	if err != nil || stanza.KindOf(st) == stanza.Message && r.again(res, j, st) {
 		return
 	}
 	if sender := r.Registry.Resource(j); sender != nil {
