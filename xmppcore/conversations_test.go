@@ -180,7 +180,7 @@ func expand(line string) []string {
 var inLine = regexp.MustCompile(`^line (\d+): `)
 
 func (s script) play(ctx context.Context, h *house, dial func(context.Context) (net.Conn, error)) error {
-	stage := &xmpptest.Stage{Dial: dial, Actions: h.actions(), Patience: patience}
+	stage := &xmpptest.Stage{Dial: dial, DialComponent: h.dialComponent(), Actions: h.actions(), Patience: patience}
 	err := stage.Run(ctx, strings.Join(s.lines, "\n"))
 	if err == nil {
 		return nil

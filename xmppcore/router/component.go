@@ -44,7 +44,9 @@ func (r *Router) giveBack(st *scan.Stanza) {
 		return
 	}
 	if sender := r.Registry.Resource(j); sender != nil {
-		bounce(Origin{JID: sender.Full, Resource: sender, Out: sender.Session}, st, addressee(st), notConnected)
+		bounce(Origin{JID: sender.Full, Resource: sender, Out: sender.Session}, st, addressee(st), stanza.Error{
+			Type: stanza.Wait, Condition: stanza.RemoteServerTimeout, Text: "the component left before it took this",
+		})
 	}
 }
 

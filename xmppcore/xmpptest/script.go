@@ -30,6 +30,7 @@ import (
 //	NAME connects [JID, PASSWORD]  logs in; without a resourcepart the server makes one.
 //	                               {NAME} is the full JID from now on, {NAME.bare} the bare one
 //	NAME enters [JID, PASSWORD]    logs in and binds no resource; {NAME} is what the last login made it
+//	NAME attaches [DOMAIN, SECRET] connects as a component
 //	NAME sends: XML                any text, in fact
 //	NAME receives: XML             what comes next; of several elements, the order does not count
 //	NAME receives nothing          all that everybody has sent is handled, and nothing came of it
@@ -44,6 +45,8 @@ type Stage struct {
 	Dial    func(ctx context.Context) (net.Conn, error)
 	TLS     *tls.Config                                             // of the clients; nil: any certificate will do
 	Actions map[string]func(ctx context.Context, text string) error // further steps
+
+	DialComponent func(ctx context.Context) (net.Conn, error) // where components connect
 
 	// Patience ends a script that hangs; 0 means a minute. No script that succeeds
 	// depends on it.
@@ -88,7 +91,7 @@ type step struct {
 	text        string
 }
 
-var stepForm = regexp.MustCompile(`^(\w+):? (connects|enters|sends|receives nothing|receives|answers|is disconnected|disconnects|vanishes)(?::|\s|$)`)
+var stepForm = regexp.MustCompile(`^(\w+):? (connects|attaches|enters|sends|receives nothing|receives|answers|is disconnected|disconnects|vanishes)(?::|\s|$)`)
 
 func (s *Stage) parse(script string) ([]step, error) {
 	var steps []step
@@ -142,6 +145,9 @@ func (p *play) leave() {
 func (p *play) do(ctx context.Context, st step) error {
 	if st.actor == "" {
 		return p.stage.Actions[st.verb](ctx, st.text)
+	}
+	if st.verb == "attaches" {
+		return p.attach(ctx, st)
 	}
 	if st.verb == "connects" || st.verb == "enters" {
 		return p.connect(ctx, st)
