@@ -25,6 +25,8 @@ var moduleTable = map[string]moduleSpec{
 	"http_files":          {Honoured, "static files over HTTP"},
 	"http_openmetrics":    {Honoured, "/metrics, which is there in any case"},
 	"prometheus":          {Honoured, "/metrics, which is there in any case"},
+	"blocklist":           {Honoured, "users block whom they do not want to hear from"},
+	"blocking":            {Honoured, "users block whom they do not want to hear from"},
 	"limit_auth":          {Honoured, "failed logins are limited, in any case"},
 
 	"http_roster_admin": {Provider, "rosters from http_roster_url"},
@@ -136,8 +138,6 @@ var refusals = map[string]string{
 // restrictions are modules that hold something back, or watch it, for the users' sake rather than to
 // keep anybody out. Their absence must be seen.
 var restrictions = map[string]string{
-	"blocklist":              "contacts that users have blocked reach them again",
-	"blocking":               "contacts that users have blocked reach them again",
 	"privacy":                "privacy lists of users are not applied",
 	"privacy_lists":          "privacy lists of users are not applied",
 	"firewall":               "its rules are not applied",
@@ -182,22 +182,23 @@ var restrictions = map[string]string{
 
 // mootOptions are options, by name, that tune or guard something that is not here.
 var mootOptions = map[string]string{
-	"allow_anonymous_s2s":    noFederation,
-	"use_dane":               noFederation,
-	"dialback_secret":        noFederation,
-	"disallow_s2s":           noFederation,
-	"s2s_dns_resolvers":      noFederation,
-	"component_ssl":          "components connect without TLS",
-	"restrict_room_creation": "there are no rooms",
-	"bosh_ports":             "BOSH is served on http_ports and https_ports",
-	"bosh_port":              "BOSH is served on http_ports and https_ports",
-	"bosh_ssl":               "BOSH is served on http_ports and https_ports",
-	"bosh_interface":         "BOSH is served on http_interfaces and https_interfaces",
-	"bosh_interfaces":        "BOSH is served on http_interfaces and https_interfaces",
-	"http_max_content_size":  "rosterd_refresh_body limits requests",
-	"http_max_buffer_size":   "rosterd_refresh_body limits requests",
-	"authorization":          "nobody but admins has a role",
-	"sql":                    "no store is in SQL",
+	"allow_anonymous_s2s":     noFederation,
+	"use_dane":                noFederation,
+	"dialback_secret":         noFederation,
+	"disallow_s2s":            noFederation,
+	"s2s_dns_resolvers":       noFederation,
+	"component_ssl":           "components connect without TLS",
+	"restrict_room_creation":  "there are no rooms",
+	"migrate_legacy_blocking": "privacy lists are not read",
+	"bosh_ports":              "BOSH is served on http_ports and https_ports",
+	"bosh_port":               "BOSH is served on http_ports and https_ports",
+	"bosh_ssl":                "BOSH is served on http_ports and https_ports",
+	"bosh_interface":          "BOSH is served on http_interfaces and https_interfaces",
+	"bosh_interfaces":         "BOSH is served on http_interfaces and https_interfaces",
+	"http_max_content_size":   "rosterd_refresh_body limits requests",
+	"http_max_buffer_size":    "rosterd_refresh_body limits requests",
+	"authorization":           "nobody but admins has a role",
+	"sql":                     "no store is in SQL",
 }
 
 const (

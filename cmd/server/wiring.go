@@ -44,6 +44,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Th
 			MaxSessions:           config.MaxSessions.Get(h),
 			Contacts:              config.ContactInfo.Get(h),
 			Stores:                db.Stores(h.Name),
+			Blocking:              blocking(h),
 		}
 		for _, m := range h.Modules() {
 			host.Modules = append(host.Modules, m.Name)
