@@ -127,7 +127,7 @@ type Inspection struct {
 	Fetched    time.Time // when the backend last said what Roster holds; zero: never
 	FreshUntil time.Time // a login until then needs no fetch; zero: every first login fetches
 	ServeUntil time.Time // the last good roster is served until then when the backend fails; zero: without limit
-	Kept       bool      // a keeper has it, so that it outlives the session
+	Kept       bool      // it outlives the session: a keeper has it, or it is where its user edits it
 
 	LastError error // zero if nothing has failed since the user came online
 	FailedAt  time.Time
@@ -165,7 +165,7 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	i := Inspection{
 		User: user, Resources: n, State: u.state.String(), Fetching: u.running != nil,
 		Roster: u.roster, Rev: u.rev, Fetched: u.fetched, FreshUntil: u.terms().FreshUntil, ServeUntil: u.terms().ServeUntil,
-		Kept: u.kept, NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
+		Kept: u.kept || u.host.editor() != nil, NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
 	}
 	if u.held != nil {
 		held := *u.held
