@@ -28,6 +28,9 @@ var moduleTable = map[string]moduleSpec{
 	"blocklist":           {Honoured, "users block whom they do not want to hear from"},
 	"blocking":            {Honoured, "users block whom they do not want to hear from"},
 	"limit_auth":          {Honoured, "failed logins are limited, in any case"},
+	"carbons":             {Honoured, "messages reach the other clients of a user"},
+	"offline":             {Honoured, "messages for users who are offline are kept until they come"},
+	"smacks":              {Honoured, "stream management: sessions whose connection is lost wait and are resumed"},
 
 	"http_roster_admin": {Provider, "rosters from http_roster_url"},
 	"roster":            {Honoured, "rosters that users edit, where no other module supplies them"},
@@ -38,6 +41,7 @@ var moduleTable = map[string]moduleSpec{
 	"storage_internal":  {Quiet, "storage drivers need no module"},
 	"storage_memory":    {Quiet, "storage drivers need no module"},
 	"storage_none":      {Quiet, "storage drivers need no module"},
+	"storage_sql":       {Quiet, "storage drivers need no module"},
 	"cron":              {Quiet, "nothing here needs it"},
 	"compression":       {Quiet, "not offering it is safer"},
 	"legacyauth":        {Quiet, "not offering it is safer"},
@@ -66,7 +70,6 @@ var moduleTable = map[string]moduleSpec{
 	"onions":  {Moot, "this server does not talk to other servers"},
 	"darknet": {Moot, "this server does not talk to other servers"},
 
-	"offline":                 {Missing, "messages for users who are offline are returned"},
 	"register":                {Missing, "nobody can register or change a password over XMPP"},
 	"register_ibr":            {Missing, "nobody can register over XMPP"},
 	"private":                 {Missing, "clients cannot store private data"},
@@ -75,9 +78,7 @@ var moduleTable = map[string]moduleSpec{
 	"vcard":                   {Missing, "no vCards"},
 	"vcard4":                  {Missing, "no vCards"},
 	"vcard_legacy":            {Missing, "no vCards"},
-	"carbons":                 {Missing, "messages do not reach the other clients of a user"},
 	"mam":                     {Missing, "no message archive"},
-	"smacks":                  {Missing, "interrupted streams cannot be resumed"},
 	"csi":                     {Missing, "clients cannot say that they are in the background"},
 	"csi_simple":              {Missing, "traffic to clients in the background is not reduced"},
 	"cloud_notify":            {Missing, "no push notifications to phones"},
@@ -188,6 +189,10 @@ var mootOptions = map[string]string{
 	"disallow_s2s":            noFederation,
 	"s2s_dns_resolvers":       noFederation,
 	"component_ssl":           "components connect without TLS",
+	"smacks_enabled_s2s":      noFederation,
+	"smacks_s2s_resend":       noFederation,
+	"smacks_max_queue_size":   "rosterd_outbox_hard limits what is kept for a client, in bytes",
+	"smacks_max_ack_delay":    "there are no push notifications for clients that do not answer",
 	"restrict_room_creation":  "there are no rooms",
 	"migrate_legacy_blocking": "privacy lists are not read",
 	"bosh_ports":              "BOSH is served on http_ports and https_ports",
@@ -198,7 +203,6 @@ var mootOptions = map[string]string{
 	"http_max_content_size":   "rosterd_refresh_body limits requests",
 	"http_max_buffer_size":    "rosterd_refresh_body limits requests",
 	"authorization":           "nobody but admins has a role",
-	"sql":                     "no store is in SQL",
 }
 
 const (

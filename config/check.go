@@ -207,6 +207,8 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		ck.pluginOverride(h, st)
 	case "storage", "default_storage":
 		ck.otherStores(h, st)
+	case "sql", "sql_manage_tables":
+		ck.mootSQL(h, st)
 	case "http_paths":
 		for _, f := range fieldsOf(st.value) {
 			if !ck.serves(keyText(f.Key)) {
@@ -236,7 +238,7 @@ func fieldsOf(v Value) []Field {
 // otherStores notes drivers of stores that rosterd does not have. Those it has are a matter of hosts.
 func (ck *checker) otherStores(h *Host, st *setting) {
 	for _, f := range fieldsOf(st.value) {
-		if name := keyText(f.Key); drivers[name] == nil {
+		if name := keyText(f.Key); !slices.Contains(kept, name) {
 			ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("storage: the store %q is not kept here", name), "")
 		}
 	}
@@ -533,7 +535,7 @@ func placeIn(file string, pos Pos) string {
 
 // automatic notes what Prosody loads unasked and rosterd does not have.
 func (ck *checker) automatic() {
-	missing := map[string]string{"offline": "messages for users who are offline", "s2s": "connections to other servers"}
+	missing := map[string]string{"s2s": "connections to other servers"}
 	var names, things []string
 	for _, name := range automatic {
 		what, ok := missing[name]
