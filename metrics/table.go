@@ -63,7 +63,7 @@ var table = []description{
 
 	{"rosterd_http_requests_total", isCounter, told, []string{"route", "status"}, "answers of the HTTP server; route is roster_admin, websocket, bosh, files, host-meta, health, readyz, metrics, or empty where nothing is served"},
 
-	{"rosterd_sessions", isGauge, read, []string{"host", "transport"}, "bound resources; transport is tcp, websocket or bosh"},
+	{"rosterd_sessions", isGauge, read, []string{"host", "transport"}, "bound resources; transport is tcp, websocket or bosh, or hibernating where a session waits to be resumed"},
 	{"rosterd_logins_total", isCounter, read, []string{"outcome"}, "SASL exchanges; outcome is ok or failed"},
 	{"rosterd_logins_throttled_total", isCounter, read, []string{"how"}, "attempts that were slowed down because of wrong passwords; how is address or account (refused because of it) or delayed"},
 	{"rosterd_streams_refused_total", isCounter, read, []string{"reason"}, "connections refused because too many are not authenticated; reason is limit (the client was told why) or crowd (just closed)"},

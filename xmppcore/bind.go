@@ -151,19 +151,23 @@ func (s *Server) run(res *registry.Resource) {
 	if p, ok := errors.AsType[*stream.Panic](err); ok {
 		s.log.Error("what a client sent made the server fail", "user", res.Full, "panic", p.Value, "stack", string(p.Stack))
 	}
-	if s.hibernate(res, err) {
+	resumed, waited := s.hibernate(res, err)
+	if resumed {
 		go s.run(res) // on a small stack again
 		return
 	}
 	defer s.work.Done()
 	if ours := res.Reason(); ours != nil {
 		err = ours
+	} else if waited {
+		err = fmt.Errorf("%w, and the session was not resumed in time", err)
 	} else if res.Managed() && s.settle(res) {
 		res.Acknowledge()
 	}
 	s.counts.end(reason(err))
 	res.Account.Turn.Do(func() { s.leave(res) })
 	res.Close(reason(err))
+	s.remember(res, waited, err)
 	s.registry.Leave(res.Account)
 	s.log.Info("logged out", "user", res.Full, "cause", cause(err))
 	res.Wait()

@@ -18,7 +18,8 @@ import (
 // StreamManagement is what module smacks offers (XEP-0198).
 type StreamManagement struct {
 	session.Management
-	Hibernated int // sessions of an account that may wait to be resumed at a time; 0: 10
+	Hibernated int // sessions of an account that may wait to be resumed at a time
+	Old        int // those that are over of which is kept how much was handled
 }
 
 // manage handles what belongs to stream management. It is false for anything else.
@@ -102,17 +103,17 @@ func (s *Server) settle(res *registry.Resource) bool {
 	return true
 }
 
-// hibernate keeps a session whose stream has broken, until its client comes back. It is false if that does not happen.
-func (s *Server) hibernate(res *registry.Resource, err error) (resumed bool) {
+// hibernate keeps a session whose stream has broken, until its client comes back or the session is over.
+func (s *Server) hibernate(res *registry.Resource, err error) (resumed, waited bool) {
 	if !res.Managed() || !broken(err) || !s.settle(res) || !res.Hibernate() {
-		return false
+		return false, false
 	}
 	s.log.Info("connection lost, the session waits", "user", res.Full, "cause", cause(err))
 	host := s.host(res.Full.Domain())
 	if host.Host != nil && host.Management != nil {
 		res.Account.Turn.Do(func() { s.crowd(res.Account, host.Management.Hibernated) })
 	}
-	return res.Await()
+	return res.Await(), true
 }
 
 // broken tells whether a stream has ended without anybody having ended it.
@@ -156,13 +157,13 @@ func (s *Server) evict(res *registry.Resource) {
 func (s *Server) Resume(r stream.ResumeRequest) (*stream.NotResumed, error) {
 	res := s.resumable(r.User, r.ID)
 	if res == nil {
-		return &stream.NotResumed{Condition: stanza.ItemNotFound}, nil
+		return &stream.NotResumed{Condition: stanza.ItemNotFound, Handled: s.recall(r.User, r.ID)}, nil
 	}
 	since, _ := res.Hibernates()
 	tr := s.carry(r.Transport, res.Full)
 	err := res.Resume(tr, r.Handled)
 	switch {
-	case errors.Is(err, session.ErrOver):
+	case errors.Is(err, session.ErrOver): // a moment ago
 		return &stream.NotResumed{Condition: stanza.ItemNotFound}, nil
 	case err != nil:
 		return nil, miscounted(err)

@@ -133,6 +133,44 @@ func TestConflictWithHibernating(t *testing.T) {
 	h.expect(late, "the refusal", named("failed"))
 }
 
+// XEP-0198 §5: of a session that is over the client learns how much was handled, also from another server.
+func TestOldSessions(t *testing.T) {
+	h := managing(t, xmppcore.StreamManagement{Management: session.Management{Hibernation: time.Hour}, Hibernated: 1, Old: 2})
+	refused := func(id, handled string) {
+		t.Helper()
+		c := xmpptest.New(h.tcp(), "managed.example")
+		if err := c.Enter(h.ctx(), "romeo", password); err != nil {
+			t.Fatal(err)
+		}
+		h.send(c, "<resume xmlns='"+nsManaged+"' previd='"+id+"' h='0'/>")
+		e := h.expect(c, "the refusal", named("failed"))
+		if _, ok := e.Find("urn:ietf:params:xml:ns:xmpp-stanzas", "item-not-found"); !ok || e.Attr("h") != handled {
+			t.Errorf("refused with %s, want h='%s'", e, handled)
+		}
+	}
+	var ids []string
+	for n := range 4 {
+		c := h.login(fmt.Sprintf("romeo@managed.example/%d", n))
+		ids = append(ids, h.managed(c))
+		for range n {
+			h.ping(c)
+		}
+		if n == 3 {
+			break // ends with the server
+		}
+		c.Disconnect()
+		h.until("only that waits", func() bool {
+			v := h.srv.View(addr.MustBare("romeo@managed.example"))[0].Resources
+			return len(v) == 1 && v[0].Resource == fmt.Sprint(n) && !v[0].Hibernating.IsZero()
+		})
+	}
+	h.restart()
+	refused(ids[3], "3")
+	refused(ids[2], "2")
+	refused(ids[0], "") // long forgotten
+	refused("unknown", "")
+}
+
 func (h *house) tcp() net.Conn {
 	h.t.Helper()
 	nc, err := h.dial(h.ctx())

@@ -42,6 +42,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Th
 			Name:                  config.Name.Get(h),
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
 			MaxSessions:           config.MaxSessions.Get(h),
+			Management:            streamManagement(h),
 			Contacts:              config.ContactInfo.Get(h),
 			Stores:                db.Stores(h.Name),
 			Blocking:              blocking(h),

@@ -332,17 +332,18 @@ func (s *Session) look() (resumed, over bool, change <-chan struct{}) {
 func (s *Session) Resumable(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.managed != nil && s.managed.id != "" && subtle.ConstantTimeCompare([]byte(s.managed.id), []byte(id)) == 1
+	return s.managed != nil && s.managed.id != "" && !s.closed && subtle.ConstantTimeCompare([]byte(s.managed.id), []byte(id)) == 1
 }
 
-// Handled is how many stanzas of the client have been handled, modulo 2^32; ok is false without stream management.
-func (s *Session) Handled() (n uint32, ok bool) {
+// Resumption is what a client has to know to resume the session, "" if it cannot, and how many of its stanzas have been
+// handled, modulo 2^32. Both stay when the session is over.
+func (s *Session) Resumption() (id string, handled uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.managed == nil {
-		return 0, false
+		return "", 0
 	}
-	return s.managed.handled.Load(), true
+	return s.managed.id, s.managed.handled.Load()
 }
 
 // Resume carries the session on over another transport, for a client that has handled h stanzas. A stream that there
@@ -394,6 +395,6 @@ func (s *Session) relinquish() {
 	for i := range m.blocks {
 		s.lost = append(s.lost, m.blocks[i].b...)
 	}
-	m.id, m.blocks, m.count, m.size, m.again = "", nil, 0, 0, 0
+	m.blocks, m.count, m.size, m.again = nil, 0, 0, 0
 	m.signal()
 }
