@@ -96,11 +96,12 @@ func (c *Cache) ask(res *registry.Resource, said, hash, node, ver string) {
 			return
 		}
 		info := read(q)
+		caps := info.capabilities()
 		if info.ver(hash) == ver {
-			c.keep(hash+" "+ver, info.capabilities())
+			caps = c.keep(hash+" "+ver, caps)
 		}
 		// Of one that lies, or has a hash that we cannot compute, the answer counts for itself alone (XEP-0115 §5.4).
-		if old, ok := c.answer(res, said, info.capabilities()); ok {
+		if old, ok := c.answer(res, said, caps); ok {
 			c.learned(res, old)
 		}
 	})
@@ -138,14 +139,15 @@ func (c *Cache) find(hash string) *registry.Capabilities {
 	return e.Value.(*entry).caps
 }
 
-func (c *Cache) keep(hash string, caps *registry.Capabilities) {
+// keep returns what all clients with that hash share.
+func (c *Cache) keep(hash string, caps *registry.Capabilities) *registry.Capabilities {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byHash == nil {
 		c.byHash = make(map[string]*list.Element)
 	}
-	if c.byHash[hash] != nil {
-		return
+	if e := c.byHash[hash]; e != nil {
+		return e.Value.(*entry).caps
 	}
 	e := &entry{hash, caps}
 	c.byHash[hash] = c.recent.PushFront(e)
@@ -155,6 +157,7 @@ func (c *Cache) keep(hash string, caps *registry.Capabilities) {
 		delete(c.byHash, last.hash)
 		c.bytes -= last.size()
 	}
+	return caps
 }
 
 func (e *entry) size() int {

@@ -43,6 +43,7 @@ type item struct {
 	Size int       `json:"size"` // of the payload
 
 	payload []byte // if it is small and was read already
+	told    uint64 // when its event went out, counted by Service.told; 0: before it was read
 }
 
 func (n *node) last() *item {
@@ -215,7 +216,7 @@ func (b *box) roomFor(name string) error {
 }
 
 // put puts an item into a node that is there, as its last one.
-func (b *box) put(ctx context.Context, name, id string, payload []byte) error {
+func (b *box) put(ctx context.Context, name, id string, payload []byte, told uint64) error {
 	if len(id) > maxItemID {
 		return refusal(stanza.BadRequest, "invalid-payload", fmt.Sprintf("the ID of an item has at most %d bytes", maxItemID))
 	}
@@ -225,7 +226,7 @@ func (b *box) put(ctx context.Context, name, id string, payload []byte) error {
 		return nil
 	}
 	n := &node{Config: old.Config, Items: slices.DeleteFunc(slices.Clone(old.Items), func(i item) bool { return i.ID == id })}
-	fresh := item{ID: id, Time: time.Now().UTC().Truncate(time.Second), Size: len(payload)}
+	fresh := item{ID: id, told: told, Time: time.Now().UTC().Truncate(time.Second), Size: len(payload)}
 	if len(payload) <= maxRemains {
 		fresh.payload = payload
 	}

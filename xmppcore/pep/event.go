@@ -108,6 +108,7 @@ type debt struct {
 	to     *registry.Resource
 	nodes  []string    // sorted
 	owners []addr.Bare // whose; nil: the user's own and those of all whose presence he sees
+	since  uint64      // what was told later has come to the resource already
 }
 
 // atOnce is how many resources are sent last items at a time: there is no hurry, and logins come in crowds.
@@ -148,13 +149,14 @@ func (s *Service) oweAccount(a *registry.Account, owners []addr.Bare) {
 	defer a.Unlock()
 	for _, r := range a.Resources() {
 		if r.Available && r.Caps != nil && len(r.Caps.Notify) > 0 {
-			s.owe(debt{r, r.Caps.Notify, owners})
+			s.owe(debt{to: r, nodes: r.Caps.Notify, owners: owners})
 		}
 	}
 }
 
 // owe queues a debt.
 func (s *Service) owe(d debt) {
+	d.since = s.told.Load()
 	o := &s.owed
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -225,7 +227,7 @@ func (s *Service) lastItems(ctx context.Context, h *Host, owner addr.Bare, d deb
 	v := &viewer{s: s, owner: owner, bare: d.to.Account.User}
 	for name, n := range b.nodes {
 		i := n.last()
-		if _, wants := slices.BinarySearch(d.nodes, name); !wants || i == nil || n.Config.SendLast != "" || n.Config.NoNotify {
+		if _, wants := slices.BinarySearch(d.nodes, name); !wants || i == nil || i.told > d.since || n.Config.SendLast != "" || n.Config.NoNotify {
 			continue
 		}
 		if ok, err := v.sees(ctx, &n.Config); err != nil || !ok {

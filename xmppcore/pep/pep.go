@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine/addr"
@@ -56,6 +57,7 @@ type Service struct {
 
 	boxes boxes
 	owed  owed
+	told  atomic.Uint64 // items published since the start
 }
 
 // refusal is a stanza error with one of XEP-0060's own conditions, "" if there is none, and a text for people.

@@ -221,7 +221,9 @@ func (r *request) published() (id string, payload []byte, err error) {
 		if string(e.Name) != "item" {
 			continue
 		}
-		found++
+		if found++; found > 1 {
+			return "", nil, refusal(stanza.NotAllowed, "max-items-exceeded", "one item at a time")
+		}
 		id, _ = e.Attr("id")
 		for p := range e.Elements() {
 			if payload != nil {
@@ -233,8 +235,6 @@ func (r *request) published() (id string, payload []byte, err error) {
 	switch {
 	case found == 0:
 		return "", nil, refusal(stanza.BadRequest, "item-required", "")
-	case found > 1:
-		return "", nil, refusal(stanza.NotAllowed, "max-items-exceeded", "one item at a time")
 	case payload == nil:
 		return "", nil, refusal(stanza.BadRequest, "payload-required", "")
 	}
@@ -263,7 +263,7 @@ func (b *box) publish(ctx context.Context, s *Service, name, id string, payload 
 	if id == "" {
 		id = rand.Text()
 	}
-	if err := b.put(ctx, name, id, payload); err != nil {
+	if err := b.put(ctx, name, id, payload, s.told.Add(1)); err != nil {
 		return "", err
 	}
 	if c := n.Config; !c.NoNotify {
