@@ -19,12 +19,15 @@ import (
 )
 
 // xmppHosts is what XMPP needs of the VirtualHosts.
-func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
+func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
 	secret, err := db.Secret(ctx, "scram salts of unknown users")
 	if err != nil {
 		return nil, err
 	}
-	users := accounts(p.cfg, db)
+	users, err := db.accounts(ctx, p.cfg)
+	if err != nil {
+		return nil, err
+	}
 	var list []xmppcore.Host
 	for _, h := range p.cfg.Hosts() {
 		sasl := saslHost(h, users)
@@ -44,7 +47,8 @@ func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Th
 			MaxSessions:           config.MaxSessions.Get(h),
 			Management:            streamManagement(h),
 			Contacts:              config.ContactInfo.Get(h),
-			Stores:                db.Stores(h.Name),
+			Stores:                p.stores[h.Name],
+			Messages:              messages(h),
 			Blocking:              blocking(h),
 		}
 		for _, m := range h.Modules() {
@@ -81,20 +85,6 @@ func failureLimits(cfg *config.Config) auth.FailureLimits {
 	}
 }
 
-// accounts are where the users are: the embedded database and, where storage is Prosody's "internal", its data
-// folder.
-func accounts(cfg *config.Config, db *store.Store) *store.Accounts {
-	a := &store.Accounts{Store: db, Hosts: make(map[string]store.Host)}
-	for _, h := range cfg.Hosts() {
-		host := store.Host{StorePasswords: storesPasswords(h), Hash: credential.Hash(config.PasswordHash.Get(h)), Iterations: config.IterationCount.Get(h)}
-		if h.StorageDriver("accounts") == "internal" {
-			host.DataPath = config.DataPath.Get(cfg.Global())
-		}
-		a.Hosts[h.Name] = host
-	}
-	return a
-}
-
 func xmppConfig(cfg *config.Config, hosts []xmppcore.Host, log *slog.Logger) xmppcore.Config {
 	g := cfg.Global()
 	c := xmppcore.Config{
@@ -125,11 +115,11 @@ func limited(cfg *config.Config) bool {
 
 var _ engine.FreshKeeper = (*store.Store)(nil) // else every login would fetch, and nobody would notice
 
-func (p *plan) engineHosts(db *store.Store) map[string]engine.Host {
+func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 	list := make(map[string]engine.Host)
 	for _, h := range p.cfg.Hosts() {
 		if h.StoresRosters() {
-			list[h.Name] = p.storedHost(h, db)
+			list[h.Name] = p.storedHost(h)
 			continue
 		}
 		e := engine.Host{
