@@ -27,6 +27,10 @@ var moduleTable = map[string]moduleSpec{
 	"prometheus":          {Honoured, "/metrics, which is there in any case"},
 	"blocklist":           {Honoured, "users block whom they do not want to hear from"},
 	"blocking":            {Honoured, "users block whom they do not want to hear from"},
+	"pep":                 {Honoured, "personal events: avatars, nicknames, keys, bookmarks"},
+	"pep_simple":          {Honoured, "the old name of pep"},
+	"pep_plus":            {Honoured, "an old name of pep"},
+	"vcard":               {Honoured, "vCards"},
 	"limit_auth":          {Honoured, "failed logins are limited, in any case"},
 	"carbons":             {Honoured, "messages reach the other clients of a user"},
 	"offline":             {Honoured, "messages for users who are offline are kept until they come"},
@@ -73,9 +77,6 @@ var moduleTable = map[string]moduleSpec{
 	"register":                {Missing, "nobody can register or change a password over XMPP"},
 	"register_ibr":            {Missing, "nobody can register over XMPP"},
 	"private":                 {Missing, "clients cannot store private data"},
-	"pep":                     {Missing, "no personal events: avatars, bookmarks, OMEMO keys"},
-	"pep_simple":              {Missing, "no personal events: avatars, bookmarks, OMEMO keys"},
-	"vcard":                   {Missing, "no vCards"},
 	"vcard4":                  {Missing, "no vCards"},
 	"vcard_legacy":            {Missing, "no vCards"},
 	"mam":                     {Missing, "no message archive"},
@@ -259,7 +260,7 @@ var quietOptions = func() map[string]bool {
 		log_slow_events_threshold storage_async_check strict_deprecate_is_admin error_library
 		hide_os_type os_version_command
 		websocket_frame_buffer_limit websocket_frame_fragment_limit websocket_get_response_body websocket_get_response_text
-		http_files_cache_max_file_size http_files_cache_size limit_auth_tarpit_delay`) {
+		http_files_cache_max_file_size http_files_cache_size limit_auth_tarpit_delay pep_info_cache_size`) {
 		set[name] = true
 	}
 	return set

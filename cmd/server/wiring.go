@@ -43,6 +43,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			BlockSubscriptions:    h.Has("block_subscriptions"),
 			Editable:              h.StoresRosters(),
 			Name:                  config.Name.Get(h),
+			Personal:              personal(h),
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
 			MaxSessions:           config.MaxSessions.Get(h),
 			Management:            streamManagement(h),

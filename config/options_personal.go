@@ -1,0 +1,11 @@
+package config
+
+import "math"
+
+// Personal eventing (module pep), and what moves what was there before into it.
+var (
+	PEPMaxItems = declare(Spec{Name: "pep_max_items",
+		Doc: "items that a node of personal eventing may have, 1 to 10000"}, integer(1, 10_000), 256)
+	PEPServiceCache = declare(Spec{Name: "pep_service_cache_size",
+		Doc: "users whose nodes of personal eventing stay in memory, without what is large in them"}, integer(1, math.MaxInt32), 1000)
+)
