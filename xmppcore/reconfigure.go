@@ -9,6 +9,7 @@ import (
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xep"
 )
 
 // serving is what a Server serves at a time. It does not change: another one takes its place.
@@ -23,7 +24,8 @@ type host struct {
 	stream *stream.Host
 	pep    *pep.Host // nil: its users publish nothing
 	router *router.Host
-	blocks *block.Lists // nil: its users cannot block anybody
+	blocks *block.Lists      // nil: its users cannot block anybody
+	last   *xep.LastActivity // nil: nobody may ask when its users were last seen
 }
 
 // nobody is the host of domains that are not served.
@@ -41,12 +43,13 @@ func (s *Server) newServing(c Config) *serving {
 }
 
 func (s *Server) newHost(h *Host) *host {
-	v := &host{Host: h, stream: h.streamHost(), blocks: s.lists(h)}
+	v := &host{Host: h, stream: h.streamHost(), blocks: s.lists(h), last: s.lastActivity(h)}
 	more, events := s.personal(h)
 	v.pep = events
 	if v.blocks != nil {
 		more = append(more, s.blocking(v.blocks))
 	}
+	more = append(more, s.details(v)...)
 	messages, list := h.messages(s.log)
 	v.router = h.routerHost(s.version, append(more, list...)...)
 	v.router.Messages = messages

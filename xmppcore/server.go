@@ -85,7 +85,7 @@ func New(c Config) *Server {
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Log: c.Log, Host: func(domain string) *router.Host { return s.host(domain).router }}
-	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router}
+	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router, Left: s.left}
 	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return s.host(domain).stream }, Limits: c.Stream, Trusted: c.Trusted}
 	s.startPersonal()
 	s.serving.Store(s.newServing(c))

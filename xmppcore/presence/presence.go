@@ -28,6 +28,10 @@ type Router interface {
 type Presence struct {
 	Registry *registry.Registry
 	Router   Router
+
+	// Left, if it is set, is told of each user who is not available any more with any resource, and of what the last one
+	// said. It is called in the turn of the user's account.
+	Left func(user addr.Bare, status string)
 }
 
 // Available is presence without type and to (RFC 6121 §4.2.2, §4.4.2): the initial one of a resource, or a
@@ -51,17 +55,21 @@ func (p *Presence) Available(res *registry.Resource, st *scan.Stanza, priority i
 // the turn.
 func (p *Presence) Unavailable(res *registry.Resource, st *scan.Stanza) {
 	b := stanza.AppendRoutedTo(nil, st, res.Full.String(), "")
-	if p.leave(res, b) {
+	status := ""
+	if e, ok := st.Find(scan.NSClient, "status"); ok {
+		status = e.Text()
+	}
+	if p.leave(res, b, status) {
 		send(res, b, res.Account.User)
 	}
 }
 
 // Gone is the end of a stream: the server says unavailable in the client's stead (RFC 6121 §4.5.2). In the
 // turn, before the resource leaves the account.
-func (p *Presence) Gone(res *registry.Resource) { p.leave(res, farewell(res)) }
+func (p *Presence) Gone(res *registry.Resource) { p.leave(res, farewell(res), "") }
 
 // leave tells all who have seen a resource that it is no longer available. It is false if it was not.
-func (p *Presence) leave(res *registry.Resource, unavailable []byte) (was bool) {
+func (p *Presence) leave(res *registry.Resource, unavailable []byte, status string) (was bool) {
 	a := res.Account
 	a.Lock()
 	was = res.Available
@@ -77,6 +85,9 @@ func (p *Presence) leave(res *registry.Resource, unavailable []byte) (was bool) 
 	if was {
 		p.toOwn(a, unavailable)
 		p.toContacts(res, unavailable, true)
+		if p.Left != nil && len(available(a)) == 0 {
+			p.Left(a.User, status)
+		}
 	}
 	return was
 }

@@ -1,0 +1,26 @@
+package xmppcore
+
+import (
+	"slices"
+	"time"
+
+	"rosterd/xmppcore/xep"
+)
+
+// started is when the program began.
+var started = time.Now()
+
+// details are the extensions of a host that need its stores, or to know who is there.
+func (s *Server) details(h *host) (list []xep.Extension) {
+	if h.last != nil {
+		list = append(list, h.last.Extension())
+	}
+	if slices.Contains(h.Modules, "uptime") {
+		list = append(list, xep.Uptime(func() time.Duration { return time.Since(started) }))
+	}
+	if h.Stores != nil && slices.Contains(h.Modules, "private") {
+		private := &xep.Private{Store: h.Stores.Keyed("private"), Log: s.log}
+		list = append(list, private.Extension())
+	}
+	return list
+}
