@@ -21,6 +21,7 @@ import (
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
+	"rosterd/store"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
@@ -37,7 +38,7 @@ const patience = 30 * time.Second // for what must happen; nothing depends on ho
 // TestConvergence plays random sequences of logins, logouts, presence, changes in the backend, refreshes and
 // failures against a model. Once a refresh of the changed users has been answered, and what the logins bring
 // has been told, every interested resource holds the roster the backend serves, and every available resource sees
-// exactly those whom both rosters allow. Clients that keep their rosters come back with the version of them, also from
+// exactly those whom both rosters allow and neither has blocked. Clients that keep their rosters come back with the version of them, also from
 // the midst of pushes.
 func TestConvergence(t *testing.T) {
 	if *convergeSeed != 0 {
@@ -78,6 +79,10 @@ type world struct {
 	dirty   map[addr.Bare]bool   // changed since the last refresh that was answered for it
 	pending sync.WaitGroup       // refreshes under way
 	ids     int
+
+	stores   map[string]store.Keyed // of whom users have blocked, by host; nil: nobody can
+	blocking map[addr.Bare]bool     // users who change that in this burst
+	blocked  map[addr.Bare]map[string][]byte
 }
 
 type doc map[addr.Bare]roster.Item
@@ -92,8 +97,12 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 17)), docs: map[addr.Bare]doc{}, failing: map[addr.Bare]bool{}, refused: map[addr.Bare]bool{},
 		slow: map[addr.Bare]chan struct{}{}, begun: map[addr.Bare]engine.Event{}, news: make(chan struct{}, 1), dirty: map[addr.Bare]bool{}, gone: map[addr.JID]*client{}}
 	log := slog.New(slog.DiscardHandler)
-	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: []xmppcore.Host{
-		{Domain: "a.example", BlockSubscriptions: true, Modules: []string{"ping"}}, {Domain: "b.example", BlockSubscriptions: true, Modules: []string{"ping"}}}})
+	hosts := []xmppcore.Host{
+		{Domain: "a.example", BlockSubscriptions: true, Modules: []string{"ping"}}, {Domain: "b.example", BlockSubscriptions: true, Modules: []string{"ping"}}}
+	if seed%8 == 0 || seed%8 == 3 {
+		w.letBlock(hosts)
+	}
+	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: hosts})
 	h := engine.Host{Backend: engine.BackendFunc(w.fetch), Timeout: time.Minute, Retry: -1, Steps: []int{0, 100, 100, 8}[seed/2%4]} // who was refused counts as changed
 	if seed%2 == 0 {
 		h.Keeper = &keeper{}
@@ -181,6 +190,7 @@ func (w *world) run(steps int) {
 func (w *world) burst() {
 	var wg sync.WaitGroup
 	busy := map[*client]bool{}
+	w.blocking = map[addr.Bare]bool{}
 	for range 1 + w.rnd.IntN(4) {
 		w.steps++
 		if do := w.step(busy); do != nil {
@@ -228,8 +238,13 @@ func (w *world) step(busy map[*client]bool) func() {
 		}
 	case n < 75:
 		w.change()
-	case n < 90:
+	case n < 87:
 		w.refresh()
+	case n < 90:
+		if c := pick(); c != nil && w.stores != nil && !w.blocking[c.user()] {
+			w.blocking[c.user()] = true
+			return c.block()
+		}
 	case n < 94:
 		u := w.users[w.rnd.IntN(len(w.users))]
 		w.mu.Lock()
@@ -498,6 +513,7 @@ func (w *world) barrier() {
 
 func (w *world) verify() {
 	w.t.Helper()
+	w.readBlocks()
 	for _, c := range w.clients {
 		w.verifyRoster(c)
 		w.verifyPresence(c)
@@ -533,7 +549,7 @@ func (w *world) verifyPresence(c *client) {
 			continue
 		}
 		grant, want2 := w.docs[o.user()][c.user()], w.docs[c.user()][o.user()]
-		if o.user() == c.user() || grant.Subscription.From() && want2.Subscription.To() {
+		if o.user() == c.user() || grant.Subscription.From() && want2.Subscription.To() && !w.apart(o, c) {
 			want[o.full.String()] = o.shown
 		}
 	}
@@ -542,6 +558,43 @@ func (w *world) verifyPresence(c *client) {
 	if !maps.Equal(want, c.seen) {
 		w.fatalf("after step %d: presence seen by %s\n got %v\nwant %v", w.steps, c.full, c.seen, want)
 	}
+}
+
+// letBlock lets the users of hosts block each other.
+func (w *world) letBlock(hosts []xmppcore.Host) {
+	stores := newStores(w.t)
+	w.stores = map[string]store.Keyed{}
+	for i := range hosts {
+		h := &hosts[i]
+		h.Blocking, h.Stores = &xmppcore.Blocking{Keep: 2}, stores(h.Domain)
+		w.stores[h.Domain] = h.Stores.Keyed("blocklist")
+	}
+}
+
+// readBlocks reads whom everybody has blocked.
+func (w *world) readBlocks() {
+	w.blocked = map[addr.Bare]map[string][]byte{}
+	for _, u := range w.users {
+		if w.stores == nil {
+			return
+		}
+		var err error
+		if w.blocked[u], err = w.stores[u.Domain()].All(context.Background(), u); err != nil {
+			w.fatalf("%s: %v", u, err)
+		}
+	}
+}
+
+// apart tells whether one of two clients is blocked by the other's user.
+func (w *world) apart(x, y *client) bool { return w.blocks(x, y) || w.blocks(y, x) }
+
+func (w *world) blocks(x, y *client) bool {
+	for _, j := range []string{y.full.String(), y.user().String(), y.full.Domain()} {
+		if _, ok := w.blocked[x.user()][j]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // client is the far end of a stream: what is written to it is what a client would read.
@@ -709,7 +762,7 @@ func (c *client) receiveIQ(e element) {
 				c.roster[i.JID] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups)
 			}
 		}
-	case strings.HasPrefix(e.ID, "ping"):
+	case strings.HasPrefix(e.ID, "ping") || strings.HasPrefix(e.ID, "block"):
 		close(c.pongs[e.ID])
 		delete(c.pongs, e.ID)
 	case e.Type == "error":
@@ -767,6 +820,35 @@ func (c *client) ping() {
 	case <-pong:
 	case <-time.After(patience):
 		c.w.t.Errorf("%s: no answer to a ping (seed %d, step %d)", c.full, c.w.seed, c.w.steps)
+	}
+}
+
+// block blocks or unblocks somebody, and waits for the answer.
+func (c *client) block() func() {
+	rnd := c.w.rnd
+	u := c.w.users[rnd.IntN(len(c.w.users))]
+	item := "<item jid='" + []string{u.String(), u.String(), u.String() + fmt.Sprint("/r", rnd.IntN(3)), u.Domain()}[rnd.IntN(4)] + "'/>"
+	request := "<block xmlns='urn:xmpp:blocking'>" + item + "</block>"
+	switch rnd.IntN(5) {
+	case 0, 1:
+		request = strings.ReplaceAll(request, "block xmlns", "unblock xmlns")
+		request = strings.ReplaceAll(request, "</block>", "</unblock>")
+	case 2:
+		request = "<unblock xmlns='urn:xmpp:blocking'/>"
+	}
+	return func() {
+		c.mu.Lock()
+		c.n++
+		id, done := fmt.Sprint("block", c.n), make(chan struct{})
+		c.pongs[id] = done
+		c.mu.Unlock()
+		c.send("<iq type='set' id='" + id + "'>" + request + "</iq>")
+		select {
+		case <-c.cut:
+		case <-done:
+		case <-time.After(patience):
+			c.w.t.Errorf("%s: no answer to %s (seed %d, step %d)", c.full, request, c.w.seed, c.w.steps)
+		}
 	}
 }
 
