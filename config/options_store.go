@@ -96,7 +96,7 @@ func (h *Host) Driver(store string) Driver {
 }
 
 // kept are the stores that rosterd has, by Prosody's names where there are some.
-var kept = []string{"accounts", "archive", "archive_prefs", "blocklist", "lastactivity", "motd", "offline", "pep", "pep_data", "private", "roster", "vcard"}
+var kept = []string{"accounts", "archive", "archive_prefs", "blocklist", "lastactivity", "motd", "offline", "pep", "pep_data", "private", "roster", "rosterd_seen", "vcard"}
 
 // drivers are those of a store that do something here. "internal" is Prosody's own data folder for accounts and rosters,
 // and otherwise the embedded database, "rosterd" is that one alone.

@@ -35,6 +35,16 @@ func (h *Host) StorageDriver(store string) string {
 	return driver
 }
 
+// StoreNames are the stores that rosterd has and those that the file names. "" stands for any other.
+func (h *Host) StoreNames() []string {
+	names := append([]string{""}, kept...)
+	s, _, _ := storageOption.Lookup(h)
+	for name := range s.stores {
+		names = append(names, name)
+	}
+	return names
+}
+
 // storageDriver also tells where the driver is named.
 func (h *Host) storageDriver(store string) (string, Pos) {
 	s, pos, ok := storageOption.Lookup(h)

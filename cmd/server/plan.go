@@ -14,6 +14,7 @@ import (
 	"rosterd/engine"
 	"rosterd/httpd"
 	"rosterd/plugins"
+	"rosterd/store"
 	"rosterd/xmppcore"
 )
 
@@ -26,6 +27,7 @@ type plan struct {
 	xmpp    xmppcore.Config
 	engine  map[string]engine.Host
 	certs   *certificates
+	stores  map[string]store.Stores // by host
 
 	clientCAs map[string]*x509.CertPool // by host, of those that want client certificates for refreshes
 
@@ -54,6 +56,9 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 		return p, err
 	}
 	if err := p.openFiles(); err != nil {
+		return p, err
+	}
+	if p.stores, err = d.db.stores(ctx, cfg); err != nil {
 		return p, err
 	}
 	hosts, err := p.xmppHosts(ctx, d.db, d.throttle, part(d.log, "c2s"))

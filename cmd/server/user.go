@@ -60,11 +60,15 @@ func userCommand(ctx context.Context, file string, args []string, c console) err
 			return errors.New(d.String())
 		}
 	}
-	db, err := openStore(cfg, quiet)
+	db, err := openDatabases(cfg, quiet)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(ctx, cfg, accounts(cfg, db), args[1:], c), db.Close())
+	users, err := db.accounts(ctx, cfg)
+	if err == nil {
+		err = do(ctx, cfg, users, args[1:], c)
+	}
+	return errors.Join(err, db.Close())
 }
 
 func oneUser(cfg *config.Config, args []string) (addr.Bare, error) {

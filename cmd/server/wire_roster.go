@@ -12,9 +12,9 @@ import (
 )
 
 // storedHost is how the rosters are had that users edit.
-func (p *plan) storedHost(h *config.Host, db *store.Store) engine.Host {
+func (p *plan) storedHost(h *config.Host) engine.Host {
 	return engine.Host{
-		Backend: storedRosters{p.rosters(h, db), h.StorageDriver("roster")},
+		Backend: storedRosters{p.rosters(h), placeOf(h, "roster")},
 		// Nothing is asked but the store: as many as like may wait for one commit, what fails does so for all alike,
 		// and subscription stanzas tell the other side what has changed.
 		Parallel: 256, OneSided: true, MissingEmpty: true,
@@ -23,9 +23,9 @@ func (p *plan) storedHost(h *config.Host, db *store.Store) engine.Host {
 }
 
 // rosters are those that users edit. What Prosody has kept in its data folder is theirs until they change it.
-func (p *plan) rosters(h *config.Host, db *store.Store) *stored.Rosters {
+func (p *plan) rosters(h *config.Host) *stored.Rosters {
 	r := &stored.Rosters{
-		Values: db.Stores(h.Name).Keyed("roster"),
+		Values: p.stores[h.Name].Keyed("roster"),
 		Limits: stored.Limits{Items: config.RosterItems.Get(h), Requests: config.PendingRequests.Get(h), Bytes: config.RosterSize.Get(h)},
 	}
 	if h.StorageDriver("roster") == "internal" {
