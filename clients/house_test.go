@@ -56,6 +56,7 @@ VirtualHost "example.com"
 // house is a rosterd that runs, and its backend.
 type house struct {
 	dir                    string
+	form                   string // of the configuration, with verbs as that
 	c2s, direct, http, tls int
 	backend                *enginetest.Server
 	process                *exec.Cmd
@@ -72,10 +73,15 @@ type contact struct {
 // open starts a rosterd, with accounts for those who have contacts.
 func open(t *testing.T, lists map[string]map[string]contact) *house {
 	t.Helper()
-	h := &house{dir: t.TempDir(), backend: enginetest.Serve(t, nil), lists: lists}
+	return (&house{form: configuration, lists: lists}).open(t)
+}
+
+func (h *house) open(t *testing.T) *house {
+	t.Helper()
+	h.dir, h.backend = t.TempDir(), enginetest.Serve(t, nil)
 	h.certify(t)
 	h.configure(t)
-	for user := range lists {
+	for user := range h.lists {
 		h.tell(t, user)
 		h.account(t, user)
 	}
@@ -114,7 +120,7 @@ func (h *house) configure(t *testing.T) {
 	for _, port := range []*int{&h.c2s, &h.direct, &h.http, &h.tls} {
 		*port = unusedPort(t)
 	}
-	text := fmt.Sprintf(configuration, filepath.Join(h.dir, "data"), h.c2s, h.direct, h.http, h.tls, h.backend.Template())
+	text := fmt.Sprintf(h.form, filepath.Join(h.dir, "data"), h.c2s, h.direct, h.http, h.tls, h.backend.Template())
 	must(t, os.WriteFile(h.config(), []byte(text), 0o600))
 }
 
