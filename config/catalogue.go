@@ -15,6 +15,9 @@ var moduleTable = map[string]moduleSpec{
 	"ping":                {Honoured, "XMPP ping"},
 	"version":             {Honoured, "software version"},
 	"time":                {Honoured, "entity time"},
+	"announce":            {Honoured, "admins' messages to HOST/announce/online reach all users who are online"},
+	"motd":                {Honoured, "message of the day"},
+	"welcome":             {Honoured, "new users are welcomed, when they have registered over XMPP"},
 	"server_contact_info": {Honoured, "contact addresses in service discovery"},
 	"limits":              {Honoured, "limits of what a session may send"},
 	"http":                {Honoured, "the HTTP server"},
@@ -88,9 +91,6 @@ var moduleTable = map[string]moduleSpec{
 	"http_file_share":         {Missing, "no file transfer over HTTP"},
 	"http_upload":             {Missing, "no file transfer over HTTP"},
 	"proxy65":                 {Missing, "no file transfer through the server"},
-	"announce":                {Missing, "no announcements to all users"},
-	"motd":                    {Missing, "no message of the day"},
-	"welcome":                 {Missing, "new users are not welcomed"},
 	"uptime":                  {Missing, "nobody can ask how long the server has been running"},
 	"lastactivity":            {Missing, "nobody can ask when a user was last seen"},
 	"admin_adhoc":             {Missing, "no administration by ad-hoc commands"},
@@ -228,7 +228,6 @@ var mootPrefixes = []struct{ prefix, why string }{
 	{"blacklist_on_registration", noRegistration},
 	{"captcha_", noRegistration},
 	{"register_", noRegistration},
-	{"welcome_", "new users are not welcomed"},
 }
 
 // mootOption says why an option has nothing to do here.

@@ -194,7 +194,7 @@ func (ck *checker) consequences(h *Host, st *setting) {
 			ck.disabled(h, m)
 		}
 	case "admins":
-		if len(Admins.Get(h)) > 0 && !ck.anyHas(h, "server_contact_info") {
+		if len(Admins.Get(h)) > 0 && !ck.anyHas(h, "server_contact_info") && !ck.anyHas(h, "announce") {
 			ck.add(Note, CodeMoot, h, st.name, st.pos, "admins have no rights here that others have not", `module "server_contact_info" would name them in service discovery`)
 		}
 	case "anonymous_login":

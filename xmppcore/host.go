@@ -29,7 +29,8 @@ type Host struct {
 	Name               string   // for disco
 	Personal           Personal // for pep and those that need it
 	Items              []xep.Item
-	Contacts           xep.Contacts      // for server_contact_info
+	Contacts           xep.Contacts // for server_contact_info
+	Greetings          Greetings
 	Blocking           *Blocking         // module blocklist; nil: its users cannot block anybody
 	Stores             store.Stores      // where what belongs to its users is kept
 	Messages           Messages          // for carbons, offline and mam

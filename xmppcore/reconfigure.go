@@ -49,6 +49,7 @@ func (s *Server) newHost(h *Host) *host {
 	if v.blocks != nil {
 		more = append(more, s.blocking(v.blocks))
 	}
+	more = append(more, s.greetings(h)...)
 	more = append(more, s.details(v)...)
 	messages, list := h.messages(s.log)
 	v.router = h.routerHost(s.version, append(more, list...)...)

@@ -49,6 +49,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			Management:            streamManagement(h),
 			Contacts:              config.ContactInfo.Get(h),
 			Stores:                p.stores[h.Name],
+			Greetings:             greetings(h),
 			Messages:              messages(h),
 			Blocking:              blocking(h),
 		}

@@ -55,6 +55,7 @@ func (r *Router) message(from Origin, st *scan.Stanza) {
 		pass(t.component, from, st)
 	case t.host == nil: // there is no federation (RFC 6120 §10.4)
 		bounce(from, st, addressee(st), r.unserved(t.jid.Domain()))
+	case t.jid.Local() == "" && r.heard(from, t, st):
 	case t.jid.IsBare():
 		r.toAccount(&l, m, t)
 	default:

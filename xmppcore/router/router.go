@@ -32,6 +32,9 @@ type Host struct {
 
 	Messages *Messages // nil: they are delivered, and that is all
 
+	// Heard takes messages to the domain itself, as far as they are its own: mine. nil: none are.
+	Heard func(from Origin, to addr.JID, st *scan.Stanza) (mine bool, refused *stanza.Error)
+
 	// Dress returns what a resource broadcasts in the place of its available presence. It is called in the goroutine
 	// that reads its stream, outside of any turn. nil: the presence itself.
 	Dress func(*registry.Resource, *scan.Stanza) *scan.Stanza

@@ -3,6 +3,7 @@
 package xep
 
 import (
+	"rosterd/engine/addr"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/scan"
@@ -20,6 +21,8 @@ type Extension struct {
 	Nodes                    func(q *router.Query, list bool) ([]byte, *stanza.Error)    // what accounts answer about their nodes: disco#items if list, else disco#info; node "" is asked for items alone, and answered with items to add. nil: there are none
 	Dress                    func(*registry.Resource, *scan.Stanza) *scan.Stanza         // see router.Host
 	Shown                    func(res *registry.Resource, st *scan.Stanza, initial bool) // see router.Host
+
+	Heard func(from router.Origin, to addr.JID, st *scan.Stanza) (mine bool, refused *stanza.Error) // see router.Host
 }
 
 // Identity is a category and a type of XEP-0030.
@@ -47,6 +50,9 @@ func Install(h *router.Host, list ...Extension) {
 		}
 		if x.Shown != nil {
 			h.Shown = append(h.Shown, x.Shown)
+		}
+		if x.Heard != nil {
+			h.Heard = x.Heard
 		}
 	}
 }
