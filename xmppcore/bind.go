@@ -13,6 +13,7 @@ import (
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xep"
 )
 
 // Bind takes over a stream whose client has authenticated and wants a resource (RFC 6120 §7).
@@ -183,7 +184,7 @@ func (s *Server) handle(res *registry.Resource, st *scan.Stanza) (err error) {
 		}
 	}()
 	if stanza.KindOf(st) == stanza.None {
-		if ok, err := s.manage(res, st); ok {
+		if ok, err := s.other(res, st); ok {
 			return err
 		}
 	}
@@ -196,6 +197,17 @@ func (s *Server) handle(res *registry.Resource, st *scan.Stanza) (err error) {
 		p.Relieve()
 	}
 	return err
+}
+
+// other handles an element that is no stanza. It is false for what nobody knows.
+func (s *Server) other(res *registry.Resource, st *scan.Stanza) (ok bool, err error) {
+	switch string(st.Space) {
+	case session.NSManagement:
+		return s.manage(res, st)
+	case xep.NSClientState:
+		return s.clientState(res, st), nil
+	}
+	return false, nil
 }
 
 // reason is the stream error that tells the client why its stream ends, if it does not know.

@@ -88,7 +88,9 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "random.example", Conflict: xmppcore.Random},
 			{Domain: "increment.example", Conflict: xmppcore.Increment},
 			{Domain: "two.example", MaxSessions: 2},
-			{Domain: "managed.example", Modules: []string{"ping"}, Management: &xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 10}},
+			{Domain: "managed.example", Modules: []string{"ping"}, Management: &xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 10},
+				ClientState: &session.Inactivity{Most: 100, Waits: xep.CanWait()}},
+			{Domain: "polite.example", Modules: all, Greetings: polite},
 			{Domain: "kept.example", BlockSubscriptions: true},                      // rosters are kept, and three of their changes
 			{Domain: "montague.example", Editable: true, Modules: []string{"ping"}}, // but for nobody, anybody is there
 			{Domain: "capulet.example", Editable: true},

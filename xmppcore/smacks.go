@@ -22,10 +22,10 @@ type StreamManagement struct {
 	Old        int // those that are over of which is kept how much was handled
 }
 
-// manage handles what belongs to stream management. It is false for anything else.
+// manage handles what belongs to stream management. It is false for what does not.
 func (s *Server) manage(res *registry.Resource, st *scan.Stanza) (ok bool, err error) {
 	host := s.host(res.Full.Domain())
-	if string(st.Space) != session.NSManagement || host.Host == nil || host.Management == nil && !res.Managed() {
+	if host.Host == nil || host.Management == nil && !res.Managed() {
 		return false, nil
 	}
 	switch string(st.Name) {

@@ -4,6 +4,7 @@ import (
 	"rosterd/config"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/session"
+	"rosterd/xmppcore/xep"
 )
 
 // streamManagement is what module smacks offers on a host, nil if that does not have it.
@@ -16,5 +17,15 @@ func streamManagement(h *config.Host) *xmppcore.StreamManagement {
 			Hibernation: config.SmacksHibernation.Get(h), Unacked: config.SmacksUnacked.Get(h), Inactive: config.SmacksInactive.Get(h),
 		},
 		Hibernated: config.SmacksHibernated.Get(h), Old: config.SmacksOld.Get(h),
+	}
+}
+
+// clientState is what waits for a client that nobody looks at, nil where module csi_simple is not enabled.
+func clientState(h *config.Host) *session.Inactivity {
+	if !h.Has("csi_simple") {
+		return nil
+	}
+	return &session.Inactivity{
+		Most: config.CSIQueueSize.Get(h), Linger: config.CSIResumeDelay.Get(h), Waits: xep.CanWait(config.CSIImportant.Get(h)...),
 	}
 }

@@ -92,6 +92,7 @@ func (s *Session) Enable(rules *Management, resume bool, wish time.Duration) err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.append(func(dst []byte) []byte { return append(dst, enabled+"/>"...) }) {
+		s.awake() // what waits goes before
 		m.plain = len(s.out)
 	}
 	s.managed = m
@@ -200,7 +201,7 @@ func (s *Session) store() {
 func (s *Session) due() bool {
 	m := s.managed
 	most := m.rules.Unacked
-	if s.inactive {
+	if s.waiting != nil {
 		most = max(most, m.rules.Inactive)
 	}
 	return !m.asked && m.count > most && m.acked+uint32(m.count) != m.last
@@ -226,6 +227,7 @@ func (s *Session) takeManaged() job {
 		s.moving()
 		return job{b: k.b, kept: true, at: k.at, domain: s.Full.Domain()}
 	}
+	s.awake()
 	j := job{b: s.out, unkept: m.plain, end: s.ending, reason: s.reason}
 	s.out, m.plain = nil, 0
 	if len(j.b) > j.unkept {
@@ -284,7 +286,7 @@ func (s *Session) Hibernate() bool {
 		return false
 	}
 	m.away, m.since = true, time.Now()
-	m.head, m.owed, m.asked = nil, false, false
+	m.head, m.owed, m.asked, s.waiting = nil, false, false, nil // who comes back is active
 	s.store()
 	if !s.writing {
 		s.writing, m.parked = true, true

@@ -44,20 +44,20 @@ type Session struct {
 	lim     *Limits
 	pressed atomic.Bool // more than Soft is queued of what others have sent
 
-	mu       sync.Mutex       // guards the fields below; nothing is called out under it
-	tr       stream.Transport // exchanged by Resume, while nobody writes or reads
-	managed  *managed         // nil: no stream management; set by who reads
-	out      []byte           // whole stanzas, not yet handed to the transport
-	own      int              // how many bytes of what is queued the server owes
-	writing  bool             // the writer is at work, or is not to be yet
-	inactive bool             // nobody looks at the client: see SetInactive
-	ending   bool             // nothing more goes out
-	closed   bool             // and nothing is left to do
-	reason   *stanza.StreamError
-	moved    time.Time     // when the writer last took something
-	lost     []byte        // whole stanzas that the client did not take, or perhaps not
-	drained  chan struct{} // closed when the writer has taken what is in out
-	over     chan struct{} // closed when closed is set, if anybody waits
+	mu      sync.Mutex       // guards the fields below; nothing is called out under it
+	tr      stream.Transport // exchanged by Resume, while nobody writes or reads
+	managed *managed         // nil: no stream management; set by who reads
+	out     []byte           // whole stanzas, not yet handed to the transport
+	own     int              // how many bytes of what is queued the server owes
+	writing bool             // the writer is at work, or is not to be yet
+	waiting *waiting         // nil: somebody looks at the client; set by who reads
+	ending  bool             // nothing more goes out
+	closed  bool             // and nothing is left to do
+	reason  *stanza.StreamError
+	moved   time.Time     // when the writer last took something
+	lost    []byte        // whole stanzas that the client did not take, or perhaps not
+	drained chan struct{} // closed when the writer has taken what is in out
+	over    chan struct{} // closed when closed is set, if anybody waits
 }
 
 // NewLimits are limits to be shared by many sessions.
@@ -125,12 +125,15 @@ func (s *Session) append(f func([]byte) []byte) bool {
 	if s.out == nil {
 		s.out = (*buffers.Get().(*[]byte))[:0]
 	}
+	from := len(s.out)
 	s.out = f(s.out)
-	if m := s.managed; m != nil && m.away {
+	switch {
+	case s.managed != nil && s.managed.away:
 		s.store()
-		return true
+	case s.waiting != nil && s.wait(from):
+	default:
+		s.start()
 	}
-	s.start()
 	return true
 }
 
@@ -246,6 +249,7 @@ func (s *Session) take() (stream.Transport, job) {
 	if s.managed != nil {
 		return s.tr, s.takeManaged()
 	}
+	s.awake()
 	j := job{b: s.out, unkept: len(s.out), end: s.ending, reason: s.reason}
 	s.out, s.own = nil, 0
 	s.moving()
@@ -366,6 +370,7 @@ func (s *Session) Run(handle func(*scan.Stanza) error) error {
 func (s *Session) ready() bool {
 	for {
 		s.mu.Lock()
+		s.flush()
 		if len(s.out) <= s.lim.Soft || s.ending {
 			ending := s.ending
 			s.mu.Unlock()
