@@ -9,6 +9,7 @@ import (
 	"rosterd/store"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/router"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
 	"rosterd/xmppcore/xep"
@@ -31,10 +32,11 @@ type Host struct {
 	Items              []xep.Item
 	Contacts           xep.Contacts // for server_contact_info
 	Greetings          Greetings
-	Blocking           *Blocking         // module blocklist; nil: its users cannot block anybody
-	Stores             store.Stores      // where what belongs to its users is kept
-	Messages           Messages          // for carbons, offline and mam
-	Management         *StreamManagement // module smacks; nil: streams are not managed
+	Blocking           *Blocking           // module blocklist; nil: its users cannot block anybody
+	Stores             store.Stores        // where what belongs to its users is kept
+	Messages           Messages            // for carbons, offline and mam
+	Management         *StreamManagement   // module smacks; nil: streams are not managed
+	ClientState        *session.Inactivity // module csi_simple; nil: clients cannot say that nobody looks at them
 	Conflict           Conflict
 	MaxSessions        int         // of an account; 20 if it is 0
 	Unlimited          []addr.Bare // users to whom Config.Stream.Rate does not apply (unlimited_jids)
@@ -57,7 +59,7 @@ const (
 func (h *Host) streamHost() *stream.Host {
 	return &stream.Host{
 		Domain: h.Domain, TLS: h.TLS, RequireTLS: h.RequireTLS, AllowPlainUnencrypted: h.AllowPlainUnencrypted,
-		Auth: h.Auth, Features: h.rosterFeatures(), Managed: h.Management != nil,
+		Auth: h.Auth, Features: append(h.rosterFeatures(), h.stateFeature()...), Managed: h.Management != nil,
 	}
 }
 
