@@ -24,6 +24,7 @@ import (
 	"rosterd/engine/stored"
 	"rosterd/store/credential"
 	"rosterd/xmppcore"
+	"rosterd/xmppcore/archive"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stream"
@@ -100,6 +101,9 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "pep.example", Modules: append([]string{"pep", "vcard"}, all...)},
 			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
 			{Domain: "letters.example", Modules: []string{"disco", "carbons", "offline"}, Messages: xmppcore.Messages{Offline: xep.OfflineLimits{Messages: 3}}},
+			{Domain: "archive.example", Modules: []string{"disco", "carbons", "offline", "mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Results: 3, Entries: 10, Drop: []string{"http://jabber.org/protocol/chatstates"}}}},
+			{Domain: "contacts.example", Modules: []string{"mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Policy: archive.Roster, NoTotal: true}}},
+			{Domain: "smart.example", Modules: []string{"mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Smart: true}}},
 		},
 	}
 	if change != nil {

@@ -1,27 +1,30 @@
 package xmppcore
 
 import (
+	"cmp"
 	"context"
-	"log/slog"
 	"slices"
 	"sync"
 
 	"rosterd/engine/addr"
 	"rosterd/store"
+	"rosterd/xmppcore/archive"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/xep"
 )
 
-// Messages is what a host keeps of messages, if its modules are among carbons and offline.
+// Messages is what a host keeps of messages, if its modules are among carbons, offline and mam.
 type Messages struct {
-	Offline xep.OfflineLimits
+	Offline      xep.OfflineLimits
+	Archive      archive.Options // but for what is told of failures
+	ArchiveStore string          // its name; "archive" if it is ""
 }
 
 // messages is what routing does with the messages of h, nil if that is nothing, and what clients can ask for.
-func (h *Host) messages(log *slog.Logger) (m *router.Messages, list []xep.Extension) {
+func (s *Server) messages(h *Host) (m *router.Messages, list []xep.Extension) {
 	has := func(module string) bool { return slices.Contains(h.Modules, module) }
 	m = &router.Messages{Exists: h.Auth.Exists, Failed: func(what string, user addr.Bare, err error) {
-		log.Error("messages of a user could not be kept or found", "user", user, "while", what, "error", err)
+		s.log.Error("messages of a user could not be kept or found", "user", user, "while", what, "error", err)
 	}}
 	if has("carbons") {
 		m.Carbons = true
@@ -32,14 +35,33 @@ func (h *Host) messages(log *slog.Logger) (m *router.Messages, list []xep.Extens
 		m.Offline = w
 		list = append(list, x)
 	}
-	if m.Offline != nil && h.Auth.Passwords != nil {
-		s := &seen{store: h.Stores.Keyed("rosterd_seen"), users: map[addr.Bare]struct{}{}}
-		m.Exists, m.Came = s.has, s.note
+	if has("mam") {
+		a := s.archive(h)
+		m.Archive = a
+		list = append(list, xep.Extension{AccountFeatures: archive.Features(), Account: a.Handlers()})
 	}
 	if len(list) == 0 {
 		return nil, nil
 	}
+	if keeps := m.Offline != nil || m.Archive != nil; keeps && h.Auth.Passwords != nil {
+		s := &seen{store: h.Stores.Keyed("rosterd_seen"), users: map[addr.Bare]struct{}{}}
+		m.Exists, m.Came = s.has, s.note
+	}
 	return m, list
+}
+
+// archive is that of a host, with what its users prefer.
+func (s *Server) archive(h *Host) *archive.Archive {
+	name := cmp.Or(h.Messages.ArchiveStore, "archive")
+	o := h.Messages.Archive
+	o.Failed = func(err error) {
+		s.log.Error("a request to an archive was not answered", "host", h.Domain, "error", err)
+	}
+	contacts := func(ctx context.Context, user, other addr.Bare) (bool, error) {
+		_, ok, err := s.engine.Contact(ctx, user, other)
+		return ok, err
+	}
+	return archive.New(h.Stores.Log(name), h.Stores.Keyed(name+"_prefs"), contacts, o)
 }
 
 // seen knows who has been here. Where somebody else checks passwords, nobody can be asked whether there is a user

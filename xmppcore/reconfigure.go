@@ -51,7 +51,7 @@ func (s *Server) newHost(h *Host) *host {
 	}
 	more = append(more, s.greetings(h)...)
 	more = append(more, s.details(v)...)
-	messages, list := h.messages(s.log)
+	messages, list := s.messages(h)
 	v.router = h.routerHost(s.version, append(more, list...)...)
 	v.router.Messages = messages
 	if v.blocks != nil {

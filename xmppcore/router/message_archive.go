@@ -45,19 +45,6 @@ func (o Origin) unsynced(s registry.Syncer) {
 	}
 }
 
-// Settle returns when all that a resource has said so far is where the death of the process does not take it: before
-// that, nothing of it is acknowledged (XEP-0198 §4). In the goroutine that reads the resource's stream.
-func Settle(ctx context.Context, res *registry.Resource) error {
-	for len(res.Unsynced) > 0 {
-		if err := res.Unsynced[0].Sync(ctx); err != nil {
-			return err
-		}
-		res.Unsynced = res.Unsynced[1:]
-	}
-	res.Unsynced = nil
-	return nil
-}
-
 // unforge takes away IDs that only the server of a user gives (XEP-0359 §3.2).
 func (l *letter) unforge(user addr.Bare) {
 	if !has(l.st, nsStanzaID, "stanza-id") {
