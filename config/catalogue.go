@@ -38,6 +38,8 @@ var moduleTable = map[string]moduleSpec{
 	"carbons":             {Honoured, "messages reach the other clients of a user"},
 	"offline":             {Honoured, "messages for users who are offline are kept until they come"},
 	"smacks":              {Honoured, "stream management: sessions whose connection is lost wait and are resumed"},
+	"csi":                 {Honoured, "clients in the background, for csi_simple"},
+	"csi_simple":          {Honoured, "what can wait for clients in the background does so"},
 
 	"http_roster_admin": {Provider, "rosters from http_roster_url"},
 	"roster":            {Honoured, "rosters that users edit, where no other module supplies them"},
@@ -83,8 +85,6 @@ var moduleTable = map[string]moduleSpec{
 	"vcard4":                  {Missing, "no vCards"},
 	"vcard_legacy":            {Missing, "no vCards"},
 	"mam":                     {Missing, "no message archive"},
-	"csi":                     {Missing, "clients cannot say that they are in the background"},
-	"csi_simple":              {Missing, "traffic to clients in the background is not reduced"},
 	"cloud_notify":            {Missing, "no push notifications to phones"},
 	"bookmarks":               {Missing, "no bookmarks on the server"},
 	"groups":                  {Missing, "shared groups of groups_file do not appear in rosters"},

@@ -47,6 +47,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
 			MaxSessions:           config.MaxSessions.Get(h),
 			Management:            streamManagement(h),
+			ClientState:           clientState(h),
 			Contacts:              config.ContactInfo.Get(h),
 			Stores:                p.stores[h.Name],
 			Greetings:             greetings(h),
