@@ -18,8 +18,9 @@ func (s *Server) details(h *host) (list []xep.Extension) {
 	if slices.Contains(h.Modules, "uptime") {
 		list = append(list, xep.Uptime(func() time.Duration { return time.Since(started) }))
 	}
-	if h.Stores != nil && slices.Contains(h.Modules, "private") {
-		private := &xep.Private{Store: h.Stores.Keyed("private"), Log: s.log}
+	elsewhere := h.elsewhere()
+	if h.Stores != nil && (slices.Contains(h.Modules, "private") || elsewhere != nil) {
+		private := &xep.Private{Store: h.Stores.Keyed("private"), Log: s.log, Elsewhere: elsewhere}
 		list = append(list, private.Extension())
 	}
 	return list

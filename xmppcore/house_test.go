@@ -98,6 +98,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "verona.example", Editable: true, Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "shy.example", Editable: true, BlockSubscriptions: true},
 			{Domain: "block.example", Modules: all, Blocking: &xmppcore.Blocking{Keep: 2}},
+			{Domain: "legacy.example", Modules: []string{"vcard_legacy", "vcard4", "bookmarks", "private"}},
 			{Domain: "pep.example", Modules: append([]string{"pep", "vcard"}, all...)},
 			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
 			{Domain: "letters.example", Modules: []string{"disco", "carbons", "offline"}, Messages: xmppcore.Messages{Offline: xep.OfflineLimits{Messages: 3}}},

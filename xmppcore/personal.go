@@ -3,14 +3,21 @@ package xmppcore
 import (
 	"context"
 	"slices"
+	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 	"rosterd/xmppcore/caps"
 	"rosterd/xmppcore/pep"
+	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/router"
+	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/vcard"
 	"rosterd/xmppcore/xep"
 )
+
+// personalTimeout is how long a client waits for what is stored of its user.
+const personalTimeout = 10 * time.Second
 
 // Personal says how a host keeps what its users publish about themselves. Zero fields mean the defaults.
 type Personal struct {
@@ -57,9 +64,93 @@ func (s *Server) personal(h *Host) (list []xep.Extension, events *pep.Host) {
 		events = pep.NewHost(h.Stores, h.Personal.MaxItems, h.Personal.MaxBoxes)
 		list = append(list, s.pep.Extension(), xep.Extension{Shown: s.caps.Shown})
 	}
-	if has("vcard") && !has("vcard_legacy") {
-		cards := &vcard.Cards{Store: h.Stores.Keyed("vcard"), Log: s.log}
+	if has("bookmarks") {
+		events.Bookmarks = &pep.Bookmarks{Service: &s.pep}
+		if !h.Personal.KeepOldBookmarks {
+			events.Bookmarks.Old = h.Stores.Keyed("private")
+		}
+		list = append(list, events.Bookmarks.Extension())
+	}
+	cards := &vcard.Cards{Store: h.Stores.Keyed("vcard"), Log: s.log}
+	switch {
+	case has("vcard_legacy"):
+		avatars := vcard.Published{Events: &s.pep}
+		cards.Avatars = avatars
+		x := cards.Extension()
+		x.Dress = s.dress(cards, avatars, !h.Personal.KeepOldVCards)
+		events.Changed = append(events.Changed, func(owner addr.Bare, node string) {
+			if node == vcard.NodeMetadata {
+				s.redress(owner, avatars)
+			}
+		})
+		list = append(list, x)
+	case has("vcard"):
 		list = append(list, cards.Extension())
 	}
+	if has("vcard4") {
+		list = append(list, vcard.Four(&s.pep, s.log))
+	}
 	return list, events
+}
+
+// elsewhere is private data that is had from what users publish.
+func (h *host) elsewhere() map[router.Payload]xep.PrivateElement {
+	if h.pep == nil || h.pep.Bookmarks == nil {
+		return nil
+	}
+	return map[router.Payload]xep.PrivateElement{{Space: "storage:bookmarks", Name: "storage"}: h.pep.Bookmarks}
+}
+
+// dress puts the hash of a user's picture into his presence (XEP-0398 §4).
+func (s *Server) dress(cards *vcard.Cards, avatars vcard.Published, upgrade bool) func(*registry.Resource, *scan.Stanza) *scan.Stanza {
+	return func(res *registry.Resource, st *scan.Stanza) *scan.Stanza {
+		ctx, cancel := context.WithTimeout(s.ctx, personalTimeout)
+		defer cancel()
+		user := res.Account.User
+		if upgrade && !isAvailable(res) {
+			if err := cards.Upgrade(ctx, user); err != nil {
+				s.log.Error("a store failed", "store", "vcard", "user", user, "error", err)
+			}
+		}
+		hash, err := avatars.Hash(ctx, user)
+		if err == nil {
+			var dressed *scan.Stanza
+			if dressed, err = vcard.Dressed(st, hash); err == nil {
+				return dressed
+			}
+		}
+		s.log.Error("a store failed", "store", "pep", "user", user, "error", err)
+		return st
+	}
+}
+
+func isAvailable(res *registry.Resource) bool {
+	res.Account.Lock()
+	defer res.Account.Unlock()
+	return res.Available
+}
+
+// redress broadcasts the presence of a user's resources again when he has another picture.
+func (s *Server) redress(user addr.Bare, avatars vcard.Published) {
+	a := s.registry.Account(user)
+	if a == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, personalTimeout)
+	defer cancel()
+	hash, err := avatars.Hash(ctx, user)
+	if err != nil {
+		s.log.Error("a store failed", "store", "pep", "user", user, "error", err)
+		return
+	}
+	a.Turn.Do(func() {
+		for _, res := range a.Resources() {
+			if !res.Available {
+				continue
+			}
+			if st, changed, err := vcard.Redressed(res.Presence, hash); err == nil && changed {
+				s.presence.Available(res, st, res.Priority)
+			}
+		}
+	})
 }

@@ -9,5 +9,6 @@ import (
 func personal(h *config.Host) xmppcore.Personal {
 	return xmppcore.Personal{
 		MaxItems: config.PEPMaxItems.Get(h), MaxBoxes: config.PEPServiceCache.Get(h),
+		KeepOldVCards: !config.UpgradeVCards.Get(h), KeepOldBookmarks: !config.UpgradeBookmarks.Get(h),
 	}
 }

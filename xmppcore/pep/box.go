@@ -66,6 +66,8 @@ type box struct {
 	host  *Host
 	nodes map[string]*node // nil: not read yet, or unknown since a store has failed
 
+	moved bool // bookmarks were looked for in their old place
+
 	refs  int           // guarded by boxes.mu, as the rest
 	place *list.Element // among those that nobody holds, nil while somebody does
 	bytes int           // as it was counted when it was put back

@@ -36,15 +36,32 @@ func appendItem(b []byte, id string, payload []byte) []byte {
 	return append(append(append(b, '>'), payload...), "</item>"...)
 }
 
+// retracted are items that are gone, in an event.
+func retracted(ids []string) (b []byte) {
+	for _, id := range ids {
+		b = append(stanza.AppendAttr(append(b, "<retract"...), "id", id), '/', '>')
+	}
+	return b
+}
+
 // itemsEvent is what is told of an item of a node that was published or retracted.
 func itemsEvent(name string, inner []byte) []byte {
 	b := stanza.AppendAttr([]byte("<items"), "node", name)
 	return append(append(append(b, '>'), inner...), "</items>"...)
 }
 
-// tell sends an event of a node to all who want it: the owner's own resources, and those of who sees his presence and
+// tell tells of what has changed in a node.
+func (s *Service) tell(ctx context.Context, b *box, name string, c *Config, event []byte) error {
+	s.tellAll(b, name, c, event)
+	if name == nodeBookmarks {
+		return s.tellLegacy(ctx, b)
+	}
+	return nil
+}
+
+// tellAll sends an event of a node to all who want it: the owner's own resources, and those of who sees his presence and
 // may see the node. The box is held.
-func (s *Service) tell(b *box, name string, c *Config, event []byte) {
+func (s *Service) tellAll(b *box, name string, c *Config, event []byte) {
 	message := appendEvent(nil, b.owner, c, event, nil)
 	s.toAccount(s.Registry.Account(b.owner), b.owner, name, message)
 	if c.Access == "whitelist" {
@@ -225,6 +242,9 @@ func (s *Service) lastItems(ctx context.Context, h *Host, owner addr.Bare, d deb
 	}
 	defer s.close(b)
 	v := &viewer{s: s, owner: owner, bare: d.to.Account.User}
+	if err := s.lastBookmarks(ctx, b, v, d); err != nil {
+		return err
+	}
 	for name, n := range b.nodes {
 		i := n.last()
 		if _, wants := slices.BinarySearch(d.nodes, name); !wants || i == nil || i.told > d.since || n.Config.SendLast != "" || n.Config.NoNotify {
@@ -243,6 +263,25 @@ func (s *Service) lastItems(ctx context.Context, h *Host, owner addr.Bare, d deb
 		full := d.to.Full.String()
 		d.to.AppendOwn(func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
 	}
+	return nil
+}
+
+// lastBookmarks sends the user's own client what it looks for in the old place.
+func (s *Service) lastBookmarks(ctx context.Context, b *box, v *viewer, d debt) error {
+	if _, wants := slices.BinarySearch(d.nodes, nodeLegacyBookmarks); !wants || v.bare != b.owner || b.host.Bookmarks == nil {
+		return nil
+	}
+	if err := b.moveBookmarks(ctx); err != nil {
+		return err
+	}
+	old, err := b.legacy(ctx)
+	if err != nil {
+		return err
+	}
+	c := defaults(nodeLegacyBookmarks)
+	message := appendEvent(nil, b.owner, &c, itemsEvent(nodeLegacyBookmarks, appendItem(nil, "current", old)), nil)
+	full := d.to.Full.String()
+	d.to.AppendOwn(func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
 	return nil
 }
 

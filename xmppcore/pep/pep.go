@@ -36,6 +36,9 @@ type Host struct {
 	MaxItems     int         // of a node (pep_max_items)
 	MaxBoxes     int         // users whose nodes stay in memory (pep_service_cache_size)
 
+	// Bookmarks are had from their old places, too; nil: they are not.
+	Bookmarks *Bookmarks
+
 	// Changed are told that something was published in a node of a user, or is no longer there. They run when that is
 	// stored and its events are queued, in the goroutine of who has done it.
 	Changed []func(owner addr.Bare, node string)

@@ -138,7 +138,10 @@ func (r *request) with(h *Host, owner addr.Bare, m method) (err error) {
 		return err
 	}
 	defer r.close(r.b)
-	result, err := m.do(r)
+	result, err, handled := r.oldPlace()
+	if !handled {
+		result, err = m.do(r)
+	}
 	if err == nil {
 		r.q.Result(result)
 	}
@@ -270,7 +273,7 @@ func (b *box) publish(ctx context.Context, s *Service, name, id string, payload 
 		if c.NoPayload {
 			payload = nil
 		}
-		s.tell(b, name, &c, itemsEvent(name, appendItem(nil, id, payload)))
+		return id, s.tell(ctx, b, name, &c, itemsEvent(name, appendItem(nil, id, payload)))
 	}
 	return id, nil
 }
@@ -306,12 +309,7 @@ func (b *box) take(ctx context.Context, s *Service, name string, ids []string, n
 	if !notify || c.NoNotify || c.NoRetract {
 		return nil
 	}
-	var gone []byte
-	for _, id := range ids {
-		gone = append(stanza.AppendAttr(append(gone, "<retract"...), "id", id), '/', '>')
-	}
-	s.tell(b, name, &c, itemsEvent(name, gone))
-	return nil
+	return s.tell(ctx, b, name, &c, itemsEvent(name, retracted(ids)))
 }
 
 // create is XEP-0060 §8.1.
@@ -381,7 +379,7 @@ func (r *request) remove() ([]byte, error) {
 	}
 	r.changed = true
 	if c := n.Config; !c.NoNotify && !c.NoDelete {
-		r.tell(r.b, r.node, &c, append(stanza.AppendAttr([]byte("<delete"), "node", r.node), '/', '>'))
+		return nil, r.tell(r.ctx, r.b, r.node, &c, append(stanza.AppendAttr([]byte("<delete"), "node", r.node), '/', '>'))
 	}
 	return nil, nil
 }
@@ -397,7 +395,7 @@ func (r *request) purge() ([]byte, error) {
 	}
 	r.changed = true
 	if c := n.Config; !c.NoNotify && !c.NoRetract {
-		r.tell(r.b, r.node, &c, append(stanza.AppendAttr([]byte("<purge"), "node", r.node), '/', '>'))
+		return nil, r.tell(r.ctx, r.b, r.node, &c, append(stanza.AppendAttr([]byte("<purge"), "node", r.node), '/', '>'))
 	}
 	return nil, nil
 }

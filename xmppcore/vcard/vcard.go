@@ -7,6 +7,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -176,17 +177,23 @@ func (c *Cards) Upgrade(ctx context.Context, owner addr.Bare) error {
 }
 
 func (c *Cards) failed(user addr.Bare, err error) *stanza.Error {
-	c.Log.Error("a store failed", "store", "vcard", "user", user, "error", err)
+	return failed(c.Log, "vcard", user, err)
+}
+
+// failed makes an error into an answer. What is not refused is a failure of ours.
+func failed(log *slog.Logger, store string, user addr.Bare, err error) *stanza.Error {
+	if refused, ok := errors.AsType[*stanza.Error](err); ok {
+		return refused
+	}
+	log.Error("a store failed", "store", store, "user", user, "error", err)
 	return &stanza.Error{Type: stanza.Wait, Condition: stanza.InternalServerError}
 }
 
-// parse reads a vCard that stands alone.
+// parse reads an element that stands alone.
 func parse(card []byte) (scan.Element, error) {
-	sc := scan.Scanner{Limits: scan.Limits{Stanza: 2 * maxCard, Depth: 1 << 20, Attrs: 1 << 20, Prefixes: 64}}
-	var st scan.Stanza
-	b := append(append([]byte("<iq>"), card...), "</iq>"...)
-	if _, err := sc.Next(b, &st); err != nil {
-		return scan.Element{}, fmt.Errorf("vCard: %w", err)
+	st, err := scanned(append(append([]byte("<iq>"), card...), "</iq>"...))
+	if err != nil {
+		return scan.Element{}, fmt.Errorf("what is stored: %w", err)
 	}
 	return st.Element(0), nil
 }
@@ -204,14 +211,18 @@ func picture(card scan.Element) (p Photo, err error) {
 	if t, ok := e.Find(NS, "TYPE"); ok {
 		p.Type = strings.TrimSpace(t.Text())
 	}
-	text := strings.Join(strings.Fields(data.Text()), "") // as MIME has it, in lines (RFC 2426 §2.4.1)
-	if p.Data, err = base64.StdEncoding.DecodeString(text); err != nil {
+	if p.Data, err = decode(data.Text()); err != nil {
 		return Photo{}, fmt.Errorf("PHOTO: %w", err)
 	}
 	if len(p.Data) == 0 {
 		p = Photo{}
 	}
 	return p, nil
+}
+
+// decode reads base64, which may be in lines, as in MIME.
+func decode(text string) ([]byte, error) {
+	return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 }
 
 // appendCard appends a vCard with another picture in the place of its own, or with none. What is no element, such as
