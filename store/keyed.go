@@ -19,7 +19,8 @@ type Keyed interface {
 	Get(ctx context.Context, user addr.Bare, key string) (value []byte, ok bool, err error)
 	// All are the values of a user, by key.
 	All(ctx context.Context, user addr.Bare) (map[string][]byte, error)
-	// Change sets values, and removes those that are nil: all of it or nothing. When it returns, it is on disk.
+	// Change sets values, and removes those that are nil: all of it or nothing. When it returns, it is on disk. The error
+	// wraps ErrDisabled where nothing is to be kept.
 	Change(ctx context.Context, user addr.Bare, values map[string][]byte) error
 	// Users are those of a host who have a value.
 	Users(ctx context.Context, host string) iter.Seq2[addr.Bare, error]
@@ -29,6 +30,7 @@ type Keyed interface {
 type Log interface {
 	// Append puts an entry behind those of a user and returns its ID: e.ID, or if that is "" one that sorts behind the
 	// others. An ID that is there already takes its entry to the end. It may return before the entry is on disk: see Sync.
+	// The error wraps ErrDisabled where nothing is to be kept.
 	Append(ctx context.Context, user addr.Bare, e Entry) (id string, err error)
 	// Sync returns when all that was appended before is committed: the death of the process does not take it any more.
 	Sync(ctx context.Context) error
@@ -70,7 +72,7 @@ type Page struct {
 // ErrNoEntry says that After, Before or one of the IDs of a Query is nowhere in the log.
 var ErrNoEntry = errors.New("no such entry")
 
-// Stores opens the stores of a host. Prosody's "none" and a driver that cannot have a store are its business.
+// Stores opens the stores of a host. Where they are, and whether anything is kept, is not for whoever uses them to know.
 type Stores interface {
 	Keyed(name string) Keyed
 	Log(name string) Log

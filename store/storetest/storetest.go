@@ -136,7 +136,7 @@ func atomic(t *testing.T, stores func(string) store.Stores) {
 
 func users(t *testing.T, stores func(string) store.Stores) {
 	ctx, k := t.Context(), stores(Host).Keyed("blocklist")
-	const many = 1100
+	const many = 510
 	var wg sync.WaitGroup
 	for i := range many {
 		wg.Go(func() {
@@ -405,7 +405,7 @@ func expire(t *testing.T, stores func(string) store.Stores) {
 // atOnce: each of many who append finds its own entries, in its order, whatever else goes on.
 func atOnce(t *testing.T, stores func(string) store.Stores) {
 	ctx, l, k := t.Context(), stores(Host).Log("archive"), stores(Host).Keyed("private")
-	const writers, many = 16, 30
+	const writers, many = 8, 20
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// storing is a configuration with a host for each place where rosters can be kept.
+func storing(hosts map[string]string) string {
+	text := `authentication = "internal_plain"
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+disable_sasl_mechanisms = { "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512" }
+modules_enabled = { "roster", "saslauth", "tls", "disco", "ping" }
+`
+	for name, lines := range hosts {
+		text += fmt.Sprintf("VirtualHost %q\n  %s\n", name, lines)
+	}
+	return text
+}
+
+// TestStorage: what a host is to keep in memory is gone with the process, what it is to keep nowhere is refused.
+func TestStorage(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, storing(map[string]string{
+		"file.example":   "",
+		"memory.example": `storage = { roster = "memory" }`,
+		"none.example":   `storage = { roster = "none" }`,
+	}))
+	s := p.serve(t)
+	const nurse = "nurse@example.com||none|"
+	for _, x := range []struct{ host, answer, now string }{
+		{"file.example", "result", nurse}, {"memory.example", "result", nurse}, {"none.example", "refused", ""},
+	} {
+		c := s.login(t, "juliet@"+x.host)
+		c.wantRoster()
+		if got := c.set("<item jid='nurse@example.com'/>"); (got == "result") != (x.answer == "result") {
+			t.Errorf("%s: %s", x.host, got)
+		}
+		c.wantRoster(strings.Fields(x.now)...)
+		c.leave()
+	}
+	equal(t, "exit status", s.exit(t), exitOK)
+	s = p.serve(t)
+	s.login(t, "juliet@file.example").wantRoster(nurse)
+	s.login(t, "juliet@memory.example").wantRoster()
+	s.login(t, "juliet@none.example").wantRoster()
+}
+
+// TestStorageRefused: a driver that is not there keeps the server from starting, with its place in the file.
+func TestStorageRefused(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct{ lines, want string }{
+		"storage":    {`storage = { roster = "lmdb" }`, `the storage driver "lmdb" is not available`},
+		"sql":        {`storage = "sql" sql = { driver = "MySQL", database = "x" }`, `sql: the driver "MySQL" is not available`},
+		"PostgreSQL": {`storage = { roster = "sql" } sql = { driver = "PostgreSQL", database = "x", host = "/nowhere", username = "u", password = "hidden" }`, "database x of PostgreSQL at /nowhere"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t, storing(map[string]string{"example.com": x.lines}))
+			p.c2s, p.http = 1, 1 // never opened
+			p.write(t)
+			status, _, stderr := p.command(t, "", "serve")
+			if status == exitOK || !strings.Contains(stderr, x.want) || !strings.Contains(stderr, "prosody.cfg.lua:") || strings.Contains(stderr, "hidden") {
+				t.Errorf("exit %d: %s", status, stderr)
+			}
+		})
+	}
+}
