@@ -45,7 +45,7 @@ https_ports = { %d }
 consider_websocket_secure = true
 consider_bosh_secure = true
 authentication = "internal_hashed"
-modules_enabled = { "saslauth", "tls", "disco", "ping", "websocket", "bosh" }
+modules_enabled = { "saslauth", "tls", "disco", "ping", "websocket", "bosh", "smacks", "csi_simple" }
 VirtualHost "example.com"
   modules_enabled = { "http_roster_admin", "block_subscriptions" }
   modules_disabled = { "roster" }
@@ -58,6 +58,8 @@ type house struct {
 	dir                    string
 	form                   string // of the configuration, with verbs as that
 	c2s, direct, http, tls int
+	component              int                                    // of those that are opened with one
+	more                   func(*house) (global, sections string) // in the configuration; nil: nothing
 	backend                *enginetest.Server
 	process                *exec.Cmd
 	log                    *journal
@@ -73,7 +75,13 @@ type contact struct {
 // open starts a rosterd, with accounts for those who have contacts.
 func open(t *testing.T, lists map[string]map[string]contact) *house {
 	t.Helper()
-	return (&house{form: configuration, lists: lists}).open(t)
+	return openWith(t, lists, nil)
+}
+
+// openWith is open with more in the configuration.
+func openWith(t *testing.T, lists map[string]map[string]contact, more func(*house) (global, sections string)) *house {
+	t.Helper()
+	return (&house{form: configuration, lists: lists, more: more}).open(t)
 }
 
 func (h *house) open(t *testing.T) *house {
@@ -121,6 +129,10 @@ func (h *house) configure(t *testing.T) {
 		*port = unusedPort(t)
 	}
 	text := fmt.Sprintf(h.form, filepath.Join(h.dir, "data"), h.c2s, h.direct, h.http, h.tls, h.backend.Template())
+	if h.more != nil {
+		global, sections := h.more(h)
+		text = global + text + sections
+	}
 	must(t, os.WriteFile(h.config(), []byte(text), 0o600))
 }
 
