@@ -13,6 +13,7 @@ func (ck *checker) hosts() {
 	}
 	for _, h := range ck.Config.hosts {
 		ck.rosters(h)
+		ck.groups(h)
 		ck.storage(h)
 		ck.authentication(h)
 		ck.login(h)
@@ -25,6 +26,24 @@ func (ck *checker) files(h *Host) {
 	m, on := h.Module("http_files")
 	if _, _, set := HTTPFilesDir.Lookup(h); on && !set && h.find(HTTPFilesDir.Name, ScopeHost) == nil {
 		ck.once(Note, CodeMoot, h, m.Name, m.Pos, `module "http_files" serves nothing: http_files_dir is not set (as in Prosody)`, "")
+	}
+}
+
+// sharedAlone tells that the rosters of a host are made of groups, which nobody edits.
+func sharedAlone(h *Host) bool {
+	_, shared := h.SharedGroups()
+	return shared
+}
+
+// groups: whose file is not named has nothing to do, and a backend that is asked has the last word.
+func (ck *checker) groups(h *Host) {
+	m, on := h.Module("groups")
+	switch providers := h.Providers(); {
+	case !on:
+	case len(providers) > 0 && providers[0].Name != m.Name:
+		ck.once(Warn, CodeModule, h, m.Name, m.Pos, fmt.Sprintf("module %q: the groups of groups_file do not appear in the rosters of module %q", m.Name, providers[0].Name), "")
+	case GroupsFile.Get(h) == "":
+		ck.once(Note, CodeMoot, h, m.Name, m.Pos, `module "groups" serves nothing: groups_file is not set (as in Prosody)`, "")
 	}
 }
 
@@ -41,7 +60,7 @@ func (ck *checker) rosters(h *Host) {
 	case len(providers) == 1 && providers[0].File != "":
 	case len(providers) == 1:
 		ck.backend(h, providers[0])
-	case edited: // rosterd keeps them
+	case edited, sharedAlone(h):
 	default:
 		hint := "enable http_roster_admin, or roster for rosters that users edit"
 		for _, m := range h.Modules() {

@@ -37,10 +37,13 @@ func (o *operator) source(host string) (string, bool) {
 
 // source names what supplies the rosters of a host, without its secrets.
 func source(h *config.Host) string {
-	if h.StoresRosters() {
-		return "roster, edited by its users"
-	}
 	var list []string
+	if h.StoresRosters() {
+		list = append(list, "roster, edited by its users")
+	}
+	if file, ok := h.SharedGroups(); ok {
+		list = append(list, "groups, "+file)
+	}
 	for _, m := range h.Providers() {
 		name := m.Name
 		switch {

@@ -78,6 +78,7 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, part(d.log, "engine"))
 	d.onStop(d.eng.Close)
 	d.onStop(d.stopTimers)
+	d.onStop(d.watchGroups())
 	d.xmpp.Start(d.eng)
 	d.metrics = d.figures()
 	d.web = &httpd.Server{Log: part(d.log, "http"), Metrics: d.metrics.Handler(part(d.log, "http")), Ready: d.ready, Observe: d.metrics.Requested}

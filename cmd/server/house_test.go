@@ -28,7 +28,7 @@ const root = "../.."
 var floors = map[string]int{
 	"cmd/server": 3, "bench": 3, "examples/plugins": 3,
 	"httpd": 2, "admin": 2, "metrics": 2, "xmppcore": 2, "plugins": 2, "plugins/lua": 2, "plugins/wasm": 2, "plugins/worker": 2, "plugins/trial": 2,
-	"engine": 1, "engine/enginetest": 1, "engine/stored": 1, "config": 1, "config/known": 1, "store": 1, "store/storetest": 1,
+	"engine": 1, "engine/enginetest": 1, "engine/stored": 1, "engine/groups": 1, "config": 1, "config/known": 1, "store": 1, "store/storetest": 1,
 	"cmd/server/converse": 0, "engine/addr": 0, "engine/roster": 0, "plugins/lua/vm": 0, "plugins/wasm/module": 0, "plugins/wasm/module/asm": 0, "plugins/wasm/fuel": 0, "plugins/sdk": 0, "plugins/trial/scaffold": 0, "plugins/trial/mutate": 0, "store/credential": 0, "store/dat": 0,
 }
 
@@ -37,6 +37,7 @@ var floors = map[string]int{
 var sideways = map[string][]string{
 	"engine/enginetest": {"engine"},
 	"engine/stored":     {"engine"},
+	"engine/groups":     {"engine"},
 	"store/storetest":   {"store"},
 	"config":            {"config/known"},
 	"plugins/lua":       {"plugins"},
@@ -71,6 +72,7 @@ var without = map[string][]string{
 	"engine/addr":      {"net", "os", "encoding/xml"},
 	"engine/roster":    {"net", "os", "encoding/xml"},
 	"engine/stored":    {"net", "os", "encoding/xml"},
+	"engine/groups":    {"net", "os", "encoding/xml"},
 	"store/dat":        {"net", "os", "io"},
 	"store/credential": {"net", "os"},
 	"plugins/lua/vm":   {"net", "os"},

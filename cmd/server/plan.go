@@ -27,6 +27,7 @@ type plan struct {
 	xmpp    xmppcore.Config
 	engine  map[string]engine.Host
 	certs   *certificates
+	groups  map[string]*groupsFile  // by host, of those that have some
 	stores  map[string]store.Stores // by host
 
 	clientCAs map[string]*x509.CertPool // by host, of those that want client certificates for refreshes
@@ -56,6 +57,9 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 		return p, err
 	}
 	if err := p.openFiles(); err != nil {
+		return p, err
+	}
+	if err := p.openGroups(d.plan); err != nil {
 		return p, err
 	}
 	if p.stores, err = d.db.stores(ctx, cfg); err != nil {

@@ -49,8 +49,8 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			Management:            streamManagement(h),
 			ClientState:           clientState(h),
 			Contacts:              config.ContactInfo.Get(h),
-			Stores:                p.stores[h.Name],
 			Greetings:             greetings(h),
+			Stores:                p.stores[h.Name],
 			Messages:              messages(h),
 			Blocking:              blocking(h),
 		}
@@ -121,8 +121,8 @@ var _ engine.FreshKeeper = (*store.Store)(nil) // else every login would fetch, 
 func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 	list := make(map[string]engine.Host)
 	for _, h := range p.cfg.Hosts() {
-		if h.StoresRosters() {
-			list[h.Name] = p.storedHost(h)
+		if own, ok := p.ownHost(h); ok {
+			list[h.Name] = own
 			continue
 		}
 		e := engine.Host{
