@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"rosterd/config"
 	"rosterd/engine"
@@ -60,6 +62,15 @@ var (
 	_ engine.Editor       = storedRosters{}
 	_ engine.Generational = storedRosters{}
 )
+
+// Edit is ErrReadOnly where nothing is to be kept.
+func (s storedRosters) Edit(ctx context.Context, e engine.Edit) (engine.Edited, error) {
+	done, err := s.Rosters.Edit(ctx, e)
+	if errors.Is(err, store.ErrDisabled) {
+		err = fmt.Errorf("%w: %w", engine.ErrReadOnly, err)
+	}
+	return done, err
+}
 
 // Generation names the store.
 func (s storedRosters) Generation() string { return "roster, " + s.driver }
