@@ -40,6 +40,7 @@ import (
 //	mended: USER                   and no longer does
 //	held: USER                     it does not answer
 //	released: USER                 and now does
+//	registered: USER               has just registered
 //	restart:                       another server takes the place of this one; what was kept is there
 func TestConversations(t *testing.T) { conversations(t, nil, nil) }
 
@@ -214,6 +215,7 @@ func (h *house) actions() map[string]func(context.Context, string) error {
 			h.broken[addr.MustBare(inVerona(user))] = err
 			return nil
 		},
+		"registered": h.greet,
 		"restart": func(context.Context, string) error { h.restart(); return nil },
 		"mended": func(_ context.Context, user string) error {
 			h.mu.Lock()
