@@ -97,7 +97,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "capulet.example", Editable: true},
 			{Domain: "verona.example", Editable: true, Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "shy.example", Editable: true, BlockSubscriptions: true},
-			{Domain: "block.example", Modules: all, Blocking: &xmppcore.Blocking{Keep: 2}},
+			{Domain: "block.example", Modules: append([]string{"private", "lastactivity", "uptime"}, all...), Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "legacy.example", Modules: []string{"vcard_legacy", "vcard4", "bookmarks", "private"}},
 			{Domain: "pep.example", Modules: append([]string{"pep", "vcard"}, all...)},
 			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
@@ -136,7 +136,7 @@ func (h *house) start() {
 	backends := map[string]engine.Host{}
 	for _, host := range h.config.Hosts {
 		backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 100}
-		if host.Domain == "kept.example" {
+		if host.Domain == "kept.example" || host.Domain == "block.example" {
 			backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 3, Keeper: &h.kept}
 		}
 		if host.Editable {
