@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/store"
@@ -62,6 +63,39 @@ func (s *Server) archive(h *Host) *archive.Archive {
 		return ok, err
 	}
 	return archive.New(h.Stores.Log(name), h.Stores.Keyed(name+"_prefs"), contacts, o)
+}
+
+// tidy removes what is too old from the archives, now and every hour until the server is shut down.
+func (s *Server) tidy() {
+	defer s.work.Done()
+	t := time.NewTicker(time.Hour)
+	defer t.Stop()
+	for {
+		for domain, h := range s.serving.Load().hosts {
+			if h.router.Messages == nil {
+				continue
+			}
+			if a, ok := h.router.Messages.Archive.(*archive.Archive); ok {
+				s.expire(a, domain)
+			}
+		}
+		select {
+		case <-t.C:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) expire(a *archive.Archive, domain string) {
+	n, err := a.Expire(s.ctx, domain, time.Now())
+	switch {
+	case s.ctx.Err() != nil:
+	case err != nil:
+		s.log.Error("what is too old stays in an archive", "host", domain, "error", err)
+	case n > 0:
+		s.log.Info("messages that were too old have left an archive", "host", domain, "messages", n)
+	}
 }
 
 // seen knows who has been here. Where somebody else checks passwords, nobody can be asked whether there is a user

@@ -94,7 +94,12 @@ func New(c Config) *Server {
 }
 
 // Start gives the server the rosters. It is called once, before the first Serve.
-func (s *Server) Start(e *engine.Engine) { s.engine, s.router.Rosters = e, e }
+func (s *Server) Start(e *engine.Engine) {
+	s.engine, s.router.Rosters = e, e
+	if s.begin() {
+		go s.tidy()
+	}
+}
 
 // Serve accepts client connections (RFC 6120 §3, STARTTLS) until Shutdown, and always returns an error.
 func (s *Server) Serve(ln net.Listener) error {
