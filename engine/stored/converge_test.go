@@ -41,8 +41,8 @@ func (w *told) watch(ev engine.Event) {
 // Many who edit at once, each of several rosters, while users come and go: once all edits are answered, whoever is
 // online has been told the roster that is kept.
 func TestToldIsKept(t *testing.T) {
-	const users, editors, edits = 4, 4, 20
-	r := rosters(t, func(r *stored.Rosters) { r.Limits = stored.Limits{Items: 3, Requests: 2} })
+	const users, editors, edits = 5, 8, 60
+	r := &stored.Rosters{Values: &kept{}, Limits: stored.Limits{Items: 3, Requests: 2}}
 	w := &told{t: t, rosters: make(map[addr.Bare]roster.Roster)}
 	e := engine.New(map[string]engine.Host{"example.com": {Backend: r, OneSided: true}}, w.watch, slog.New(slog.DiscardHandler))
 	defer func() {
@@ -64,7 +64,7 @@ func TestToldIsKept(t *testing.T) {
 		})
 	}
 	all.Go(func() { // one of them comes and goes
-		for range 10 {
+		for range 50 {
 			attached[0].Release()
 			attached[0] = attach(t, e, 0)
 		}

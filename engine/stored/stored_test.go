@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"rosterd/engine"
@@ -24,7 +26,7 @@ func jid(name string) addr.Bare {
 }
 
 // rosters are kept in a database.
-func rosters(t *testing.T, change func(*stored.Rosters)) *stored.Rosters {
+func rosters(t testing.TB, change func(*stored.Rosters)) *stored.Rosters {
 	t.Helper()
 	db, err := store.OpenMemory(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -36,6 +38,37 @@ func rosters(t *testing.T, change func(*stored.Rosters)) *stored.Rosters {
 		change(r)
 	}
 	return r
+}
+
+// kept is a store that is never slow, for tests that change much.
+type kept struct {
+	mu     sync.Mutex
+	values map[addr.Bare]map[string][]byte
+}
+
+func (k *kept) All(_ context.Context, user addr.Bare) (map[string][]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.values[user]), nil
+}
+
+func (k *kept) Change(_ context.Context, user addr.Bare, values map[string][]byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.values == nil {
+		k.values = make(map[addr.Bare]map[string][]byte)
+	}
+	if k.values[user] == nil {
+		k.values[user] = make(map[string][]byte)
+	}
+	for key, v := range values {
+		if v == nil {
+			delete(k.values[user], key)
+		} else {
+			k.values[user][key] = v
+		}
+	}
+	return nil
 }
 
 func short(i *roster.Item) string {
@@ -374,7 +407,7 @@ func TestDamaged(t *testing.T) {
 // other's presence exactly if the other shows it, and one asks exactly if the other has it to answer.
 func TestPairsConverge(t *testing.T) {
 	const users, moves = 4, 400
-	r := rosters(t, func(r *stored.Rosters) { r.Limits = stored.Limits{Items: 2, Requests: 1} })
+	r := &stored.Rosters{Values: &kept{}, Limits: stored.Limits{Items: 2, Requests: 1}}
 	rng := rand.New(rand.NewPCG(1, 2))
 	actions := []engine.Action{engine.Set, engine.Remove, engine.OutSubscribe, engine.OutSubscribe, engine.OutSubscribed, engine.OutSubscribed, engine.OutUnsubscribe, engine.OutUnsubscribed}
 	arrives := map[engine.Action]engine.Action{engine.OutSubscribe: engine.InSubscribe, engine.OutSubscribed: engine.InSubscribed, engine.OutUnsubscribe: engine.InUnsubscribe, engine.OutUnsubscribed: engine.InUnsubscribed}
