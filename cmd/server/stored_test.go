@@ -1,13 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"rosterd/engine/enginetest"
 	"rosterd/engine/groups"
 )
 
@@ -234,4 +237,35 @@ func TestGroupsAlone(t *testing.T) {
 	equal(t, "answer", romeo.set("<item jid='juliet@example.com'/>"), "cancel/service-unavailable")
 	p.file(t, "groups.txt", "[+Help]\nhelp@example.com=Help\n")
 	romeo.wantPushes("help@example.com|Help|both|Help")
+}
+
+// TestRefreshBesideStored: what applications post to the machine's own address is for the host whose rosters are
+// theirs; the one beside it, whose users edit their rosters, takes no refreshes. A reload can turn one into the other.
+func TestRefreshBesideStored(t *testing.T) {
+	t.Parallel()
+	backend := enginetest.Serve(t, map[string]string{"john": `{"jane@work.example": {}}`})
+	p := newPlace(t, edited()+openHost("work.example", backend.Template()))
+	s := p.serve(t)
+	john, juliet := s.login(t, "john@work.example/desk"), s.login(t, "juliet@example.com/balcony")
+	john.wantRoster("jane@work.example||both|")
+	juliet.wantRoster()
+	backend.Set("john", `{"jane@work.example": {"name": "Jane"}}`)
+	equal(t, "refresh", s.refresh(t, "john").outcomes(), []string{"john updated"})
+	john.wantPushes("jane@work.example|Jane|both|")
+	if resp, _ := s.request(t, "GET", "/roster_admin/refresh/juliet", "", "Host", "example.com"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("a refresh of who edits his roster: %s", resp.Status)
+	}
+
+	p.text = edited(`modules_disabled = { "roster" }`, `modules_enabled = { "http_roster_admin" }`, fmt.Sprintf("http_roster_url = %q", backend.Template())) + openHost("work.example", backend.Template())
+	backend.Set("juliet", `{"romeo@example.com": {"name": "Romeo"}}`)
+	p.write(t)
+	s.reload(t)
+	juliet.wantPushes("romeo@example.com|Romeo|both|")
+	equal(t, "answer", juliet.set("<item jid='nurse@example.com'/>"), "cancel/service-unavailable")
+	p.text = edited() + openHost("work.example", backend.Template())
+	p.write(t)
+	s.reload(t)
+	juliet.wantPushes("romeo@example.com||remove|")
+	equal(t, "answer", juliet.set("<item jid='nurse@example.com'/>"), "result")
+	juliet.wantPushes("nurse@example.com||none|")
 }
