@@ -45,7 +45,7 @@ https_ports = { %d }
 consider_websocket_secure = true
 consider_bosh_secure = true
 authentication = "internal_hashed"
-modules_enabled = { "saslauth", "tls", "disco", "ping", "websocket", "bosh", "smacks", "csi_simple" }
+modules_enabled = { "saslauth", "tls", "disco", "ping", "websocket", "bosh", "smacks", "csi_simple", "pep", "vcard_legacy", "vcard4", "bookmarks", "private" }
 VirtualHost "example.com"
   modules_enabled = { "http_roster_admin", "block_subscriptions" }
   modules_disabled = { "roster" }
