@@ -86,6 +86,13 @@ func openWith(t *testing.T, lists map[string]map[string]contact, more func(*hous
 
 func (h *house) open(t *testing.T) *house {
 	t.Helper()
+	h.furnish(t)
+	return h.serve(t)
+}
+
+// furnish makes all that a rosterd needs, until the test ends.
+func (h *house) furnish(t *testing.T) {
+	t.Helper()
 	h.dir, h.backend = t.TempDir(), enginetest.Serve(t, nil)
 	h.certify(t)
 	h.configure(t)
@@ -93,6 +100,11 @@ func (h *house) open(t *testing.T) *house {
 		h.tell(t, user)
 		h.account(t, user)
 	}
+}
+
+// serve starts a rosterd that serves until the test ends; another one may serve after it.
+func (h *house) serve(t *testing.T) *house {
+	t.Helper()
 	for range 5 {
 		if h.try(t) {
 			return h

@@ -88,7 +88,7 @@ func (a *Archive) send(q *router.Query, want *query, page store.Page) {
 	for _, e := range entries {
 		q.From.AppendOwn(func(dst []byte) []byte { return appendResult(dst, own, to, want.id, e) })
 	}
-	q.Result(appendFin(nil, page, want.Count))
+	q.Result(appendFin(nil, want, page))
 }
 
 func appendResult(dst []byte, from, to, queryid string, e store.Entry) []byte {
@@ -109,7 +109,9 @@ func appendResult(dst []byte, from, to, queryid string, e store.Entry) []byte {
 // stamp has all digits that are kept, so that a client that gives it back as start or end means this entry.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
-func appendFin(dst []byte, page store.Page, total bool) []byte {
+// appendFin says which page was sent. Where it is of those that are paged backwards, its index is left out: slixmpp would
+// take the last page for the end.
+func appendFin(dst []byte, want *query, page store.Page) []byte {
 	dst = append(dst, "<fin xmlns='"+nsMAM+"'"...)
 	if page.Complete {
 		dst = append(dst, " complete='true'"...)
@@ -117,13 +119,13 @@ func appendFin(dst []byte, page store.Page, total bool) []byte {
 	dst = append(dst, "><set xmlns='"+nsRSM+"'>"...)
 	if n := len(page.Entries); n > 0 {
 		dst = append(dst, "<first"...)
-		if total {
+		if want.Count && !want.Last {
 			dst = stanza.AppendAttr(dst, "index", strconv.Itoa(page.Index))
 		}
 		dst = append(stanza.AppendText(append(dst, '>'), page.Entries[0].ID), "</first>"...)
 		dst = append(stanza.AppendText(append(dst, "<last>"...), page.Entries[n-1].ID), "</last>"...)
 	}
-	if total {
+	if want.Count {
 		dst = append(strconv.AppendInt(append(dst, "<count>"...), int64(page.Total), 10), "</count>"...)
 	}
 	return append(dst, "</set></fin>"...)
