@@ -58,12 +58,13 @@ var confined = map[string][]string{
 	"github.com/julienschmidt/httprouter": {"httpd"},
 	"database/sql":                        {"store"},
 	"modernc.org/sqlite":                  {"store"},
+	"github.com/jackc/pgx":                {"store"},
 	"mellium.im/xmpp/jid":                 {"engine/addr"},
 	"mellium.im":                          {"engine/addr"},
 	"golang.org/x/term":                   {"cmd/server"},
 	"github.com/prometheus":               {"metrics"},
 	"github.com/coder/websocket":          {"xmppcore"},
-	"testing":                             {"engine/enginetest", "xmppcore"}, // what tests of others use
+	"testing":                             {"engine/enginetest", "store/storetest", "xmppcore"}, // what tests of others use
 }
 
 // without is what a room does without.
@@ -194,7 +195,7 @@ func TestBinary(t *testing.T) {
 	}
 	for _, p := range goList(t, "-deps", "./cmd/server") {
 		switch {
-		case p.ImportPath == "testing", within(p.ImportPath, "rosterd/engine/enginetest"), within(p.ImportPath, "rosterd/xmppcore/xmpptest"):
+		case p.ImportPath == "testing", within(p.ImportPath, "rosterd/engine/enginetest"), within(p.ImportPath, "rosterd/store/storetest"), within(p.ImportPath, "rosterd/xmppcore/xmpptest"):
 			t.Errorf("the program has %s in it", p.ImportPath)
 		case within(p.ImportPath, "mellium.im") && !allowed[p.ImportPath]:
 			t.Errorf("the program has %s in it", p.ImportPath)

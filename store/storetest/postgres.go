@@ -2,8 +2,6 @@ package storetest
 
 import (
 	"bufio"
-	"context"
-	"database/sql"
 	"fmt"
 	"io"
 	"os"
@@ -16,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-
 	"rosterd/store"
 )
 
@@ -25,7 +21,6 @@ import (
 type Postgres struct {
 	folder string
 	owner  *syscall.Credential // it does not run as root
-	db     *sql.DB
 	count  int
 }
 
@@ -50,7 +45,6 @@ func StartPostgres(t testing.TB) *Postgres {
 		t.Fatalf("%v: %v\n%s", init, err, out)
 	}
 	t.Cleanup(p.serve(t))
-	p.db = p.connect(t, "postgres")
 	return p
 }
 
@@ -125,16 +119,6 @@ func (p *Postgres) serve(t testing.TB) (stop func()) {
 	return nil
 }
 
-func (p *Postgres) connect(t testing.TB, database string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("pgx", fmt.Sprintf("host=%s user=rosterd dbname=%s", p.folder, database))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
 // Database makes an empty database and says where it is.
 func (p *Postgres) Database(t testing.TB) store.Server {
 	t.Helper()
@@ -147,15 +131,14 @@ func (p *Postgres) Database(t testing.TB) store.Server {
 // Exec does something as the owner of the server.
 func (p *Postgres) Exec(t testing.TB, query string) {
 	t.Helper()
-	if _, err := p.db.ExecContext(context.Background(), query); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
+	p.In(t, store.Server{Database: "postgres"}, query)
 }
 
-// In does something in a database as its owner.
+// In does something in a database.
 func (p *Postgres) In(t testing.TB, at store.Server, query string) {
 	t.Helper()
-	if _, err := p.connect(t, at.Database).ExecContext(context.Background(), query); err != nil {
-		t.Fatalf("%s: %v", query, err)
+	c := p.command(t, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", p.folder, "-U", "rosterd", "-d", at.Database, "-c", query)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", query, err, out)
 	}
 }
