@@ -99,8 +99,9 @@ func (r *Router) reach(from Origin, t target, typ string) *stanza.Error {
 	switch {
 	case typ != stanza.TypeSubscribe && typ != stanza.TypeSubscribed, t.component != nil:
 		return nil
-	case t.host == nil: // there is no federation (RFC 6120 §10.4)
-		return &stanza.Error{Condition: stanza.RemoteServerNotFound}
+	case t.host == nil:
+		e := r.unserved(t.jid.Domain())
+		return &e
 	case t.jid.Local() == "":
 		return &stanza.Error{Condition: stanza.ServiceUnavailable}
 	}
