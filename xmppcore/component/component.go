@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/auth"
@@ -49,6 +50,7 @@ type Server struct {
 	mu        sync.RWMutex // guards the fields below
 	served    served
 	connected map[string]*link // by domain
+	any       atomic.Bool      // whether there are any; read without mu
 	strangers int
 	closed    bool
 	work      sync.WaitGroup // links; Add under mu while not closed
@@ -91,6 +93,9 @@ func (s *Server) Reconfigure(c Config) {
 
 // Session is where stanzas for a domain go, nil while no program is connected for it.
 func (s *Server) Session(domain string) *session.Session {
+	if !s.any.Load() {
+		return nil // presence asks for each contact who is offline
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if l := s.connected[domain]; l != nil {

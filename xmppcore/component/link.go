@@ -47,6 +47,7 @@ func (s *Server) drop(l *link) {
 	defer s.mu.Unlock()
 	if domain := l.domain.Domain(); s.connected[domain] == l {
 		delete(s.connected, domain)
+		s.any.Store(len(s.connected) > 0)
 	}
 }
 

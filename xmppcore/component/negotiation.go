@@ -195,6 +195,7 @@ func (s *Server) take(l *link, replace bool) (old *link, refused error) {
 		s.connected = make(map[string]*link)
 	}
 	s.connected[domain] = l
+	s.any.Store(true)
 	s.work.Add(1)
 	return old, nil
 }

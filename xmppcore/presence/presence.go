@@ -15,6 +15,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 )
 
@@ -28,6 +29,10 @@ type Router interface {
 type Presence struct {
 	Registry *registry.Registry
 	Router   Router
+
+	// Component is where presence goes for contacts at the domain of a component, nil if there is none that is connected.
+	// May be nil.
+	Component func(domain string) *session.Session
 
 	// Left, if it is set, is told of each user who is not available any more with any resource, and of what the last one
 	// said. It is called in the turn of the user's account.
@@ -175,6 +180,7 @@ func (p *Presence) reaches(a *registry.Account, to addr.JID) bool {
 func (p *Presence) deliver(of *registry.Resource, contact addr.Bare, b []byte, unavailable bool) {
 	c := p.Registry.Account(contact)
 	if c == nil {
+		p.toComponent(of.Account, contact, b)
 		return
 	}
 	c.Lock()
@@ -208,8 +214,13 @@ func (p *Presence) welcome(res *registry.Resource) {
 	}
 }
 
-// show queues the presence of a contact that grants it, to resources of one viewer.
+// show queues the presence of a contact that grants it, to resources of one viewer. A component is asked for that of its
+// own (RFC 6121 §4.3).
 func (p *Presence) show(contact, viewer addr.Bare, to []*registry.Resource) {
+	if len(to) > 0 && p.component(contact) != nil {
+		p.toComponent(to[0].Account, contact, stanza.AppendPresence(nil, viewer.String(), "", stanza.TypeProbe, nil))
+		return
+	}
 	p.granted(contact, viewer, func(r *registry.Resource) {
 		for _, v := range to {
 			if !apart(r, v) {

@@ -140,7 +140,9 @@ func (r *Router) probe(from Origin, st *scan.Stanza) {
 	case !ok || r.barred(from, t, st):
 	case t.component != nil:
 		r.deliver(t, stanza.AppendRouted(nil, st, from.JID.String()))
-	case t.host != nil && from.Resource != nil:
+	case t.host != nil && from.Resource == nil:
+		r.Presence.Asked(from.Out, from.JID, t.jid)
+	case t.host != nil:
 		from.Resource.Account.Turn.Do(func() { r.Presence.Probe(from.Resource, t.jid) })
 	}
 }
