@@ -108,7 +108,7 @@ func TestCheck(t *testing.T) {
 			"Loaded %s",
 			`NOTE     %s:4  module "http_files" serves nothing: http_files_dir is not set (as in Prosody) [MOO001]`,
 			`NOTE     %s  1 setting accepted without effect: storage_memory:4 [QUI001]`,
-			"Effective modules on example.com: block_subscriptions c2s disco http_files http_roster_admin iq message ping presence saslauth tls",
+			"Effective modules on example.com: block_subscriptions c2s disco http_files http_roster_admin iq message offline ping presence saslauth tls",
 		}},
 		{"the seed, strictly", seed, true, []string{"--strict"}, 0, []string{"Loaded %s"}},
 		{"a warning, strictly", seed, false, []string{"--strict"}, 2, []string{`WARN     %s:3  VirtualHost "example.com": nobody can log in, since encryption is required: `}},
