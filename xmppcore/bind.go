@@ -172,7 +172,9 @@ func (s *Server) run(res *registry.Resource) {
 	s.registry.Leave(res.Account)
 	s.log.Info("logged out", "user", res.Full, "cause", cause(err))
 	res.Wait()
-	s.router.Undelivered(res, res.Lost())
+	for _, l := range res.Late() {
+		s.router.Undelivered(res, l.Stanzas, l.At)
+	}
 }
 
 // handle routes one stanza. A mistake of ours costs the stream that ran into it, and nobody else.

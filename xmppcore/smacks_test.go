@@ -133,6 +133,35 @@ func TestConflictWithHibernating(t *testing.T) {
 	h.expect(late, "the refusal", named("failed"))
 }
 
+// What a session had that is over goes to who has come since, and not again to who has it.
+func TestMissedByWhoCameLater(t *testing.T) {
+	h := newHouse(t, func(c *xmppcore.Config) {
+		for i := range c.Hosts {
+			if c.Hosts[i].Domain == "managed.example" {
+				c.Hosts[i].Modules = append(c.Hosts[i].Modules, "offline")
+			}
+		}
+	})
+	juliet, phone := h.login("juliet@managed.example/balcony"), h.available("romeo@managed.example/phone")
+	h.managed(phone)
+	phone.Disconnect()
+	h.settled("phone")
+	h.send(juliet, "<message to='romeo@managed.example' type='chat' id='1'><body>O</body></message>")
+	h.ping(juliet)
+	desk := h.available("romeo@managed.example/desk")
+	h.expect(desk, "the phone's presence", func(e xmpptest.Element) bool { return e.Attr("from") == "romeo@managed.example/phone" })
+	h.send(juliet, "<message to='romeo@managed.example' type='chat' id='2'><body>Romeo</body></message>")
+	h.expect(desk, "the second message", func(e xmpptest.Element) bool { return e.Attr("id") == "2" })
+	h.login("romeo@managed.example/phone")
+	e := h.expect(desk, "the first message", func(e xmpptest.Element) bool { return e.Attr("id") == "1" })
+	if _, ok := e.Find("urn:xmpp:delay", "delay"); !ok {
+		t.Errorf("does not say when it came: %s", e)
+	}
+	h.expect(desk, "the end of the phone", is("presence", "unavailable"))
+	h.nothing(desk)
+	h.nothing(juliet)
+}
+
 // XEP-0198 §5: of a session that is over the client learns how much was handled, also from another server.
 func TestOldSessions(t *testing.T) {
 	h := managing(t, xmppcore.StreamManagement{Management: session.Management{Hibernation: time.Hour}, Hibernated: 1, Old: 2})

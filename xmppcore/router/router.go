@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/presence"
@@ -194,24 +195,32 @@ func pass(to *session.Session, from Origin, st *scan.Stanza) bool {
 var beyond = scan.Limits{Stanza: 1 << 30, Depth: 1 << 20, Attrs: 1 << 20, Prefixes: 64}
 
 // Undelivered tells the senders of messages and requests that the client of a resource, which has left, did not take
-// them: routed stanzas, one after the other (RFC 6121 §8.5.3.2).
-func (r *Router) Undelivered(res *registry.Resource, stanzas []byte) {
+// them: routed stanzas, one after the other (RFC 6121 §8.5.3.2), which came for it at some time, or if that is zero
+// just now.
+func (r *Router) Undelivered(res *registry.Resource, stanzas []byte, at time.Time) {
 	sc := scan.Scanner{Limits: beyond}
 	var st scan.Stanza
-	for len(stanzas) > 0 {
-		n, err := sc.Next(stanzas, &st)
-		if err != nil {
+	for e := range stanza.Elements(stanzas) {
+		if _, err := sc.Next(e, &st); err != nil {
 			return // what is left is no stanza that was routed
 		}
+		if stanza.KindOf(&st) == stanza.Message && !waited(res, &st) && r.others(res, &st, at) {
+			continue
+		}
+		if !at.IsZero() {
+			e = stanza.AppendDelayed(nil, e, res.Full.Domain(), at)
+			if _, err := sc.Next(e, &st); err != nil {
+				return
+			}
+		}
 		r.undelivered(res, &st)
-		stanzas = stanzas[n:]
 	}
 }
 
 func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 	switch stanza.KindOf(st) {
 	case stanza.Message:
-		if typeOf(st) == stanza.TypeHeadline || !waited(res, st) && r.others(res, st) {
+		if typeOf(st) == stanza.TypeHeadline {
 			return
 		}
 	case stanza.IQ:
@@ -228,13 +237,16 @@ func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 	}
 }
 
-// others tells whether a message that went to all of an account's resources has others than the one that has left.
-func (r *Router) others(res *registry.Resource, st *scan.Stanza) bool {
+// others tells whether a message that went to all of an account's resources at some time has others than the one that
+// has left. Who has come since does not have it.
+func (r *Router) others(res *registry.Resource, st *scan.Stanza, at time.Time) bool {
 	if to, err := addr.Parse(addressee(st)); err != nil || to == res.Full {
 		return false
 	}
 	a := res.Account
 	a.Lock()
 	defer a.Unlock()
-	return slices.ContainsFunc(a.Resources(), (*registry.Resource).Listens)
+	return slices.ContainsFunc(a.Resources(), func(o *registry.Resource) bool {
+		return o.Listens() && (at.IsZero() || o.Begun().Before(at))
+	})
 }

@@ -394,9 +394,27 @@ func (s *Session) resume(tr stream.Transport, h uint32) error {
 func (s *Session) relinquish() {
 	m := s.managed
 	s.store()
-	for i := range m.blocks {
-		s.lost = append(s.lost, m.blocks[i].b...)
-	}
-	m.blocks, m.count, m.size, m.again = nil, 0, 0, 0
+	m.count, m.size, m.again = 0, 0, 0
 	m.signal()
+}
+
+// Late is a part of what was lost.
+type Late struct {
+	Stanzas []byte
+	At      time.Time // when they were queued; zero: as far as anybody knows, just now
+}
+
+// Late is Lost with what is known of the time.
+func (s *Session) Late() (list []Late) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lost) > 0 {
+		list = append(list, Late{Stanzas: s.lost})
+	}
+	if s.managed != nil {
+		for _, k := range s.managed.blocks {
+			list = append(list, Late{k.b, k.at})
+		}
+	}
+	return list
 }

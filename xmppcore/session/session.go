@@ -42,6 +42,7 @@ type Session struct {
 	Full addr.JID // the bound resource
 
 	lim     *Limits
+	begun   int64       // Unix nanoseconds
 	pressed atomic.Bool // more than Soft is queued of what others have sent
 
 	mu      sync.Mutex       // guards the fields below; nothing is called out under it
@@ -65,7 +66,7 @@ func NewLimits(l Limits) *Limits { l = l.withDefaults(); return &l }
 
 // New is the session of a resource that was bound over tr. Nothing is written before Start.
 func New(full addr.JID, tr stream.Transport, lim *Limits) *Session {
-	return &Session{Full: full, tr: tr, lim: lim, writing: true}
+	return &Session{Full: full, tr: tr, lim: lim, begun: time.Now().UnixNano(), writing: true}
 }
 
 // Start has what is queued written, and from now on whatever will be. It is called once.
@@ -279,11 +280,15 @@ func (s *Session) lose(b []byte) {
 
 // Lost is what was queued and not written, whole stanzas, once Wait has returned. Of what was being written when
 // the connection broke nobody knows how much has arrived; it counts as lost.
-func (s *Session) Lost() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lost
+func (s *Session) Lost() (stanzas []byte) {
+	for _, l := range s.Late() {
+		stanzas = append(stanzas, l.Stanzas...)
+	}
+	return stanzas
 }
+
+// Begun is when the session was made.
+func (s *Session) Begun() time.Time { return time.Unix(0, s.begun) }
 
 // Queued is how many bytes wait for the client, or for its acknowledgement.
 func (s *Session) Queued() int {
