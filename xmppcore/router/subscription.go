@@ -91,7 +91,8 @@ func (r *Router) subscribe(from Origin, st *scan.Stanza) {
 	}
 }
 
-// reach tells why a user cannot ask or allow a contact anything. To let go of one is always possible.
+// reach tells why a user cannot ask or allow a contact anything. To let go of one is possible wherever he is, unless he
+// is blocked.
 func (r *Router) reach(from Origin, t target, typ string) *stanza.Error {
 	if from.Resource.Account.Blocks.Load().Has(t.jid) { // XEP-0191 §3.3
 		return &stanza.Error{Type: stanza.Cancel, Condition: stanza.NotAcceptable, App: []byte("<blocked xmlns='urn:xmpp:blocking:errors'/>")}
