@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"rosterd/engine/addr"
@@ -128,6 +129,9 @@ func stored(payload []byte) (scan.Element, error) {
 	var st scan.Stanza
 	if _, err := sc.Next(append(append([]byte("<iq>"), payload...), "</iq>"...), &st); err != nil {
 		return scan.Element{}, err
+	}
+	if len(st.Children) != 1 {
+		return scan.Element{}, fmt.Errorf("what is stored is not one element, but %d", len(st.Children))
 	}
 	return st.Element(0), nil
 }

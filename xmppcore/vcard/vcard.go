@@ -198,6 +198,9 @@ func parse(card []byte) (scan.Element, error) {
 	if err != nil {
 		return scan.Element{}, fmt.Errorf("what is stored: %w", err)
 	}
+	if len(st.Children) != 1 {
+		return scan.Element{}, fmt.Errorf("what is stored is not one element, but %d", len(st.Children))
+	}
 	return st.Element(0), nil
 }
 
