@@ -260,6 +260,20 @@ func (a *Accounts) forgetElsewhere(ctx context.Context, user addr.Bare, host Hos
 	return nil
 }
 
+// Forget deletes what is stored of a user whose account is not ours, such as one that a backend knows.
+func (a *Accounts) Forget(ctx context.Context, user addr.Bare) error {
+	host, err := a.host(user.Domain())
+	if err != nil {
+		return err
+	}
+	if host.Postgres == nil {
+		err = a.Store.Forget(ctx, user)
+	} else {
+		err = host.Postgres.Forget(ctx, user)
+	}
+	return errors.Join(err, a.forgetElsewhere(ctx, user, host))
+}
+
 // purge forgets what the database has first, for the same reason.
 func (a *Accounts) purge(ctx context.Context, user addr.Bare, host Host) error {
 	var db Forgetter = a.Store

@@ -34,12 +34,15 @@ func (s *Stats) count(batch int, err error) {
 	s.Written += int64(batch)
 }
 
-// Writable tells whether the database can be written to: the rosters of the last time could, and a transaction can
-// begin now.
+// Writable tells whether the database can be written to: what was written last could be, and a transaction can begin
+// now.
 func (s *Store) Writable(ctx context.Context) error {
 	s.rosters.mu.Lock()
 	failed := s.rosters.failed
 	s.rosters.mu.Unlock()
+	if failed == nil {
+		failed = s.tables.writer.failure()
+	}
 	if failed != nil {
 		return fmt.Errorf("write to %s: %w", s.path, failed)
 	}

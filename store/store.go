@@ -1,15 +1,20 @@
-// Package store keeps what outlives the process: accounts, the last good rosters and values of plugins. Its own place
-// is one SQLite file; accounts are also read and written where Prosody's "internal" storage has them, so that a
-// server can change hands and change back.
+// Package store keeps what outlives the process: accounts, what users entrust to the server, the last good rosters and
+// values of plugins. Its own place is one SQLite file. Accounts and what users store can be in PostgreSQL instead;
+// accounts are also read and written where Prosody's "internal" storage has them, so that a server can change hands and
+// change back.
+//
+// What users store is in stores of two forms, Keyed and Log, whatever the database. One test says what they promise, for
+// all of them: see the package storetest.
 //
 // Where a user is, is decided here once, by Accounts:
 //
-//   - A user found in SQLite is SQLite's. Only others are looked for in Prosody's data folder, and only for hosts
-//     whose accounts Prosody keeps in files.
-//   - A new user goes to Prosody's folder if that host has accounts there already, else to SQLite. A name that
+//   - A user found in the database is the database's: that is SQLite, or PostgreSQL for a host that has its accounts
+//     there. Only others are looked for in Prosody's data folder, and only for hosts whose accounts Prosody keeps in files.
+//   - A new user goes to Prosody's folder if that host has accounts there already, else to the database. A name that
 //     is taken in either place is refused.
 //   - A new password is written where the user is, in Prosody's own form if that is a file.
-//   - Deleting a user deletes it from both places, or the older one would come back with its old password.
+//   - Deleting a user deletes it from both places, or the older one would come back with its old password, and all that it
+//     has stored, or the next one of that name would have it.
 //   - A file that cannot be read is an error that names it, never "no such user".
 //
 // Nothing moves from one place to the other by itself.
@@ -35,7 +40,8 @@ import (
 // Store is the SQLite file. Its methods may be called from many goroutines at once, and other processes, such
 // as the command line beside a running server, may have the file open as well.
 //
-// Durability: accounts are on disk when a call returns (WAL, synchronous=FULL). Rosters are copies of what a
+// Durability: accounts, and what users store, are on disk when a call returns (WAL, synchronous=FULL), entries of a Log
+// when Sync does. Rosters are copies of what a
 // backend has; they are queued and committed together without waiting for the disk (synchronous=NORMAL). A
 // killed process loses those of the last moments, a power cut perhaps those since the last checkpoint: either
 // way the file stays sound and an older roster takes their place. Values of plugins are committed when a call returns,

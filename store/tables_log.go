@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine/addr"
@@ -369,15 +370,16 @@ func (l *logTable) Delete(ctx context.Context, user addr.Bare, ids []string, unt
 	if len(ids) > maxIDs {
 		return 0, l.fail(l.store, user, fmt.Errorf("%w: %d", ErrTooManyIDs, len(ids)))
 	}
+	var gone atomic.Int64 // the change may outlive ctx
 	err = l.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, _ *batch) error {
-		var err error
-		n, err = l.remove(ctx, tx, user, ids, until)
+		n, err := l.remove(ctx, tx, user, ids, until)
+		gone.Store(int64(n))
 		return err
 	})
 	if err != nil {
 		return 0, l.fail(l.store, user, err)
 	}
-	return n, nil
+	return int(gone.Load()), nil
 }
 
 func (l *logTable) remove(ctx context.Context, tx *sql.Tx, user addr.Bare, ids []string, until time.Time) (n int, err error) {
@@ -415,22 +417,25 @@ func (l *logTable) Expire(ctx context.Context, host string, before time.Time, mo
 	if err != nil || len(old) == 0 {
 		return 0, l.fail(l.store, stringer(host), err)
 	}
+	var gone atomic.Int64 // some may have been deleted meanwhile
 	err = l.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, _ *batch) error {
-		n = 0
 		for _, e := range old {
 			res, err := l.write.exec(ctx, tx, deleteEntry, e[0], e[1])
 			if err != nil {
 				return err
 			}
-			gone, err := res.RowsAffected()
+			n, err := res.RowsAffected()
 			if err != nil {
 				return err
 			}
-			n += int(gone)
+			gone.Add(n)
 		}
 		return nil
 	})
-	return n, l.fail(l.store, stringer(host), err)
+	if err != nil {
+		return 0, l.fail(l.store, stringer(host), err)
+	}
+	return int(gone.Load()), nil
 }
 
 // old are log and seq of entries.

@@ -113,7 +113,7 @@ func (w *tableWriter) tryAppend(log logKey, size int, number func() func(context
 	return nil, nil
 }
 
-// run makes a change and returns when it is committed.
+// change makes a change and returns when it is committed.
 func (w *tableWriter) change(ctx context.Context, do func(context.Context, *sql.Tx, *batch) error) error {
 	w.mu.Lock()
 	if w.closed {
@@ -199,7 +199,7 @@ func (w *tableWriter) run() {
 func (w *tableWriter) flush() error {
 	w.mu.Lock()
 	list, c, before := w.queued, w.next, w.failed
-	if len(list) == 0 {
+	if len(list) == 0 && before == nil { // after a failure, an empty transaction shows whether it has passed
 		w.mu.Unlock()
 		return nil
 	}
