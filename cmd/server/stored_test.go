@@ -269,3 +269,23 @@ func TestRefreshBesideStored(t *testing.T) {
 	equal(t, "answer", juliet.set("<item jid='nurse@example.com'/>"), "result")
 	juliet.wantPushes("nurse@example.com||none|")
 }
+
+// TestDeletedUser: who is deleted is nobody's contact any more, and neither is whoever is given the name.
+func TestDeletedUser(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, edited())
+	s := p.serve(t)
+	juliet, romeo := s.login(t, "juliet@example.com/balcony"), s.login(t, "romeo@example.com/orchard")
+	juliet.wantRoster()
+	romeo.wantRoster()
+	juliet.appear()
+	romeo.send("<presence to='juliet@example.com' type='subscribe'/>")
+	juliet.wantPresence("romeo@example.com", "subscribe")
+	juliet.send("<presence to='romeo@example.com' type='subscribed'/>")
+	juliet.wantPushes("romeo@example.com||from|")
+	romeo.wantPresence("juliet@example.com", "subscribed")
+	romeo.leave()
+	p.wantCommand(t, "", "romeo@example.com deleted (prosody)\n", "user", "delete", "romeo@example.com")
+	juliet.wantPushes("romeo@example.com||none|")
+	s.login(t, "romeo@example.com").wantRoster()
+}

@@ -111,6 +111,7 @@ var (
 	sent     = map[engine.Action]roster.Kind{engine.OutSubscribe: roster.Subscribe, engine.OutSubscribed: roster.Subscribed, engine.OutUnsubscribe: roster.Unsubscribe, engine.OutUnsubscribed: roster.Unsubscribed}
 	received = map[engine.Action]roster.Kind{engine.InSubscribe: roster.Subscribe, engine.InSubscribed: roster.Subscribed, engine.InUnsubscribe: roster.Unsubscribe, engine.InUnsubscribed: roster.Unsubscribed}
 	sending  = map[roster.Kind]engine.Action{roster.Subscribe: engine.OutSubscribe, roster.Subscribed: engine.OutSubscribed, roster.Unsubscribe: engine.OutUnsubscribe, roster.Unsubscribed: engine.OutUnsubscribed}
+	arriving = map[roster.Kind]engine.Action{roster.Subscribe: engine.InSubscribe, roster.Subscribed: engine.InSubscribed, roster.Unsubscribe: engine.InUnsubscribe, roster.Unsubscribed: engine.InUnsubscribed}
 )
 
 // edit is the record after an edit, and what that has come to. A request that is kept is given the number seq.

@@ -151,3 +151,20 @@ func (r *Rosters) room(b *book, old, next record) error {
 	}
 	return nil
 }
+
+// Leave is what has to become of the rosters of others when a user is deleted, as edits of theirs: nobody who is given
+// his name later may have his subscriptions (RFC 6121 §3.2, §3.3). It changes nothing.
+func (r *Rosters) Leave(ctx context.Context, user addr.Bare) ([]engine.Edit, error) {
+	b, err := r.open(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	var edits []engine.Edit
+	for contact, rec := range b.records {
+		for _, k := range rec.state().Remove() {
+			edits = append(edits, engine.Edit{User: contact, Contact: user, Action: arriving[k]})
+		}
+	}
+	slices.SortStableFunc(edits, func(x, y engine.Edit) int { return x.User.Compare(y.User) })
+	return edits, nil
+}

@@ -379,6 +379,39 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// Whoever is deleted leaves nothing behind in the rosters of others but a contact who is nobody's.
+func TestLeave(t *testing.T) {
+	r := rosters(t, nil)
+	for _, do := range []string{
+		"romeo out-subscribe juliet", "juliet in-subscribe romeo", "juliet out-subscribed romeo", "romeo in-subscribed juliet",
+		"romeo out-subscribe nurse", "nurse in-subscribe romeo", "paris out-subscribe romeo", "romeo in-subscribe paris", "romeo set tybalt",
+	} {
+		w := strings.Fields(do)
+		if _, err := r.Edit(t.Context(), engine.Edit{User: jid(w[0]), Action: engine.Action(w[1]), Contact: jid(w[2]), Stanza: []byte("<s/>")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edits, err := r.Leave(t.Context(), jid("romeo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range edits {
+		list = append(list, e.User.Local()+" "+string(e.Action)+" "+e.Contact.Local())
+		if _, err := r.Edit(t.Context(), e); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := strings.Join(list, ", "); got != "juliet in-unsubscribe romeo, nurse in-unsubscribe romeo, paris in-unsubscribed romeo" {
+		t.Errorf("left with %s", got)
+	}
+	for user, want := range map[string]string{"juliet": "romeo: none", "nurse": "", "paris": "romeo: none"} {
+		if got := contents(t, r, user); got != want {
+			t.Errorf("%s has %s, want %s", user, got, want)
+		}
+	}
+}
+
 func TestDamaged(t *testing.T) {
 	r := rosters(t, nil)
 	put := func(key, value string) {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"rosterd/admin"
+	"rosterd/config"
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/store"
+)
+
+// farewell is what becomes of the rosters of others when a user is deleted: changes of those that their users edit.
+type farewell []engine.Edit
+
+// newFarewell looks whom a user has to leave, as long as that is known: before he is deleted.
+func newFarewell(ctx context.Context, cfg *config.Config, stores map[string]store.Stores, user addr.Bare) (f farewell, err error) {
+	h := cfg.Host(user.Domain())
+	if h == nil || !h.StoresRosters() {
+		return nil, nil
+	}
+	all, err := (&plan{cfg: cfg, stores: stores}).rosters(h).Leave(ctx, user)
+	if err != nil {
+		return nil, fmt.Errorf("contacts of %s: %w", user, err)
+	}
+	for _, e := range all {
+		if h := cfg.Host(e.User.Domain()); h != nil && h.StoresRosters() {
+			f = append(f, e)
+		}
+	}
+	return f, nil
+}
+
+// say makes the changes. It returns whose rosters are others now.
+func (f farewell) say(ctx context.Context, edit func(context.Context, engine.Edit) (engine.Edited, error)) (changed []addr.Bare, err error) {
+	for _, e := range f {
+		if _, failed := edit(ctx, e); failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		changed = append(changed, e.User)
+	}
+	return changed, err
+}
+
+// editKept changes a roster where it is kept. A server that runs has to be told.
+func editKept(cfg *config.Config, stores map[string]store.Stores) func(context.Context, engine.Edit) (engine.Edited, error) {
+	p := &plan{cfg: cfg, stores: stores}
+	return func(ctx context.Context, e engine.Edit) (engine.Edited, error) {
+		return p.rosters(cfg.Host(e.User.Domain())).Edit(ctx, e)
+	}
+}
+
+// tellServer has the clients of users told by the server of this configuration, if it runs.
+func tellServer(ctx context.Context, cfg *config.Config, users []addr.Bare) error {
+	if len(users) == 0 {
+		return nil
+	}
+	names := make([]string, len(users))
+	for i, u := range users {
+		names[i] = u.String()
+	}
+	client := admin.Client{Socket: config.AdminSocket.Get(cfg.Global())}
+	if _, err := client.Refresh(ctx, names...); err != nil && !errors.Is(err, admin.ErrNotRunning) {
+		return fmt.Errorf("the running server does not know of the contacts' rosters yet: %w", err)
+	}
+	return nil
+}
