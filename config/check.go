@@ -207,6 +207,8 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		ck.pluginOverride(h, st)
 	case "storage", "default_storage":
 		ck.otherStores(h, st)
+	case "allow_registration":
+		ck.registration(h, st)
 	case "sql", "sql_manage_tables":
 		ck.mootSQL(h, st)
 	case "http_paths":
@@ -439,10 +441,6 @@ func (ck *checker) foreign(h *Host, st *setting, isKnown bool) {
 		ck.add(Warn, CodeRestriction, h, name, st.pos, name+": "+why, "")
 		return
 	}
-	if name == "allow_registration" {
-		ck.registration(h, st)
-		return
-	}
 	if why, ok := mootOption(name); ok && isKnown {
 		ck.add(Note, CodeMoot, h, name, st.pos, fmt.Sprintf("%s has no effect: %s", name, why), "")
 		return
@@ -474,15 +472,6 @@ func (ck *checker) scriptOption(name string) string {
 		}
 	}
 	return ""
-}
-
-// registration: the switch guards what is not there.
-func (ck *checker) registration(h *Host, st *setting) {
-	if v, ok := boolean(&reading{cfg: ck.Config}, st.value); ok && !v {
-		ck.quiet = append(ck.quiet, quiet{st.name, st.pos})
-		return
-	}
-	ck.add(Note, CodeMoot, h, st.name, st.pos, "allow_registration has no effect: "+noRegistration, "add users with rosterd user add")
 }
 
 // ownedByOthers explains a known option by the modules that read it in Prosody.

@@ -23,5 +23,8 @@ func (s *Server) details(h *host) (list []xep.Extension) {
 		private := &xep.Private{Store: h.Stores.Keyed("private"), Log: s.log, Elsewhere: elsewhere}
 		list = append(list, private.Extension())
 	}
+	if h.Accounts != nil {
+		list = append(list, s.ownAccounts(h))
+	}
 	return list
 }

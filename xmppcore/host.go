@@ -8,6 +8,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/store"
 	"rosterd/xmppcore/auth"
+	"rosterd/xmppcore/register"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
@@ -32,11 +33,13 @@ type Host struct {
 	Items              []xep.Item
 	Contacts           xep.Contacts // for server_contact_info
 	Greetings          Greetings
-	Blocking           *Blocking           // module blocklist; nil: its users cannot block anybody
-	Stores             store.Stores        // where what belongs to its users is kept
-	Messages           Messages            // for carbons, offline and mam
-	Management         *StreamManagement   // module smacks; nil: streams are not managed
-	ClientState        *session.Inactivity // module csi_simple; nil: clients cannot say that nobody looks at them
+	Blocking           *Blocking            // module blocklist; nil: its users cannot block anybody
+	Door               *register.Door       // where people make accounts; nil: nowhere
+	Accounts           *register.Management // what users do with their own accounts; nil: nothing
+	Stores             store.Stores         // where what belongs to its users is kept
+	Messages           Messages             // for carbons, offline and mam
+	Management         *StreamManagement    // module smacks; nil: streams are not managed
+	ClientState        *session.Inactivity  // module csi_simple; nil: clients cannot say that nobody looks at them
 	Conflict           Conflict
 	MaxSessions        int         // of an account; 20 if it is 0
 	Unlimited          []addr.Bare // users to whom Config.Stream.Rate does not apply (unlimited_jids)
@@ -57,10 +60,14 @@ const (
 
 // streamHost is what a negotiation sees of h.
 func (h *Host) streamHost() *stream.Host {
-	return &stream.Host{
+	s := &stream.Host{
 		Domain: h.Domain, TLS: h.TLS, RequireTLS: h.RequireTLS, AllowPlainUnencrypted: h.AllowPlainUnencrypted,
 		Auth: h.Auth, Features: append(h.rosterFeatures(), h.stateFeature()...), Managed: h.Management != nil,
 	}
+	if h.Door != nil {
+		s.Register = h.Door
+	}
+	return s
 }
 
 // routerHost is what routing sees of h, with what extensions add that need more than the host.

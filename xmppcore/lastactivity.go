@@ -16,7 +16,7 @@ func (s *Server) lastActivity(h *Host) *xep.LastActivity {
 		return nil
 	}
 	return &xep.LastActivity{
-		Store: h.Stores.Keyed("lastactivity"), Now: time.Now, Log: s.log, Online: s.available,
+		Store: h.Stores.Keyed("lastactivity"), Now: time.Now, Log: s.log, Online: s.available, Exists: h.Auth.Exists,
 		Grants: func(ctx context.Context, user, viewer addr.Bare) (bool, error) {
 			i, ok, err := s.engine.Contact(ctx, user, viewer)
 			return ok && i.Subscription.From(), err

@@ -53,6 +53,8 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			Stores:                p.stores[h.Name],
 			Messages:              messages(h),
 			Blocking:              blocking(h),
+			Door:                  registration(h, users, log),
+			Accounts:              ownAccounts(h, users, log),
 		}
 		for _, m := range h.Modules() {
 			host.Modules = append(host.Modules, m.Name)

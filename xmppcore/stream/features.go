@@ -34,6 +34,9 @@ func (n *negotiation) appendSecurity(b []byte) []byte {
 		}
 		b = append(b, "</starttls>"...)
 	}
+	if n.host.Register != nil && n.host.Register.Open(n.c.Secure()) {
+		b = append(b, "<register xmlns='http://jabber.org/features/iq-register'/>"...)
+	}
 	mechanisms := n.mechanisms()
 	if len(mechanisms) == 0 {
 		return b

@@ -25,6 +25,8 @@ type LastActivity struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
+	// Exists tells whether there still is such a user, of whom something is to be kept.
+	Exists func(ctx context.Context, user addr.Bare) (bool, error)
 	// Online tells whether a user is available.
 	Online func(user addr.Bare) bool
 	// Grants tells whether a user lets another see his presence.
@@ -120,13 +122,20 @@ func (l *LastActivity) write(user addr.Bare) {
 			return
 		}
 		l.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), storePatience)
-		if err := l.Store.Change(ctx, user, map[string][]byte{"": []byte(kept)}); err != nil {
+		if err := l.put(user, kept); err != nil {
 			l.Log.Error("keeping when a user was last seen", "user", user, "error", err)
 		}
-		cancel()
 		written = kept
 	}
+}
+
+func (l *LastActivity) put(user addr.Bare, kept string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storePatience)
+	defer cancel()
+	if there, err := l.Exists(ctx, user); err != nil || !there {
+		return err
+	}
+	return l.Store.Change(ctx, user, map[string][]byte{"": []byte(kept)})
 }
 
 // farewell is what is kept: the time and, behind a newline, what was said.

@@ -130,6 +130,7 @@ func (broken) Get(context.Context, addr.Bare, string) ([]byte, bool, error) {
 }
 func (broken) All(context.Context, addr.Bare) (map[string][]byte, error)  { return nil, errBroken }
 func (broken) Change(context.Context, addr.Bare, map[string][]byte) error { return errBroken }
+func exists(context.Context, addr.Bare) (bool, error)                     { return true, nil }
 func granted(context.Context, addr.Bare, addr.Bare) (bool, error)         { return true, nil }
 func offline(addr.Bare) bool                                              { return false }
 func at(now string) func() time.Time {
@@ -146,7 +147,7 @@ func at(now string) func() time.Time {
 func TestBrokenStore(t *testing.T) {
 	const want = "<error type='wait'><internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
 	p := &xep.Private{Store: broken{}, Log: quiet}
-	l := &xep.LastActivity{Store: broken{}, Now: time.Now, Log: quiet, Online: offline, Grants: granted}
+	l := &xep.LastActivity{Store: broken{}, Now: time.Now, Log: quiet, Exists: exists, Online: offline, Grants: granted}
 	for _, c := range []struct {
 		name, request string
 		x             xep.Extension
@@ -185,7 +186,7 @@ func TestLastActivity(t *testing.T) {
 		{"at length", strings.Repeat("x", 1023) + "é…", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "<query xmlns='jabber:iq:last' seconds='0'>" + strings.Repeat("x", 1023) + "</query>"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := &xep.LastActivity{Store: keyed(t, "lastactivity"), Now: at(c.left), Log: quiet, Online: offline, Grants: granted}
+			l := &xep.LastActivity{Store: keyed(t, "lastactivity"), Now: at(c.left), Log: quiet, Exists: exists, Online: offline, Grants: granted}
 			write := l.Left(romeo, c.status)
 			check := func(when string) {
 				t.Helper()
@@ -207,7 +208,7 @@ func TestLastActivity(t *testing.T) {
 // Who leaves again while the first time is being written has the second time written, by the same.
 func TestLastActivityAgain(t *testing.T) {
 	romeo := addr.MustBare("romeo@example.com")
-	l := &xep.LastActivity{Store: keyed(t, "lastactivity"), Now: at("2026-01-01T00:00:00Z"), Log: quiet, Online: offline, Grants: granted}
+	l := &xep.LastActivity{Store: keyed(t, "lastactivity"), Now: at("2026-01-01T00:00:00Z"), Log: quiet, Exists: exists, Online: offline, Grants: granted}
 	write := l.Left(romeo, "first")
 	if l.Left(romeo, "second") != nil {
 		t.Error("two write at once")
@@ -220,5 +221,9 @@ func TestLastActivityAgain(t *testing.T) {
 	if write = l.Left(romeo, "third"); write == nil {
 		t.Fatal("nobody writes")
 	}
-	write()
+	l.Exists = func(context.Context, addr.Bare) (bool, error) { return false, nil }
+	write() // of somebody who does not exist any more
+	if kept, _, err = l.Store.Get(t.Context(), romeo, ""); err != nil || !strings.HasSuffix(string(kept), "second") {
+		t.Errorf("kept %q, %v", kept, err)
+	}
 }
