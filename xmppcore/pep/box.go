@@ -28,6 +28,7 @@ const (
 const (
 	maxBoxes      = 1000 // where pep_service_cache_size does not say
 	maxBoxesBytes = 32 << 20
+	maxAge        = 10 * time.Minute // then they are read again: the program's own commands write to the store, too
 )
 
 // node is one node, as it is stored.
@@ -66,7 +67,8 @@ type box struct {
 	host  *Host
 	nodes map[string]*node // nil: not read yet, or unknown since a store has failed
 
-	moved bool // bookmarks were looked for in their old place
+	at    time.Time // when they were read
+	moved bool      // bookmarks were looked for in their old place
 
 	refs  int           // guarded by boxes.mu, as the rest
 	place *list.Element // among those that nobody holds, nil while somebody does
@@ -85,7 +87,7 @@ type boxes struct {
 func (s *Service) open(ctx context.Context, h *Host, owner addr.Bare) (*box, error) {
 	b := s.boxes.take(owner)
 	b.turn.Lock()
-	if b.nodes != nil && b.host == h {
+	if b.nodes != nil && b.host == h && time.Since(b.at) < maxAge {
 		return b, nil
 	}
 	b.host = h // another one since a reload, perhaps with other stores
@@ -94,6 +96,16 @@ func (s *Service) open(ctx context.Context, h *Host, owner addr.Bare) (*box, err
 		return nil, err
 	}
 	return b, nil
+}
+
+// Forget is for a user whose account was deleted, with all that is stored of him.
+func (s *Service) Forget(user addr.Bare) {
+	if h := s.Host(user.Domain()); h != nil {
+		b := s.boxes.take(user)
+		b.turn.Lock()
+		b.host, b.nodes = h, nil
+		s.close(b)
+	}
 }
 
 func (s *Service) close(b *box) {
@@ -153,7 +165,7 @@ func (b *box) read(ctx context.Context) error {
 		}
 		nodes[name] = n
 	}
-	b.nodes = nodes
+	b.nodes, b.at = nodes, time.Now()
 	return nil
 }
 
@@ -317,8 +329,9 @@ func (b *box) payload(ctx context.Context, name string, i *item) ([]byte, error)
 	switch {
 	case err != nil:
 		return nil, err
-	case !ok:
-		return nil, fmt.Errorf("item %q of node %q of %s has no payload", i.ID, name, b.owner)
+	case !ok: // somebody has deleted it behind our back, such as the account by a command
+		b.nodes = nil
+		return nil, errNoNode
 	}
 	if len(p) <= maxRemains {
 		i.payload = p

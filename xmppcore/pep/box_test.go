@@ -221,6 +221,46 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// What was deleted behind the back of the server is not there, once that is noticed; an account that is deleted and made
+// again has nothing left.
+func TestDeleted(t *testing.T) {
+	big := "<a>" + strings.Repeat("x", maxRemains) + "</a>" // not in memory
+	for _, tt := range []struct {
+		name   string
+		forget func(*world)
+		first  string
+	}{
+		{"unnoticed", func(*world) {}, "cancel/item-not-found"},
+		{"noticed", func(w *world) { w.Forget(romeo) }, "no node"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			if err := w.publish("n", "a", big, true); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range []*fickle{w.nodes, w.items} {
+				all, err := f.Keyed.All(t.Context(), romeo)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for k := range all {
+					all[k] = nil
+				}
+				if err := f.Keyed.Change(t.Context(), romeo, all); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tt.forget(w)
+			if got := w.last("n"); got != tt.first {
+				t.Errorf("at first %q", got)
+			}
+			if got := w.last("n"); got != "no node" {
+				t.Errorf("then %q", got)
+			}
+		})
+	}
+}
+
 // So many boxes stay in memory, those used last.
 func TestBoxes(t *testing.T) {
 	w := newWorld(t)

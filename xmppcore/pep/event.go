@@ -227,7 +227,8 @@ func (s *Service) pay(ctx context.Context, d debt) error {
 		if h == nil || ctx.Err() != nil || owner != user && s.barred(owner, user) {
 			continue
 		}
-		if err := s.lastItems(ctx, h, owner, d); err != nil {
+		err := s.lastItems(ctx, h, owner, d)
+		if _, gone := errors.AsType[*stanza.Error](err); err != nil && !gone {
 			failures = append(failures, err)
 		}
 	}
