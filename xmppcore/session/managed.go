@@ -15,8 +15,10 @@ import (
 )
 
 // Stream management (XEP-0198): what was written is kept until the client acknowledges it, and a session whose stream
-// breaks may go on in another one. Kept are whole stanzas, as bytes; what is kept and what is not yet written count
-// together against the limits of the outbox.
+// breaks may go on in another one. Kept are whole stanzas, as bytes. Senders wait for a client that acknowledges, as
+// for one that reads. Of one that does not, no more is kept than an outbox may hold: what was written first is dropped,
+// as it is without stream management, and the session cannot be resumed until the client says that it had that. While
+// there is no stream, too much ends the session.
 
 // NSManagement is the namespace of stream management.
 const NSManagement = "urn:xmpp:sm:3"
@@ -36,16 +38,18 @@ type managed struct {
 	handled atomic.Uint32 // stanzas of the client, modulo 2^32; changed by who reads
 
 	// Guarded by the session's lock.
-	acked       uint32  // how many stanzas the client has acknowledged, modulo 2^32
-	blocks      []block // those behind
-	count, size int     // how many are in the blocks, and their bytes
-	again       int     // how many of the last blocks have to be written, in another stream than before
-	plain       int     // how many bytes of the outbox were there before stream management
-	head        []byte  // written before anything else: the answer to a resumption
-	ack         uint32  // to be told, if owed
-	owed        bool
-	asked       bool   // an acknowledgement is on its way
-	last        uint32 // what the client would have acknowledged when it was asked last
+	acked   uint32  // how many stanzas the client has acknowledged, modulo 2^32
+	blocks  []block // those behind
+	count   int     // how many those are, with the dropped ones
+	dropped int     // the first of them, of which there was too much to keep
+	size    int     // bytes in the blocks
+	again   int     // how many of the last blocks have to be written, in another stream than before
+	plain   int     // how many bytes of the outbox were there before stream management
+	head    []byte  // written before anything else: the answer to a resumption
+	ack     uint32  // to be told, if owed
+	owed    bool
+	asked   bool   // an acknowledgement is on its way
+	last    uint32 // what the client would have acknowledged when it was asked last
 
 	away    bool // there is no stream
 	parked  bool // and nobody writes to one
@@ -128,11 +132,14 @@ func (s *Session) Acknowledged(h uint32) error {
 		return nil
 	}
 	m.asked = false
+	before := m.acked
 	if err := m.release(h); err != nil {
 		return err
 	}
 	s.own = min(s.own, s.queued())
-	s.moving()
+	if m.acked != before {
+		s.moving()
+	}
 	if s.due() {
 		s.start()
 	}
@@ -146,7 +153,9 @@ func (m *managed) release(h uint32) error {
 		return &TooHigh{h, m.acked + uint32(m.count)}
 	}
 	m.acked = h
-	for left := int(k); left > 0; {
+	old := min(int(k), m.dropped)
+	m.dropped, m.count = m.dropped-old, m.count-old
+	for left := int(k) - old; left > 0; {
 		first := &m.blocks[0]
 		if left < first.n {
 			n := lengthOf(first.b, left)
@@ -187,6 +196,17 @@ func (m *managed) keep(b []byte) {
 	m.count, m.size = m.count+n, m.size+len(b)
 }
 
+// bound drops what was written first, if too much is kept.
+func (s *Session) bound() {
+	m := s.managed
+	for m.again == 0 && len(m.blocks) > 1 && m.size-s.own > s.lim.Hard {
+		m.dropped, m.size = m.dropped+m.blocks[0].n, m.size-len(m.blocks[0].b)
+		m.blocks[0] = block{}
+		m.blocks = m.blocks[1:]
+		s.own = min(s.own, s.queued())
+	}
+}
+
 // store moves the outbox to what is kept.
 func (s *Session) store() {
 	if len(s.out) > 0 {
@@ -224,16 +244,19 @@ func (s *Session) takeManaged() job {
 	case m.again > 0:
 		k := m.blocks[len(m.blocks)-m.again]
 		m.again--
-		s.moving()
 		return job{b: k.b, kept: true, at: k.at, domain: s.Full.Domain()}
 	}
 	s.awake()
 	j := job{b: s.out, unkept: m.plain, end: s.ending, reason: s.reason}
 	s.out, m.plain = nil, 0
+	caughtUp := m.count == 0
 	if len(j.b) > j.unkept {
 		m.keep(j.b[j.unkept:])
+		s.bound()
 	}
-	s.moving()
+	if s.ease(); caughtUp {
+		s.moved = time.Now()
+	}
 	j.b = s.appendControl(j.b)
 	if len(j.b) == 0 {
 		s.writing = s.ending
@@ -382,6 +405,10 @@ func (s *Session) resume(tr stream.Transport, h uint32) error {
 		return err
 	}
 	s.own = min(s.own, s.queued())
+	if m.dropped > 0 { // what the client has not had is not there any more
+		s.end(&stanza.StreamError{Condition: stanza.StreamResourceConstraint, Text: "the client has missed more than is kept"})
+		return ErrOver
+	}
 	s.tr, m.away, m.parked, m.again, m.last = tr, false, false, len(m.blocks), m.acked
 	m.head = fmt.Appendf(nil, "<resumed xmlns='%s' previd='%s' h='%d'/>", NSManagement, m.id, m.handled.Load())
 	s.writing = false

@@ -390,13 +390,62 @@ func TestManagedLimits(t *testing.T) {
 		if waited := time.Since(before); waited != 500*time.Millisecond || s.Pressed() {
 			t.Errorf("waited %v, pressed: %v", waited, s.Pressed())
 		}
-		for i := range 10 {
+		for i := range 100 { // which the client does not acknowledge
 			send(s, i)
+			synctest.Wait()
+			if n := s.Queued(); n > 250 {
+				t.Fatalf("%d bytes are kept", n)
+			}
 		}
-		if why := s.Reason(); why == nil || why.Condition != stanza.StreamPolicyViolation {
-			t.Errorf("ended with %v", why)
+		time.Sleep(2 * time.Second)
+		before = time.Now()
+		s.Relieve()
+		if waited := time.Since(before); waited != 0 {
+			t.Errorf("waited %v for a client that does not acknowledge", waited)
 		}
+		if err := s.Acknowledged(104); err == nil {
+			t.Error("acknowledges more than there was")
+		}
+		w.Abort()
 		<-ran
+		if !s.Hibernate() {
+			t.Fatal("does not hibernate")
+		}
+		awaited := make(chan bool, 1)
+		go func() { awaited <- s.Await() }()
+		if err := s.Resume(newWire(t), 50); !errors.Is(err, session.ErrOver) || <-awaited {
+			t.Errorf("resumed without what was dropped: %v", err)
+		}
+		s.Wait()
+		if got := string(s.Lost()); !strings.HasPrefix(got, "<message") || !strings.HasSuffix(got, message(99)) || len(got) > 250 {
+			t.Errorf("lost %s", got)
+		}
+	})
+}
+
+// Who has acknowledged what was dropped can resume the session.
+func TestResumeBehindWhatWasDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t)
+		s, id := managed(t, w, session.Limits{Soft: 100, Hard: 200}, true)
+		ran := run(s)
+		for i := range 100 {
+			send(s, i)
+			synctest.Wait()
+		}
+		w.Abort()
+		if <-ran; !s.Hibernate() {
+			t.Fatal("does not hibernate")
+		}
+		next := newWire(t)
+		if err := s.Resume(next, 99); err != nil {
+			t.Fatal(err)
+		}
+		next.want(t, "<resumed xmlns='urn:xmpp:sm:3' previd='"+id+"' h='0'/>"+delayed(99, "00:00:00")+asks)
+		if err := s.Acknowledged(100); err != nil || s.Queued() != 0 {
+			t.Errorf("%d bytes are kept: %v", s.Queued(), err)
+		}
+		s.Close(nil)
 		s.Wait()
 	})
 }

@@ -88,7 +88,7 @@ func (s *Session) Send(b []byte) bool {
 func (s *Session) Append(f func(dst []byte) []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.queued()-s.own > s.lim.Hard {
+	if s.pending()-s.own > s.lim.Hard {
 		s.giveUp()
 	}
 	ok := s.append(f)
@@ -109,6 +109,14 @@ func (s *Session) AppendOwn(f func(dst []byte) []byte) bool {
 	ok := s.append(f)
 	s.own += s.queued() - before
 	return ok
+}
+
+// pending is how many bytes have still to be written.
+func (s *Session) pending() int {
+	if s.managed != nil && s.managed.away {
+		return s.queued()
+	}
+	return len(s.out)
 }
 
 // queued is how many bytes wait for the client: not written, or written and not acknowledged where it acknowledges.
@@ -263,6 +271,11 @@ func (s *Session) take() (stream.Transport, job) {
 // moving notes that the client has taken something.
 func (s *Session) moving() {
 	s.moved = time.Now()
+	s.ease()
+}
+
+// ease lets go who waits for the client, if there is less for it than there was.
+func (s *Session) ease() {
 	if s.pressed.Load() && s.queued()-s.own <= s.lim.Soft {
 		s.pressed.Store(false)
 	}
