@@ -19,7 +19,7 @@ type tables struct {
 
 // What a database is asked most, to be parsed once.
 var (
-	oftenRead    = []string{findAccount, getValue, allValues, findLog, findChosen, findMade}
+	oftenRead    = []string{findAccount, getValue, allValues, findLog, findChosen, findMade, findTimes}
 	oftenWritten = []string{setValue, deleteValue, findLog, insertLog, deleteEntry, findChosen, findMade, trimLog}
 )
 

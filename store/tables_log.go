@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ const (
 	findChosen  = `SELECT seq FROM entry WHERE log = ? AND id = ?`
 	findMade    = `SELECT seq FROM entry WHERE log = ? AND seq = ? AND id IS NULL`
 	deleteUntil = `DELETE FROM entry WHERE log = ? AND time <= ?`
+	findTimes   = `SELECT min(seq), max(seq) FROM entry WHERE log = ? AND time >= ? AND time <= ?`
 	findOld     = `SELECT entry.log, entry.seq FROM log JOIN entry ON entry.log = log.id
 		WHERE log.host = ? AND log.store = ? AND entry.time < ? LIMIT ?`
 )
@@ -249,11 +251,8 @@ func (l *logTable) wanted(ctx context.Context, log int64, q Query) (*where, erro
 			w.and("resource = ?", resource)
 		}
 	}
-	if !q.Start.IsZero() {
-		w.and("time >= ?", microseconds(q.Start, true))
-	}
-	if !q.End.IsZero() {
-		w.and("time <= ?", microseconds(q.End, false))
+	if err := l.within(ctx, log, q, w); err != nil {
+		return nil, err
 	}
 	if q.IDs == nil {
 		return w, nil
@@ -275,6 +274,34 @@ func (l *logTable) wanted(ctx context.Context, log int64, q Query) (*where, erro
 	}
 	w.and("seq IN ("+marks(len(seqs))+")", seqs...)
 	return w, nil
+}
+
+// within adds the bounds of time. They are looked up first, in the index of times alone: a database that uses it for the
+// page would have to sort all that is in between. "+" keeps it from that.
+func (l *logTable) within(ctx context.Context, log int64, q Query, w *where) error {
+	if q.Start.IsZero() && q.End.IsZero() {
+		return nil
+	}
+	first, last := int64(math.MinInt64), int64(math.MaxInt64)
+	if !q.Start.IsZero() {
+		first = microseconds(q.Start, true)
+	}
+	if !q.End.IsZero() {
+		last = microseconds(q.End, false)
+	}
+	var from, to sql.NullInt64
+	if err := l.anyTime(ctx, findTimes, log, first, last).Scan(&from, &to); err != nil {
+		return err
+	}
+	if !from.Valid {
+		w.and("1 = 0")
+		return nil
+	}
+	w.and("seq >= ?", from.Int64)
+	w.and("seq <= ?", to.Int64)
+	w.and("+time >= ?", first)
+	w.and("+time <= ?", last)
+	return nil
 }
 
 // microseconds rounds a bound so that what is beyond it stays beyond it.

@@ -39,13 +39,18 @@ func BenchmarkFind(b *testing.B) {
 	}
 	defer s.Close()
 	l, stanza := s.Stores("example.com").Log("archive"), bytes.Repeat([]byte("x"), 500)
+	var middle time.Time
 	for i := range 20_000 {
+		if i == 10_000 {
+			middle = time.Now()
+		}
 		if _, err := l.Append(b.Context(), juliet, Entry{Time: time.Now(), With: fmt.Sprintf("user%d@example.com/r", i%100), Stanza: stanza}); err != nil {
 			b.Fatal(err)
 		}
 	}
 	for name, q := range map[string]Query{
 		"first": {Max: 50}, "last": {Max: 50, Last: true}, "with": {With: "user7@example.com", Max: 50, Last: true}, "count": {Max: 50, Count: true},
+		"since": {Max: 50, Start: middle}, "until": {Max: 50, End: middle, Last: true},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
