@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rosterd/engine/addr"
+	"rosterd/store"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/xmpptest"
@@ -65,6 +66,39 @@ func TestOfflineMeanwhile(t *testing.T) {
 			t.Errorf("message %s came %d times", id, n)
 		}
 	}
+}
+
+// slow are stores with a log that keeps an entry when it may.
+type slow struct {
+	store.Stores
+	entered, release chan struct{}
+}
+
+func (s slow) Log(name string) store.Log { return slowLog{s.Stores.Log(name), s} }
+
+type slowLog struct {
+	store.Log
+	slow slow
+}
+
+func (l slowLog) Append(ctx context.Context, user addr.Bare, e store.Entry) (string, error) {
+	l.slow.entered <- struct{}{}
+	<-l.slow.release
+	return l.Log.Append(ctx, user, e)
+}
+
+// Who comes while a message is on its way to the store has it then, and not at the next login.
+func TestOfflineNotForgotten(t *testing.T) {
+	s := slow{newStores(t)("letters.example"), make(chan struct{}), make(chan struct{})}
+	h := newHouse(t, func(c *xmppcore.Config) {
+		c.Hosts = []xmppcore.Host{{Domain: "letters.example", Modules: []string{"offline"}, Stores: s}}
+	})
+	juliet := h.login("juliet@letters.example/balcony")
+	h.send(juliet, "<message to='romeo@letters.example' type='chat' id='a'><body>x</body></message>")
+	<-s.entered
+	romeo := h.available("romeo@letters.example/orchard")
+	close(s.release)
+	h.expect(romeo, "what was on its way", func(e xmpptest.Element) bool { return e.Attr("id") == "a" })
 }
 
 // Of what a client does not take, nothing comes back: it waits for the next one.
