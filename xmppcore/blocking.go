@@ -19,8 +19,9 @@ const nsBlocking = "urn:xmpp:blocking"
 
 // Blocking is what users of a host can block, and how (XEP-0191).
 type Blocking struct {
-	Keep   int  // lists of users who are offline that stay in memory (blocklist_cache_size)
-	Silent bool // messages of those who are blocked are dropped, not returned (bounce_blocked_messages = false)
+	Keep   int                                      // lists of users who are offline that stay in memory (blocklist_cache_size)
+	Import func(user addr.Bare) ([]addr.JID, error) // whom a user had blocked elsewhere; may be nil
+	Silent bool                                     // messages of those who are blocked are dropped, not returned (bounce_blocked_messages = false)
 }
 
 // lists are where the users of h keep whom they have blocked, nil if they cannot.
@@ -28,7 +29,9 @@ func (s *Server) lists(h *Host) *block.Lists {
 	if h.Blocking == nil {
 		return nil
 	}
-	return block.NewLists(h.Stores.Keyed("blocklist"), h.Blocking.Keep, s.log)
+	l := block.NewLists(h.Stores.Keyed("blocklist"), h.Blocking.Keep, s.log)
+	l.Import = h.Blocking.Import
+	return l
 }
 
 // blocking answers XEP-0191.

@@ -253,6 +253,40 @@ func TestCache(t *testing.T) {
 	ask("romeo@example.com", true, 1)
 }
 
+// Whom a user had blocked elsewhere counts until the list is changed here, and is taken over with that.
+func TestImport(t *testing.T) {
+	k := newKept(t)
+	l := lists(k)
+	asked := 0
+	l.Import = func(user addr.Bare) ([]addr.JID, error) {
+		if asked++; user != romeo {
+			return nil, errors.New("damaged")
+		}
+		return jids("tybalt@example.com", "paris@example.com"), nil
+	}
+	if !l.Blocked(romeo, addr.MustParse("paris@example.com/x")) || l.Blocked(romeo, addr.MustParse("nurse@example.com")) {
+		t.Error("not blocked as elsewhere")
+	}
+	if !l.Blocked(addr.MustBare("juliet@example.com"), addr.MustParse("nurse@example.com")) {
+		t.Error("not blocked although nobody knows")
+	}
+	if got := edit(t, l, block.Edit{Unblock: jids("paris@example.com")}); got != "tybalt@example.com" {
+		t.Errorf("told %q", got)
+	}
+	asked = 0
+	for _, c := range []struct {
+		edit block.Edit
+		want string
+	}{{block.Edit{}, "tybalt@example.com"}, {block.Edit{All: true}, ""}, {block.Edit{Block: jids("a@b")}, "a@b"}, {block.Edit{All: true}, ""}, {block.Edit{}, ""}} {
+		if got := edit(t, l, c.edit); got != c.want {
+			t.Errorf("told %q, want %q", got, c.want)
+		}
+	}
+	if l.Blocked(romeo, addr.MustParse("paris@example.com/x")) || asked > 0 {
+		t.Error("asked again")
+	}
+}
+
 // A list that is read while it changes is not kept as it was.
 func TestReadWhileChanging(t *testing.T) {
 	k := newKept(t)

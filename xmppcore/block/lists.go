@@ -25,8 +25,12 @@ var ErrFull = fmt.Errorf("more than %d addresses or %d bytes on a list", maxItem
 const patience = 10 * time.Second
 
 // Lists are the lists of a host's users. Each address is a key of its own in the store, and what stands there the time
-// when it was blocked.
+// when it was blocked. Under "" stands when the list was first changed here.
 type Lists struct {
+	// Import, if it is set, is whom a user had blocked elsewhere. It counts until the list is changed for the first time,
+	// and is taken over with that.
+	Import func(user addr.Bare) ([]addr.JID, error)
+
 	store store.Keyed
 	most  int // in a generation of the cache
 	log   *slog.Logger
@@ -45,19 +49,32 @@ func NewLists(s store.Keyed, keep int, log *slog.Logger) *Lists {
 
 // Load reads the list of a user.
 func (l *Lists) Load(ctx context.Context, user addr.Bare) (*List, error) {
-	kept, err := l.store.All(ctx, user)
+	kept, own, err := l.kept(ctx, user)
+	if err != nil || own || l.Import == nil {
+		return kept, err
+	}
+	items, err := l.Import(user)
+	return New(items...), err
+}
+
+// kept is what the store has; own tells whether the list was ever changed here.
+func (l *Lists) kept(ctx context.Context, user addr.Bare) (list *List, own bool, err error) {
+	values, err := l.store.All(ctx, user)
 	if err != nil {
-		return nil, fmt.Errorf("blocklist of %s: %w", user, err)
+		return nil, false, fmt.Errorf("blocklist of %s: %w", user, err)
 	}
 	var items []addr.JID
-	for key := range kept {
+	for key := range values {
+		if key == "" {
+			continue
+		}
 		j, err := addr.Parse(key)
 		if err != nil {
-			return nil, fmt.Errorf("blocklist of %s: %w", user, err)
+			return nil, false, fmt.Errorf("blocklist of %s: %w", user, err)
 		}
 		items = append(items, j)
 	}
-	return New(items...), nil
+	return New(items...), len(values) > 0, nil
 }
 
 // Blocked tells whether a user who need not be online has blocked an address. A list that cannot be read blocks
@@ -87,7 +104,11 @@ func (l *Lists) Edit(ctx context.Context, user addr.Bare, e Edit, tell func(*Lis
 	if err != nil {
 		return err
 	}
-	next, values, err := e.apply(list)
+	next, err := e.apply(list)
+	if err != nil {
+		return err
+	}
+	values, err := l.values(ctx, user, next)
 	if err != nil {
 		return err
 	}
@@ -111,9 +132,9 @@ type Edit struct {
 	All     bool // unblock all
 }
 
-// apply returns what becomes of a list, and what changes in the store.
-func (e Edit) apply(from *List) (to *List, values map[string][]byte, err error) {
-	to, values = from.with(e.Block).without(e.Unblock), make(map[string][]byte)
+// apply returns what becomes of a list.
+func (e Edit) apply(from *List) (to *List, err error) {
+	to = from.with(e.Block).without(e.Unblock)
 	if e.All {
 		to = New()
 	}
@@ -122,16 +143,28 @@ func (e Edit) apply(from *List) (to *List, values map[string][]byte, err error) 
 		size += len(j.String())
 	}
 	if len(e.Block) > 0 && (to.Len() > maxItems || size > maxBytes) {
-		return nil, nil, ErrFull
+		return nil, ErrFull
 	}
-	now := []byte(time.Now().UTC().Format(time.RFC3339))
-	for j := range to.Beyond(from) {
+	return to, nil
+}
+
+// values are what has to change in the store for a list to be kept.
+func (l *Lists) values(ctx context.Context, user addr.Bare, to *List) (map[string][]byte, error) {
+	kept, own, err := l.kept(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	values, now := make(map[string][]byte), []byte(time.Now().UTC().Format(time.RFC3339))
+	for j := range to.Beyond(kept) {
 		values[j.String()] = now
 	}
-	for j := range from.Beyond(to) {
+	for j := range kept.Beyond(to) {
 		values[j.String()] = nil
 	}
-	return to, values, nil
+	if !own {
+		values[""] = now
+	}
+	return values, nil
 }
 
 // Forget drops what is known of a user without asking the store, such as one who is deleted.
