@@ -15,6 +15,9 @@ import (
 // farewell is what becomes of the rosters of others when a user is deleted: changes of those that their users edit.
 type farewell []engine.Edit
 
+// editor makes one change of a roster.
+type editor func(context.Context, engine.Edit) (engine.Edited, error)
+
 // newFarewell looks whom a user has to leave, as long as that is known: before he is deleted.
 func newFarewell(ctx context.Context, cfg *config.Config, stores map[string]store.Stores, user addr.Bare) (f farewell, err error) {
 	h := cfg.Host(user.Domain())
@@ -34,7 +37,7 @@ func newFarewell(ctx context.Context, cfg *config.Config, stores map[string]stor
 }
 
 // say makes the changes. It returns whose rosters are others now.
-func (f farewell) say(ctx context.Context, edit func(context.Context, engine.Edit) (engine.Edited, error)) (changed []addr.Bare, err error) {
+func (f farewell) say(ctx context.Context, edit editor) (changed []addr.Bare, err error) {
 	for _, e := range f {
 		if _, failed := edit(ctx, e); failed != nil {
 			err = errors.Join(err, failed)
@@ -45,8 +48,28 @@ func (f farewell) say(ctx context.Context, edit func(context.Context, engine.Edi
 	return changed, err
 }
 
+// leaving are accounts whose users leave the rosters of others when they are deleted.
+type leaving struct {
+	*store.Accounts
+	plan *plan
+}
+
+// Delete deletes a user. That the rosters of others could not be changed is an error, and he is deleted all the same.
+func (l leaving) Delete(ctx context.Context, user addr.Bare) ([]store.Place, error) {
+	contacts, err := newFarewell(ctx, l.plan.cfg, l.plan.stores, user)
+	if err != nil {
+		return nil, err
+	}
+	places, err := l.Accounts.Delete(ctx, user)
+	if err != nil {
+		return places, err
+	}
+	_, err = contacts.say(context.WithoutCancel(ctx), l.plan.edit) // all of it, however long it takes
+	return places, err
+}
+
 // editKept changes a roster where it is kept. A server that runs has to be told.
-func editKept(cfg *config.Config, stores map[string]store.Stores) func(context.Context, engine.Edit) (engine.Edited, error) {
+func editKept(cfg *config.Config, stores map[string]store.Stores) editor {
 	p := &plan{cfg: cfg, stores: stores}
 	return func(ctx context.Context, e engine.Edit) (engine.Edited, error) {
 		return p.rosters(cfg.Host(e.User.Domain())).Edit(ctx, e)

@@ -28,6 +28,7 @@ type plan struct {
 	engine  map[string]engine.Host
 	certs   *certificates
 	groups  map[string]*groupsFile  // by host, of those that have some
+	edit    editor                  // changes a roster, once the plan is served
 	stores  map[string]store.Stores // by host
 
 	clientCAs map[string]*x509.CertPool // by host, of those that want client certificates for refreshes
@@ -38,7 +39,7 @@ type plan struct {
 
 // prepare makes a plan. What the plan that is served now has as well is taken over from it.
 func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err error) {
-	p = &plan{cfg: cfg}
+	p = &plan{cfg: cfg, edit: func(ctx context.Context, e engine.Edit) (engine.Edited, error) { return d.eng.Edit(ctx, e) }}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.discard())

@@ -289,3 +289,23 @@ func TestDeletedUser(t *testing.T) {
 	juliet.wantPushes("romeo@example.com||none|")
 	s.login(t, "romeo@example.com").wantRoster()
 }
+
+// TestAccountDeletedByItsUser: the same, where the user does it himself (XEP-0077 §3.2).
+func TestAccountDeletedByItsUser(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, edited(`modules_enabled = { "register" }`, "allow_registration = true"))
+	s := p.serve(t)
+	juliet, romeo := s.login(t, "juliet@example.com/balcony"), s.login(t, "romeo@example.com/orchard")
+	juliet.wantRoster()
+	juliet.appear()
+	juliet.send("<presence to='romeo@example.com' type='subscribed'/>") // in advance
+	juliet.wantPushes("romeo@example.com||none|")
+	romeo.wantRoster()
+	romeo.send("<presence to='juliet@example.com' type='subscribe'/>")
+	romeo.wantPresence("juliet@example.com", "subscribed")
+	juliet.wantPushes("romeo@example.com||from|")
+	answer, err := romeo.IQ(romeo.ctx, "set", "", "<query xmlns='jabber:iq:register'><remove/></query>")
+	romeo.must(err)
+	equal(t, "answer", answer.Attr("type"), "result")
+	juliet.wantPushes("romeo@example.com||none|")
+}

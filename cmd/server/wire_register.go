@@ -29,7 +29,7 @@ func registration(h *config.Host, users *store.Accounts, log *slog.Logger) *regi
 }
 
 // ownAccounts is what users of a host do with their own accounts; nil: nothing.
-func ownAccounts(h *config.Host, users *store.Accounts, log *slog.Logger) *register.Management {
+func ownAccounts(h *config.Host, users register.Accounts, log *slog.Logger) *register.Management {
 	if !h.ManagesAccounts() {
 		return nil
 	}

@@ -54,7 +54,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			Messages:              messages(h),
 			Blocking:              blocking(h),
 			Door:                  registration(h, users, log),
-			Accounts:              ownAccounts(h, users, log),
+			Accounts:              ownAccounts(h, leaving{users, p}, log),
 		}
 		for _, m := range h.Modules() {
 			host.Modules = append(host.Modules, m.Name)
