@@ -240,7 +240,7 @@ func fieldsOf(v Value) []Field {
 // otherStores notes drivers of stores that rosterd does not have. Those it has are a matter of hosts.
 func (ck *checker) otherStores(h *Host, st *setting) {
 	for _, f := range fieldsOf(st.value) {
-		if name := keyText(f.Key); !slices.Contains(kept, name) {
+		if name := keyText(f.Key); !slices.Contains(h.kept(), name) {
 			ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("storage: the store %q is not kept here", name), "")
 		}
 	}

@@ -96,7 +96,16 @@ func (h *Host) Driver(store string) Driver {
 }
 
 // kept are the stores that rosterd has, by Prosody's names where there are some.
-var kept = []string{"accounts", "archive", "archive_prefs", "blocklist", "lastactivity", "motd", "offline", "pep", "pep_data", "private", "roster", "rosterd_seen", "vcard"}
+var kept = []string{"accounts", "archive", "archive_prefs", "blocklist", "lastactivity", "offline", "pep", "pep_data", "private", "roster", "rosterd_seen", "smacks_h", "vcard"}
+
+// kept are the stores that rosterd has for this host, of which one has the name that the file gives it.
+func (h *Host) kept() []string {
+	name := ArchiveStore.Get(h)
+	if slices.Contains(kept, name) {
+		return kept
+	}
+	return append(slices.Clone(kept), name, name+"_prefs")
+}
 
 // drivers are those of a store that do something here. "internal" is Prosody's own data folder for accounts and rosters,
 // and otherwise the embedded database, "rosterd" is that one alone.
@@ -109,7 +118,7 @@ func drivers(store string) []string {
 
 // storage: a store that nothing keeps would lose what users entrust to it.
 func (ck *checker) storage(h *Host) {
-	for _, store := range kept {
+	for _, store := range h.kept() {
 		ck.store(h, store)
 	}
 }
@@ -187,7 +196,7 @@ func (ck *checker) sql(h *Host, store string, storage Pos) {
 // mootSQL: a database that nothing is kept in.
 func (ck *checker) mootSQL(h *Host, st *setting) {
 	uses := func(h *Host) bool {
-		return slices.ContainsFunc(kept, func(store string) bool { return h.StorageDriver(store) == "sql" })
+		return slices.ContainsFunc(h.kept(), func(store string) bool { return h.StorageDriver(store) == "sql" })
 	}
 	if h == ck.global && slices.ContainsFunc(ck.Config.hosts, uses) || h != ck.global && uses(h) {
 		return

@@ -37,7 +37,7 @@ func (h *Host) StorageDriver(store string) string {
 
 // StoreNames are the stores that rosterd has and those that the file names. "" stands for any other.
 func (h *Host) StoreNames() []string {
-	names := append([]string{""}, kept...)
+	names := append([]string{""}, h.kept()...)
 	s, _, _ := storageOption.Lookup(h)
 	for name := range s.stores {
 		names = append(names, name)

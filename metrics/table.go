@@ -56,6 +56,9 @@ var table = []description{
 	{"rosterd_store_commits_total", isCounter, read, []string{"outcome"}, "attempts to write kept rosters to the database, many rosters each; outcome is ok or error"},
 	{"rosterd_store_rosters_written_total", isCounter, read, nil, "kept rosters that were written to the database"},
 	{"rosterd_store_backlog_bytes", isGauge, read, nil, "kept rosters that wait to be written"},
+	{"rosterd_stores_commits_total", isCounter, read, []string{"database", "outcome"}, "attempts to write what users store, the changes of many each; outcome is ok or error"},
+	{"rosterd_stores_changes_total", isCounter, read, []string{"database"}, "changes that were written: values of one store of one user, or one stanza"},
+	{"rosterd_stores_backlog_bytes", isGauge, read, []string{"database"}, "stanzas for archives and for users who are offline that wait to be written"},
 
 	{"rosterd_refresh_duration_seconds", isHistogram, told, []string{"host"}, "time that a refresh took; its count is how many there were"},
 	{"rosterd_refresh_names_total", isCounter, told, []string{"host"}, "names in refreshes"},

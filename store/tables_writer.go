@@ -33,6 +33,7 @@ type tableWriter struct {
 	waiting map[logKey]int
 	backlog int // bytes of entries that are queued or being committed
 	failed  error
+	stats   StoresStats
 	closed  bool
 }
 
@@ -235,6 +236,7 @@ func (w *tableWriter) settle(list []change, c *outcome, err error) {
 	}
 	w.queued = append(again, w.queued...)
 	w.now, w.failed = nil, err
+	w.stats.count(len(list), err)
 	c.err = err
 	close(c.done)
 }

@@ -67,3 +67,21 @@ func TestStorageRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestStoresAreCounted: what is written shows in /metrics, by the kind of database.
+func TestStoresAreCounted(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, storing(map[string]string{"file.example": "", "memory.example": `storage = { roster = "memory" }`}))
+	s := p.serve(t)
+	for _, host := range []string{"file.example", "memory.example"} {
+		c := s.login(t, "juliet@"+host)
+		equal(t, "answer", c.set("<item jid='nurse@example.com'/>"), "result")
+		c.leave()
+	}
+	_, body := s.request(t, "GET", "/metrics", "")
+	for _, line := range []string{`rosterd_stores_changes_total{database="embedded"} `, `rosterd_stores_changes_total{database="memory"} `, `rosterd_stores_backlog_bytes{database="memory"} 0`} {
+		if !strings.Contains(body, line) || strings.Contains(body, line+"0\n") {
+			t.Errorf("no %q in\n%s", line, body)
+		}
+	}
+}

@@ -162,6 +162,22 @@ func (d *databases) Writable(ctx context.Context) error {
 	return err
 }
 
+// storesStats are by kind of database.
+func (d *databases) storesStats() map[string]store.StoresStats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := map[string]store.StoresStats{string(config.Embedded): d.StoresStats()}
+	if d.memory != nil {
+		all[string(config.InMemory)] = d.memory.StoresStats()
+	}
+	for _, p := range d.servers {
+		s := all[string(config.PostgreSQL)]
+		s.Add(p.StoresStats())
+		all[string(config.PostgreSQL)] = s
+	}
+	return all
+}
+
 func (d *databases) list() (list []*store.Postgres) {
 	for _, p := range d.servers {
 		list = append(list, p)
