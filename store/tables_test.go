@@ -257,3 +257,42 @@ func TestDeleteFromStores(t *testing.T) {
 		t.Errorf("%d logs are left, %v", rows, err)
 	}
 }
+
+// A backup has what users have stored, too.
+func TestBackupOfStores(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	s := open(t, filepath.Join(dir, "db"))
+	if err := s.Stores("example.com").Keyed("private").Change(ctx, juliet, map[string][]byte{"a": []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	l := s.Stores("example.com").Log("archive")
+	if _, err := l.Append(ctx, juliet, Entry{Stanza: []byte("y")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Backup(ctx, filepath.Join(dir, "db"), filepath.Join(dir, "copy"), false); err != nil {
+		t.Fatal(err)
+	}
+	copied := open(t, filepath.Join(dir, "copy"))
+	value, ok, err := copied.Stores("example.com").Keyed("private").Get(ctx, juliet, "a")
+	if string(value) != "x" || !ok || err != nil {
+		t.Errorf("value %q, %v, %v", value, ok, err)
+	}
+	if got := fmt.Sprint(stanzas(t, copied.Stores("example.com").Log("archive"), juliet)); got != "[y]" {
+		t.Errorf("entries %s", got)
+	}
+}
+
+func FuzzSeqOf(f *testing.F) {
+	f.Add("0000000000000001")
+	f.Add("00065a1b2c3d4e5f")
+	f.Add("+00000000000000f")
+	f.Add("00000000000000_1")
+	f.Fuzz(func(t *testing.T, id string) {
+		if seq, ok := seqOf(id); ok && (idOf(seq) != id || seq < 0) {
+			t.Errorf("%q is %d, which is %q", id, seq, idOf(seq))
+		}
+	})
+}
