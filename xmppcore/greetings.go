@@ -39,3 +39,13 @@ func (s *Server) Welcome(user addr.Bare) {
 		s.router.Say(from.Full(), user, xep.Welcome(h.Greetings.Welcome, user))
 	}
 }
+
+// welcoming has whoever registers at a host greeted.
+func (s *Server) welcoming(h *Host) {
+	if h.Door == nil || h.Greetings.Welcome == "" {
+		return
+	}
+	door := *h.Door // others may serve it, too
+	door.Registered = s.Welcome
+	h.Door = &door
+}

@@ -2,6 +2,7 @@ package xmppcore_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"rosterd/engine/addr"
@@ -34,4 +35,26 @@ func TestNoWelcome(t *testing.T) {
 	h.expect(juliet, "a welcome", func(e xmpptest.Element) bool { return e.Attr("from") == "polite.example" })
 	h.nothing(romeo)
 	h.nothing(juliet)
+}
+
+// Who has just registered is welcomed at the first login.
+func TestWelcome(t *testing.T) {
+	h := newHouse(t, func(c *xmppcore.Config) {
+		registering(t, nil)(c)
+		last := &c.Hosts[len(c.Hosts)-1]
+		last.Modules = append(last.Modules, "offline")
+		last.Greetings.Welcome = "Welcome, $username"
+	})
+	romeo := h.opened("house.example")
+	if e := h.asks(romeo, "set", "<username>romeo</username><password>first</password>"); e.Attr("type") != "result" {
+		t.Fatalf("got %s", e)
+	}
+	if err := errors.Join(romeo.Authenticate(h.ctx(), "PLAIN", "romeo", "first"), romeo.Open(h.ctx()), romeo.Bind(h.ctx(), "orchard")); err != nil {
+		t.Fatal(err)
+	}
+	h.send(romeo, "<presence/>")
+	e := h.expect(romeo, "a welcome", is("message", ""))
+	if body, _ := e.Path("body"); body.Text != "Welcome, romeo" || e.Attr("from") != "house.example" {
+		t.Errorf("got %s", e)
+	}
 }

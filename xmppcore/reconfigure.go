@@ -37,6 +37,7 @@ func (s *Server) newServing(c Config) *serving {
 	for i := range c.Hosts {
 		h := &c.Hosts[i]
 		h.MaxSessions = cmp.Or(h.MaxSessions, 20)
+		s.welcoming(h)
 		v.hosts[h.Domain] = s.newHost(h)
 	}
 	return v

@@ -40,6 +40,8 @@ type Door struct {
 	Encrypted           bool // nobody registers without encryption
 	Limits              Limits
 	Log                 *slog.Logger
+
+	Registered func(user addr.Bare) // is told of each who has; may be nil
 }
 
 // Limits say from where people may register, and how often.
@@ -117,6 +119,9 @@ func (d *Door) register(ctx context.Context, from netip.Addr, query scan.Element
 		return explain(d.Log, "registering a user", user, err)
 	}
 	d.Log.Info("registered", "user", user, "address", from)
+	if d.Registered != nil {
+		d.Registered(user)
+	}
 	return nil
 }
 
