@@ -14,6 +14,7 @@ func (s *Server) ownAccounts(h *host) xep.Extension {
 		if h.blocks != nil {
 			h.blocks.Forget(user)
 		}
+		s.pep.Forget(user)
 		s.expel(user)
 	}
 	return m.Extension()
