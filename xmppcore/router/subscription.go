@@ -13,6 +13,7 @@ import (
 	"rosterd/engine/roster"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 )
 
@@ -118,15 +119,22 @@ func (q *Query) Edit(action engine.Action, item roster.Item) *stanza.Error {
 func (r *Router) edit(e engine.Edit, st []byte) *stanza.Error {
 	v := r.rows.enter(e.User)
 	defer v.end()
-	done, err := r.apply(e, nil)
+	first := r.first(e)
+	done, err := r.apply(e, func(done engine.Edited) {
+		if first != nil && len(done.Route) > 0 {
+			first.Send(st)
+		}
+	})
 	if err != nil {
 		return r.refusal(e.User, err)
 	}
 	var list []notice
 	for _, out := range done.Route {
-		if out == e.Action {
+		switch {
+		case first != nil:
+		case out == e.Action:
 			list = append(list, notice{out, st})
-		} else {
+		default:
 			list = append(list, newNotice(out, e.User, e.Contact))
 		}
 	}
@@ -135,6 +143,15 @@ func (r *Router) edit(e engine.Edit, st []byte) *stanza.Error {
 	}
 	v.goOn(e.Contact) // in front of what follows from the user's next edit
 	return r.deal(v, e.User, e.Contact, list)
+}
+
+// first is who has to hear of a change before the user's presence does what it means: a component that is told of an
+// approval (RFC 6121 §3.1.5). Accounts here are not shown presence before their own roster wants it.
+func (r *Router) first(e engine.Edit) *session.Session {
+	if e.Action != engine.OutSubscribed {
+		return nil
+	}
+	return r.target(e.Contact.Full()).component
 }
 
 // carry brings subscription stanzas to another's roster. What cannot be done there is said in the error.
@@ -215,11 +232,11 @@ func (r *Router) in(t target, from addr.Bare, n notice) (answer engine.Action, e
 	if e.Action == engine.InSubscribe {
 		e.Stanza = n.stanza
 	}
-	var show []byte
-	if !blocked { // what a contact who is blocked takes back is gone, but he is not heard
-		show = n.stanza
-	}
-	done, err := r.apply(e, show)
+	done, err := r.apply(e, func(done engine.Edited) {
+		if done.Deliver && !blocked { // what a contact who is blocked takes back is gone, but he is not heard
+			r.show(e, n.stanza)
+		}
+	})
 	return done.Answer, err
 }
 
@@ -233,9 +250,9 @@ func (r *Router) exists(t target) (bool, error) {
 	return t.host.Exists(ctx, t.jid.Bare())
 }
 
-// apply makes one change, when its user's row has come to it. What the change brings the user's clients to see is shown
-// to them before the roster is (RFC 6121 §3.1.6, §3.2.3, §3.3.3).
-func (r *Router) apply(e engine.Edit, show []byte) (engine.Edited, error) {
+// apply makes one change, at the head of its user's row. Made is called before anybody is told what has become of the
+// roster: a client sees a stanza before the push that it causes (RFC 6121 §3.1.6, §3.2.3, §3.3.3).
+func (r *Router) apply(e engine.Edit, made func(engine.Edited)) (engine.Edited, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return r.Rosters.EditThen(ctx, e, func(done engine.Edited) {
@@ -244,9 +261,7 @@ func (r *Router) apply(e engine.Edit, show []byte) (engine.Edited, error) {
 				r.log().Error("a change of a roster made the server fail", "user", e.User, "panic", p, "stack", string(debug.Stack()))
 			}
 		}()
-		if done.Deliver && show != nil {
-			r.show(e, show)
-		}
+		made(done)
 	})
 }
 
