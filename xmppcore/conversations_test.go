@@ -216,7 +216,7 @@ func (h *house) actions() map[string]func(context.Context, string) error {
 			return nil
 		},
 		"registered": h.greet,
-		"restart": func(context.Context, string) error { h.restart(); return nil },
+		"restart":    func(context.Context, string) error { h.restart(); return nil },
 		"mended": func(_ context.Context, user string) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()
