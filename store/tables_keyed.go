@@ -109,7 +109,7 @@ type stringer string
 
 func (s stringer) String() string { return string(s) }
 
-const usersPage = 500
+const usersPage = 100
 
 func (k *keyedTable) names(ctx context.Context, host, after string) (names []string, err error) {
 	rows, err := k.read.rows(ctx, usersOfStore, host, after, k.store, usersPage)

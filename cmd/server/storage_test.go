@@ -85,3 +85,31 @@ func TestStoresAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestStorageReload: a store moves with a reload, and what is where it was is there after the way back. What is in memory
+// outlives a reload.
+func TestStorageReload(t *testing.T) {
+	t.Parallel()
+	file, memory := storing(map[string]string{"example.com": ""}), storing(map[string]string{"example.com": `storage = { roster = "memory" }`})
+	s := newPlace(t, file).serve(t)
+	add := func(contact string, want ...string) {
+		t.Helper()
+		c := s.login(t, "juliet@example.com")
+		equal(t, "answer", c.set("<item jid='"+contact+"@example.com'/>"), "result")
+		c.wantRoster(want...)
+		c.leave()
+	}
+	add("file", "file@example.com||none|")
+	s.wantReloaded(t, memory)
+	add("memory", "memory@example.com||none|")
+	s.wantReloaded(t, file)
+	add("more", "file@example.com||none|", "more@example.com||none|")
+	s.wantReloaded(t, memory)
+	add("last", "last@example.com||none|", "memory@example.com||none|")
+	s.quiet = true
+	s.text = storing(map[string]string{"example.com": `storage = { roster = "sql" } sql = { driver = "PostgreSQL", database = "x", host = "/nowhere" }`})
+	s.write(t)
+	if line := s.reload(t); !strings.Contains(line, "not reloaded") || !strings.Contains(line, "/nowhere") {
+		t.Error(line)
+	}
+}

@@ -136,7 +136,7 @@ func atomic(t *testing.T, stores func(string) store.Stores) {
 
 func users(t *testing.T, stores func(string) store.Stores) {
 	ctx, k := t.Context(), stores(Host).Keyed("blocklist")
-	const many = 510
+	const many = 110
 	var wg sync.WaitGroup
 	for i := range many {
 		wg.Go(func() {
