@@ -3,6 +3,7 @@ package xmppcore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -126,7 +127,7 @@ func (s *seen) note(ctx context.Context, user addr.Bare) error {
 	if ok, err := s.has(ctx, user); ok || err != nil {
 		return err
 	}
-	if err := s.store.Change(ctx, user, map[string][]byte{"": []byte("1")}); err != nil {
+	if err := s.store.Change(ctx, user, map[string][]byte{"": []byte("1")}); err != nil && !errors.Is(err, store.ErrDisabled) {
 		return err
 	}
 	s.remember(user)

@@ -31,6 +31,9 @@ func timeout() (context.Context, context.CancelFunc) {
 
 // failed is the answer to a client where the store fails.
 func (a *Archive) failed(err error) *stanza.Error {
+	if errors.Is(err, store.ErrDisabled) {
+		return &stanza.Error{Condition: stanza.FeatureNotImplemented, Text: "nothing is stored here"}
+	}
 	if a.Failed != nil {
 		a.Failed(err)
 	}

@@ -79,7 +79,10 @@ func (a *Archive) Keep(ctx context.Context, user addr.Bare, from, to addr.JID, s
 	}
 	text := stanza.AppendForwarded(nil, st, from.String(), to.String(), stanza.Edit{Drop: drop})
 	id, err = a.log.Append(ctx, user, store.Entry{Time: time.Now(), With: with.String(), Stanza: text})
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrDisabled):
+		return "", nil
+	case err != nil:
 		return "", err
 	}
 	if err := a.bound(ctx, user); err != nil {

@@ -251,6 +251,18 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
+// Where nothing is stored nothing is kept, which is no failure.
+func TestNowhere(t *testing.T) {
+	a := New(store.Nowhere{}.Log("archive"), store.Nowhere{}.Keyed("archive_prefs"), nobody, Options{})
+	if id := a.hears(t, "<message><body>x</body></message>"); id != "" {
+		t.Errorf("kept as %s", id)
+	}
+	err := a.prefs.set(t.Context(), juliet, &Preferences{Default: Never})
+	if got := condition(a.failed(err)); got != stanza.FeatureNotImplemented {
+		t.Errorf("%q", got)
+	}
+}
+
 // Whatever is asked for, what is understood of it is within the limits, and what is answered is well-formed.
 func FuzzQuery(f *testing.F) {
 	for _, s := range []string{

@@ -2,6 +2,7 @@ package xep
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -54,7 +55,10 @@ func (w *Waiting) Put(ctx context.Context, user addr.Bare, stanza []byte) (bool,
 	if s.messages > w.most.Messages || s.bytes > w.most.Bytes {
 		return false, nil
 	}
-	if _, err := w.log.Append(ctx, user, store.Entry{Time: time.Now(), Stanza: stanza}); err != nil {
+	switch _, err := w.log.Append(ctx, user, store.Entry{Time: time.Now(), Stanza: stanza}); {
+	case errors.Is(err, store.ErrDisabled): // nothing may wait
+		return false, nil
+	case err != nil:
 		w.forget(user)
 		return false, err
 	}

@@ -119,3 +119,14 @@ func TestOfflineFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where nothing is stored nothing waits, which is no failure.
+func TestOfflineNowhere(t *testing.T) {
+	w, _ := xep.Offline(store.Nowhere{}.Log("offline"), xep.OfflineLimits{})
+	if put(t, w, "x") {
+		t.Error("kept")
+	}
+	if got := take(t, w); got != "" {
+		t.Error(got)
+	}
+}
