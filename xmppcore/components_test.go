@@ -182,6 +182,22 @@ func TestComponentTooSlow(t *testing.T) {
 	})
 }
 
+// A component gets back what a client did not take.
+func TestComponentUndelivered(t *testing.T) {
+	h := newNarrowHouse(t, nil)
+	muc := h.attach(h.dialComponent(), "muc.example.com", "ophelia")
+	romeo := h.login("romeo@example.com/orchard") // and reads nothing
+	for range 49 {                                // more than sockets hold, and less than would end his stream
+		h.send(muc, "<message from='room@muc.example.com' to='romeo@example.com/orchard'><body>"+strings.Repeat("O ", 10_000)+"</body></message>")
+	}
+	h.send(muc, "<message from='room@muc.example.com' to='romeo@example.com/orchard' id='last'/>")
+	h.ping(muc)
+	romeo.Disconnect()
+	h.expect(muc, "the last message to come back", func(e xmpptest.Element) bool {
+		return e.Attr("id") == "last" && e.Attr("type") == "error" && e.Attr("to") == "room@muc.example.com"
+	})
+}
+
 // Shutdown tells components of the end of those who were in their rooms, and then ends their connections.
 func TestComponentShutdown(t *testing.T) {
 	h := newHouse(t, nil)

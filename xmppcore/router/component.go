@@ -43,11 +43,22 @@ func (r *Router) giveBack(st *scan.Stanza) {
 	if err != nil {
 		return
 	}
-	if sender := r.Registry.Resource(j); sender != nil {
-		bounce(Origin{JID: sender.Full, Resource: sender, Out: sender.Session}, st, addressee(st), stanza.Error{
+	if sender, ok := r.sender(j); ok {
+		bounce(sender, st, addressee(st), stanza.Error{
 			Type: stanza.Wait, Condition: stanza.RemoteServerTimeout, Text: "the component left before it took this",
 		})
 	}
+}
+
+// sender finds who has sent a stanza, a client or a component. It is false if that is not connected any more.
+func (r *Router) sender(j addr.JID) (Origin, bool) {
+	if res := r.Registry.Resource(j); res != nil {
+		return Origin{JID: res.Full, Resource: res, Out: res.Session}, true
+	}
+	if t := r.target(j); t.component != nil {
+		return Origin{JID: j, Out: t.component}, true
+	}
+	return Origin{}, false
 }
 
 // notConnected is the answer to what is for a component whose program is not connected.

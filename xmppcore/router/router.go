@@ -232,8 +232,8 @@ func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 	if err != nil || stanza.KindOf(st) == stanza.Message && r.again(res, j, st) {
 		return
 	}
-	if sender := r.Registry.Resource(j); sender != nil {
-		bounce(Origin{JID: sender.Full, Resource: sender, Out: sender.Session}, st, addressee(st), stanza.Error{Condition: stanza.ServiceUnavailable})
+	if sender, ok := r.sender(j); ok {
+		bounce(sender, st, addressee(st), stanza.Error{Condition: stanza.ServiceUnavailable})
 	}
 }
 
