@@ -71,9 +71,9 @@ func TestAsk(t *testing.T) {
 	}
 	send("<iq type='result' id='rosterd-2' to='romeo@example.com'><query xmlns='q'/></iq>")
 	send("<iq type='error' id='rosterd-1'/>")
-	send("<iq type='result' id='rosterd-1'/>")                          // again
+	send("<iq type='result' id='rosterd-1'/>")                         // again
 	send("<iq type='result' id='rosterd-3' to='juliet@example.com'/>") // not for him
-	send("<iq type='result' id='rosterd-4'/>")                          // not asked
+	send("<iq type='result' id='rosterd-4'/>")                         // not asked
 	if got := strings.Join(answers, ", "); got != "rosterd-2 result, rosterd-1 error" {
 		t.Errorf("answers: %s", got)
 	}
