@@ -11,8 +11,10 @@ import (
 // client is a raw stream: it writes bytes, and counts what it looks for in those it reads.
 type client struct {
 	net.Conn
-	user string
-	buf  []byte // read and not yet looked at
+	user  string
+	buf   []byte // read and not yet looked at
+	acks  bool   // stream management is enabled (XEP-0198)
+	taken int    // stanzas since
 }
 
 const header = "<stream:stream to='" + domain + "' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -71,6 +73,16 @@ func (c *client) await(what string, n int) error {
 		}
 		c.buf = next[:keep+m]
 	}
+}
+
+// acknowledge tells the server that the client has so many stanzas more, if it wants to know.
+func (c *client) acknowledge(n int) error {
+	if !c.acks {
+		return nil
+	}
+	c.taken += n
+	_, err := fmt.Fprintf(c, "<a xmlns='"+nsManagement+"' h='%d'/>", c.taken)
+	return err
 }
 
 func loginAll(s *server, users []string) ([]*client, error) {

@@ -32,7 +32,8 @@ type scenario struct {
 	gomaxprocs int
 	shared     bool // the prototype can play it too
 	run        func(s *server) (ops int, err error)
-	memory     bool // what counts is memory per session, not CPU time
+	modules    []string // of the server, besides what all need
+	memory     bool     // what counts is memory per session, not CPU time
 }
 
 func main() {
@@ -113,7 +114,7 @@ func once(ctx context.Context, k kind, sc scenario) (float64, error) {
 	if sc.memory {
 		env = append(env, "GOGC=5") // what is live, not what a collection has not got round to
 	}
-	s, err := k.start(ctx, env...)
+	s, err := k.start(ctx, sc.modules, env...)
 	if err != nil {
 		return 0, err
 	}

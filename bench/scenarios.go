@@ -18,12 +18,20 @@ func scenarios() []scenario {
 			run: func(s *server) (int, error) { return route(s, scaled(20_000), 20) }},
 		{name: "message, one in flight", unit: "µs", gomaxprocs: 1, shared: true,
 			run: func(s *server) (int, error) { return route(s, scaled(1500), 1) }},
+		{name: "message, batched, carbons", unit: "µs", gomaxprocs: 1, modules: []string{"carbons"},
+			run: func(s *server) (int, error) { return route(s, scaled(20_000), 20, enableCarbons) }},
+		{name: "message, batched, stream management", unit: "µs", gomaxprocs: 1, modules: []string{"smacks"},
+			run: func(s *server) (int, error) { return route(s, scaled(20_000), 20, enableManagement) }},
+		{name: "message, batched, archive", unit: "µs", gomaxprocs: 1, modules: []string{"mam"},
+			run: func(s *server) (int, error) { return route(s, scaled(2000), 20) }},
 		{name: "presence, fan-out 50, a delivery", unit: "µs", mark: "≤ 1.5 × prototype", gomaxprocs: 1, shared: true,
 			run: func(s *server) (int, error) { return fanout(s, scaled(8000)) }},
 		{name: "idle TCP session", unit: "KiB", mark: "≤ 6 KiB", gomaxprocs: 2, shared: true, memory: true,
 			run: func(s *server) (int, error) { return idle(s, false) }},
 		{name: "idle TCP session, roster and presence", unit: "KiB", gomaxprocs: 2, memory: true,
 			run: func(s *server) (int, error) { return idle(s, true) }},
+		{name: "idle TCP session, stream management and archive", unit: "KiB", gomaxprocs: 2, memory: true, modules: []string{"smacks", "mam"},
+			run: func(s *server) (int, error) { return idle(s, false, enableManagement) }},
 		{name: "login, 10 contacts", unit: "µs", gomaxprocs: 1, run: func(s *server) (int, error) { return logins(s, 10, scaled(1000)) }},
 		{name: "login, 100 contacts", unit: "µs", gomaxprocs: 1, run: func(s *server) (int, error) { return logins(s, 100, scaled(1000)) }},
 		{name: "login, 1000 contacts", unit: "µs", gomaxprocs: 1, run: func(s *server) (int, error) { return logins(s, 1000, scaled(200)) }},
@@ -34,14 +42,38 @@ func scenarios() []scenario {
 
 const body = "<body>A message as people write them, of sixty bytes or so.</body><active xmlns='http://jabber.org/protocol/chatstates'/>"
 
+// What clients do after they have logged in.
+func enableCarbons(c *client) error {
+	return c.ask("<iq type='set' id='c1'><enable xmlns='urn:xmpp:carbons:2'/></iq>", "id='c1'")
+}
+
+// enableManagement has the client acknowledge what it takes.
+func enableManagement(c *client) error {
+	c.acks = true
+	return c.ask("<enable xmlns='"+nsManagement+"' resume='true'/>", "<enabled")
+}
+
+const nsManagement = "urn:xmpp:sm:3"
+
+// prepared logs users in and has each do what a scenario needs.
+func prepared(s *server, users []string, setup []func(*client) error) ([]*client, error) {
+	list, err := loginAll(s, users)
+	for _, c := range list {
+		for _, f := range setup {
+			err = errors.Join(err, f(c))
+		}
+	}
+	return list, err
+}
+
 // route sends n messages through each of 20 pairs, at most window of them on their way at a time.
-func route(s *server, n, window int) (int, error) {
-	senders, err := loginAll(s, names("s", 20))
+func route(s *server, n, window int, setup ...func(*client) error) (int, error) {
+	senders, err := prepared(s, names("s", 20), setup)
 	defer func() { closeAll(senders) }()
 	if err != nil {
 		return 0, err
 	}
-	receivers, err := loginAll(s, names("r", 20))
+	receivers, err := prepared(s, names("r", 20), setup)
 	defer func() { closeAll(receivers) }()
 	if err != nil {
 		return 0, err
@@ -65,7 +97,7 @@ func pump(from, to *client, n, window int) error {
 	go func() {
 		defer close(free)
 		for range n / step {
-			if err := to.await("</message>", step); err != nil {
+			if err := errors.Join(to.await("</message>", step), to.acknowledge(step)); err != nil {
 				failed <- err
 				return
 			}
@@ -176,7 +208,7 @@ func encode(v any) []byte {
 const idleSessions = 3000
 
 // idle binds many resources and looks at the memory before and after.
-func idle(s *server, active bool) (int, error) {
+func idle(s *server, active bool, setup ...func(*client) error) (int, error) {
 	const n = idleSessions
 	warm, err := loginAll(s, names("s", 20))
 	defer func() { closeAll(warm) }()
@@ -187,7 +219,7 @@ func idle(s *server, active bool) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	list, err := loginAll(s, names("idle", n))
+	list, err := prepared(s, names("idle", n), setup)
 	defer func() { closeAll(list) }()
 	for i := 0; active && err == nil && i < len(list); i++ {
 		err = list[i].ask("<iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq><presence/>", "<presence")

@@ -27,7 +27,7 @@ const domain = "localhost"
 // kind is a program that can be driven.
 type kind struct {
 	name  string
-	start func(ctx context.Context, env ...string) (*server, error)
+	start func(ctx context.Context, modules []string, env ...string) (*server, error)
 }
 
 // server is a running program.
@@ -46,7 +46,9 @@ func build(ctx context.Context, dir string) ([]kind, error) {
 	if err := compile(ctx, ".", bin, "./cmd/server"); err != nil {
 		return nil, err
 	}
-	kinds := []kind{{"rosterd", func(ctx context.Context, env ...string) (*server, error) { return startRosterd(ctx, bin, env) }}}
+	kinds := []kind{{"rosterd", func(ctx context.Context, modules []string, env ...string) (*server, error) {
+		return startRosterd(ctx, bin, modules, env)
+	}}}
 	proto, err := buildPrototype(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		fmt.Printf("no prototype in %s: rosterd alone\n", *prototype)
@@ -55,7 +57,9 @@ func build(ctx context.Context, dir string) ([]kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(kinds, kind{"prototype", func(ctx context.Context, env ...string) (*server, error) { return startPrototype(ctx, proto, env) }}), nil
+	return append(kinds, kind{"prototype", func(ctx context.Context, _ []string, env ...string) (*server, error) {
+		return startPrototype(ctx, proto, env)
+	}}), nil
 }
 
 // buildPrototype compiles the prototype from a copy; nothing of it is ours.
@@ -94,14 +98,15 @@ func startPrototype(ctx context.Context, bin string, env []string) (*server, err
 	return s, s.run(ctx, bin, env, "-addr", s.addr, "-pprof", freeAddr())
 }
 
-func startRosterd(ctx context.Context, bin string, env []string) (*server, error) {
+// startRosterd starts it with some modules besides those that every scenario needs.
+func startRosterd(ctx context.Context, bin string, modules, env []string) (*server, error) {
 	s := &server{addr: freeAddr(), http: freeAddr(), log: &tail{}, backend: newBackend()}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "rosterd-bench-run-"); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(s.dir, "prosody.cfg.lua")
-	if err := os.WriteFile(file, []byte(s.config()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(s.config(modules)), 0o600); err != nil {
 		return nil, err
 	}
 	if err := s.addUsers(ctx); err != nil {
@@ -110,7 +115,11 @@ func startRosterd(ctx context.Context, bin string, env []string) (*server, error
 	return s, s.run(ctx, bin, env, "serve", "--config", file)
 }
 
-func (s *server) config() string {
+func (s *server) config(modules []string) string {
+	var more strings.Builder
+	for _, m := range modules {
+		fmt.Fprintf(&more, ", %q", m)
+	}
 	port := func(a string) string { _, p, _ := net.SplitHostPort(a); return p }
 	return fmt.Sprintf(`data_path = %q
 interfaces = { "127.0.0.1" }
@@ -121,14 +130,14 @@ log = { warn = "*console" }
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_plain"
-modules_enabled = { "saslauth", "disco", "ping" }
+modules_enabled = { "saslauth", "disco", "ping"%s }
 rosterd_connections_per_address = 1000
 VirtualHost %q
   modules_enabled = { "http_roster_admin", "block_subscriptions" }
   modules_disabled = { "roster" }
   storage = { roster = "memory", accounts = "rosterd" }
   http_roster_url = %q
-`, s.dir, port(s.addr), port(s.http), domain, s.backend.url+"/contacts/%s")
+`, s.dir, port(s.addr), port(s.http), more.String(), domain, s.backend.url+"/contacts/%s")
 }
 
 // users are those that scenarios may log in; the password of u is "pw-u", as the prototype wants it.

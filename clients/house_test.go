@@ -45,7 +45,7 @@ https_ports = { %d }
 consider_websocket_secure = true
 consider_bosh_secure = true
 authentication = "internal_hashed"
-modules_enabled = { "saslauth", "tls", "disco", "ping", "websocket", "bosh" }
+modules_enabled = { "saslauth", "tls", "disco", "ping", "websocket", "bosh", "smacks", "csi_simple", "pep", "vcard_legacy", "vcard4", "bookmarks", "private" }
 VirtualHost "example.com"
   modules_enabled = { "http_roster_admin", "block_subscriptions" }
   modules_disabled = { "roster" }
@@ -56,7 +56,10 @@ VirtualHost "example.com"
 // house is a rosterd that runs, and its backend.
 type house struct {
 	dir                    string
+	form                   string // of the configuration, with verbs as that
 	c2s, direct, http, tls int
+	component              int                                    // of those that are opened with one
+	more                   func(*house) (global, sections string) // in the configuration; nil: nothing
 	backend                *enginetest.Server
 	process                *exec.Cmd
 	log                    *journal
@@ -72,13 +75,36 @@ type contact struct {
 // open starts a rosterd, with accounts for those who have contacts.
 func open(t *testing.T, lists map[string]map[string]contact) *house {
 	t.Helper()
-	h := &house{dir: t.TempDir(), backend: enginetest.Serve(t, nil), lists: lists}
+	return openWith(t, lists, nil)
+}
+
+// openWith is open with more in the configuration.
+func openWith(t *testing.T, lists map[string]map[string]contact, more func(*house) (global, sections string)) *house {
+	t.Helper()
+	return (&house{form: configuration, lists: lists, more: more}).open(t)
+}
+
+func (h *house) open(t *testing.T) *house {
+	t.Helper()
+	h.furnish(t)
+	return h.serve(t)
+}
+
+// furnish makes all that a rosterd needs, until the test ends.
+func (h *house) furnish(t *testing.T) {
+	t.Helper()
+	h.dir, h.backend = t.TempDir(), enginetest.Serve(t, nil)
 	h.certify(t)
 	h.configure(t)
-	for user := range lists {
+	for user := range h.lists {
 		h.tell(t, user)
 		h.account(t, user)
 	}
+}
+
+// serve starts a rosterd that serves until the test ends; another one may serve after it.
+func (h *house) serve(t *testing.T) *house {
+	t.Helper()
 	for range 5 {
 		if h.try(t) {
 			return h
@@ -114,7 +140,11 @@ func (h *house) configure(t *testing.T) {
 	for _, port := range []*int{&h.c2s, &h.direct, &h.http, &h.tls} {
 		*port = unusedPort(t)
 	}
-	text := fmt.Sprintf(configuration, filepath.Join(h.dir, "data"), h.c2s, h.direct, h.http, h.tls, h.backend.Template())
+	text := fmt.Sprintf(h.form, filepath.Join(h.dir, "data"), h.c2s, h.direct, h.http, h.tls, h.backend.Template())
+	if h.more != nil {
+		global, sections := h.more(h)
+		text = global + text + sections
+	}
 	must(t, os.WriteFile(h.config(), []byte(text), 0o600))
 }
 

@@ -29,7 +29,7 @@ var rosterd string
 var dist string
 
 // programs are the clients and what drives them.
-var programs = []string{"chromium", "go-sendxmpp", "node", "npm", "profanity", "tmux"}
+var programs = []string{"chromium", "go-sendxmpp", "mu-conference", "node", "npm", "profanity", python, "tmux"}
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "rosterd-clients-")

@@ -5,29 +5,56 @@ import "strings"
 // moduleTable is the one registry of modules: what rosterd provides, what needs no providing, and
 // what the absence of the others means. Names that are not here are Missing without an explanation.
 var moduleTable = map[string]moduleSpec{
-	"c2s":                 {Honoured, "connections of clients"},
-	"saslauth":            {Honoured, "logging in"},
-	"tls":                 {Honoured, "STARTTLS"},
-	"presence":            {Honoured, "presence"},
-	"message":             {Honoured, "messages"},
-	"iq":                  {Honoured, "requests and answers"},
-	"disco":               {Honoured, "service discovery"},
-	"ping":                {Honoured, "XMPP ping"},
-	"version":             {Honoured, "software version"},
-	"time":                {Honoured, "entity time"},
-	"server_contact_info": {Honoured, "contact addresses in service discovery"},
-	"limits":              {Honoured, "limits of what a session may send"},
-	"http":                {Honoured, "the HTTP server"},
-	"block_subscriptions": {Honoured, "subscription requests are dropped"},
-	"websocket":           {Honoured, "web clients by WebSocket"},
-	"bosh":                {Honoured, "web clients by BOSH"},
-	"http_altconnect":     {Honoured, "host-meta, which tells web clients where to connect"},
-	"http_files":          {Honoured, "static files over HTTP"},
-	"http_openmetrics":    {Honoured, "/metrics, which is there in any case"},
-	"prometheus":          {Honoured, "/metrics, which is there in any case"},
-	"limit_auth":          {Honoured, "failed logins are limited, in any case"},
+	"c2s":                     {Honoured, "connections of clients"},
+	"saslauth":                {Honoured, "logging in"},
+	"tls":                     {Honoured, "STARTTLS"},
+	"presence":                {Honoured, "presence"},
+	"message":                 {Honoured, "messages"},
+	"iq":                      {Honoured, "requests and answers"},
+	"disco":                   {Honoured, "service discovery"},
+	"ping":                    {Honoured, "XMPP ping"},
+	"version":                 {Honoured, "software version"},
+	"time":                    {Honoured, "entity time"},
+	"announce":                {Honoured, "admins' messages to HOST/announce/online reach all users who are online"},
+	"motd":                    {Honoured, "message of the day"},
+	"welcome":                 {Honoured, "new users are welcomed, when they have registered over XMPP"},
+	"server_contact_info":     {Honoured, "contact addresses in service discovery"},
+	"limits":                  {Honoured, "limits of what a session may send"},
+	"http":                    {Honoured, "the HTTP server"},
+	"block_subscriptions":     {Honoured, "subscription requests are dropped"},
+	"websocket":               {Honoured, "web clients by WebSocket"},
+	"bosh":                    {Honoured, "web clients by BOSH"},
+	"http_altconnect":         {Honoured, "host-meta, which tells web clients where to connect"},
+	"http_files":              {Honoured, "static files over HTTP"},
+	"http_openmetrics":        {Honoured, "/metrics, which is there in any case"},
+	"prometheus":              {Honoured, "/metrics, which is there in any case"},
+	"blocklist":               {Honoured, "users block whom they do not want to hear from"},
+	"blocking":                {Honoured, "users block whom they do not want to hear from"},
+	"pep":                     {Honoured, "personal events: avatars, nicknames, keys, bookmarks"},
+	"pep_simple":              {Honoured, "the old name of pep"},
+	"pep_plus":                {Honoured, "an old name of pep"},
+	"vcard_legacy":            {Honoured, "vCards, whose pictures are avatars and the other way round"},
+	"vcard4":                  {Honoured, "vCards of the new form"},
+	"bookmarks":               {Honoured, "bookmarks, also for clients that look for them in the old places"},
+	"vcard":                   {Honoured, "vCards"},
+	"private":                 {Honoured, "clients store XML for themselves"},
+	"lastactivity":            {Honoured, "when a user was last seen"},
+	"uptime":                  {Honoured, "for how long the server has been running"},
+	"register":                {Honoured, "users change their passwords and delete their accounts; with allow_registration, people make accounts"},
+	"register_ibr":            {Honoured, "with allow_registration, people make accounts for themselves"},
+	"register_limits":         {Honoured, "how often, in any case"},
+	"user_account_management": {Honoured, "users change their passwords and delete their accounts"},
+	"limit_auth":              {Honoured, "failed logins are limited, in any case"},
+	"carbons":                 {Honoured, "messages reach the other clients of a user"},
+	"mam":                     {Honoured, "what users say and hear is archived, and can be asked for"},
+	"offline":                 {Honoured, "messages for users who are offline are kept until they come"},
+	"smacks":                  {Honoured, "stream management: sessions whose connection is lost wait and are resumed"},
+	"csi":                     {Honoured, "clients in the background, for csi_simple"},
+	"csi_simple":              {Honoured, "what can wait for clients in the background does so"},
 
 	"http_roster_admin": {Provider, "rosters from http_roster_url"},
+	"groups":            {Honoured, "shared groups of groups_file, in rosters that users edit or alone"},
+	"roster":            {Honoured, "rosters that users edit, where no other module supplies them"},
 
 	"posix":             {Quiet, "built in"},
 	"windows":           {Quiet, "built in"},
@@ -35,6 +62,7 @@ var moduleTable = map[string]moduleSpec{
 	"storage_internal":  {Quiet, "storage drivers need no module"},
 	"storage_memory":    {Quiet, "storage drivers need no module"},
 	"storage_none":      {Quiet, "storage drivers need no module"},
+	"storage_sql":       {Quiet, "storage drivers need no module"},
 	"cron":              {Quiet, "nothing here needs it"},
 	"compression":       {Quiet, "not offering it is safer"},
 	"legacyauth":        {Quiet, "not offering it is safer"},
@@ -63,39 +91,16 @@ var moduleTable = map[string]moduleSpec{
 	"onions":  {Moot, "this server does not talk to other servers"},
 	"darknet": {Moot, "this server does not talk to other servers"},
 
-	"roster":                  {Missing, "there are no rosters that users edit"},
-	"offline":                 {Missing, "messages for users who are offline are returned"},
-	"register":                {Missing, "nobody can register or change a password over XMPP"},
-	"register_ibr":            {Missing, "nobody can register over XMPP"},
-	"private":                 {Missing, "clients cannot store private data"},
-	"pep":                     {Missing, "no personal events: avatars, bookmarks, OMEMO keys"},
-	"pep_simple":              {Missing, "no personal events: avatars, bookmarks, OMEMO keys"},
-	"vcard":                   {Missing, "no vCards"},
-	"vcard4":                  {Missing, "no vCards"},
-	"vcard_legacy":            {Missing, "no vCards"},
-	"carbons":                 {Missing, "messages do not reach the other clients of a user"},
-	"mam":                     {Missing, "no message archive"},
-	"smacks":                  {Missing, "interrupted streams cannot be resumed"},
-	"csi":                     {Missing, "clients cannot say that they are in the background"},
-	"csi_simple":              {Missing, "traffic to clients in the background is not reduced"},
-	"cloud_notify":            {Missing, "no push notifications to phones"},
-	"bookmarks":               {Missing, "no bookmarks on the server"},
-	"groups":                  {Missing, "shared groups of groups_file do not appear in rosters"},
-	"http_file_share":         {Missing, "no file transfer over HTTP"},
-	"http_upload":             {Missing, "no file transfer over HTTP"},
-	"proxy65":                 {Missing, "no file transfer through the server"},
-	"announce":                {Missing, "no announcements to all users"},
-	"motd":                    {Missing, "no message of the day"},
-	"welcome":                 {Missing, "new users are not welcomed"},
-	"uptime":                  {Missing, "nobody can ask how long the server has been running"},
-	"lastactivity":            {Missing, "nobody can ask when a user was last seen"},
-	"admin_adhoc":             {Missing, "no administration by ad-hoc commands"},
-	"adhoc":                   {Missing, "no ad-hoc commands"},
-	"invites":                 {Missing, "no invitations"},
-	"turn_external":           {Missing, "clients are not told of a TURN server"},
-	"external_services":       {Missing, "clients are not told of other services"},
-	"user_account_management": {Missing, "users cannot change their passwords over XMPP"},
-	"muc_mam":                 {Missing, "no archive of rooms"},
+	"cloud_notify":      {Missing, "no push notifications to phones"},
+	"http_file_share":   {Missing, "no file transfer over HTTP"},
+	"http_upload":       {Missing, "no file transfer over HTTP"},
+	"proxy65":           {Missing, "no file transfer through the server"},
+	"admin_adhoc":       {Missing, "no administration by ad-hoc commands"},
+	"adhoc":             {Missing, "no ad-hoc commands"},
+	"invites":           {Missing, "no invitations"},
+	"turn_external":     {Missing, "clients are not told of a TURN server"},
+	"external_services": {Missing, "clients are not told of other services"},
+	"muc_mam":           {Missing, "no archive of rooms"},
 }
 
 // Prefixes of modules that have something in common.
@@ -136,15 +141,13 @@ var refusals = map[string]string{
 // restrictions are modules that hold something back, or watch it, for the users' sake rather than to
 // keep anybody out. Their absence must be seen.
 var restrictions = map[string]string{
-	"blocklist":              "contacts that users have blocked reach them again",
-	"blocking":               "contacts that users have blocked reach them again",
 	"privacy":                "privacy lists of users are not applied",
 	"privacy_lists":          "privacy lists of users are not applied",
 	"firewall":               "its rules are not applied",
 	"block_strangers":        "strangers can send messages",
 	"block_outgoing":         "messages to other places are not blocked",
 	"block_subscribes":       "subscription requests to groups are not blocked",
-	"block_registrations":    "nobody can register here anyway",
+	"block_registrations":    "nobody can register while it is enabled",
 	"host_guard":             "access to components is not guarded",
 	"host_blacklist":         "the hosts it names are not blocked",
 	"readonly":               "what it keeps from being changed can be changed",
@@ -174,7 +177,7 @@ var restrictions = map[string]string{
 	"secure_interfaces":      "no interface counts as secure without TLS",
 	"conformance_restricted": "clients are not held to its rules",
 	"filter_words":           "words are not filtered",
-	"password_policy":        "passwords are not checked; only rosterd user sets them",
+	"password_policy":        "passwords that users choose are not checked",
 	"deny_omemo":             "OMEMO is not refused",
 	"dnsbl":                  "addresses are not looked up in blocklists",
 	"message_logging":        "messages are not logged",
@@ -182,36 +185,37 @@ var restrictions = map[string]string{
 
 // mootOptions are options, by name, that tune or guard something that is not here.
 var mootOptions = map[string]string{
-	"allow_anonymous_s2s":    noFederation,
-	"use_dane":               noFederation,
-	"dialback_secret":        noFederation,
-	"disallow_s2s":           noFederation,
-	"s2s_dns_resolvers":      noFederation,
-	"component_secret":       "there are no components",
-	"component_ports":        "there are no components",
-	"component_interface":    "there are no components",
-	"component_interfaces":   "there are no components",
-	"restrict_room_creation": "there are no rooms",
-	"bosh_ports":             "BOSH is served on http_ports and https_ports",
-	"bosh_port":              "BOSH is served on http_ports and https_ports",
-	"bosh_ssl":               "BOSH is served on http_ports and https_ports",
-	"bosh_interface":         "BOSH is served on http_interfaces and https_interfaces",
-	"bosh_interfaces":        "BOSH is served on http_interfaces and https_interfaces",
-	"http_max_content_size":  "rosterd_refresh_body limits requests",
-	"http_max_buffer_size":   "rosterd_refresh_body limits requests",
-	"authorization":          "nobody but admins has a role",
-	"sql":                    "no store is in SQL",
+	"allow_anonymous_s2s":     noFederation,
+	"use_dane":                noFederation,
+	"dialback_secret":         noFederation,
+	"disallow_s2s":            noFederation,
+	"s2s_dns_resolvers":       noFederation,
+	"component_ssl":           "components connect without TLS",
+	"smacks_enabled_s2s":      noFederation,
+	"smacks_s2s_resend":       noFederation,
+	"smacks_max_queue_size":   "rosterd_outbox_hard limits what is kept for a client, in bytes",
+	"smacks_max_ack_delay":    "there are no push notifications for clients that do not answer",
+	"restrict_room_creation":  "there are no rooms",
+	"migrate_legacy_blocking": "privacy lists are not read",
+	"bosh_ports":              "BOSH is served on http_ports and https_ports",
+	"bosh_port":               "BOSH is served on http_ports and https_ports",
+	"bosh_ssl":                "BOSH is served on http_ports and https_ports",
+	"bosh_interface":          "BOSH is served on http_interfaces and https_interfaces",
+	"bosh_interfaces":         "BOSH is served on http_interfaces and https_interfaces",
+	"http_max_content_size":   "rosterd_refresh_body limits requests",
+	"http_max_buffer_size":    "rosterd_refresh_body limits requests",
+	"authorization":           "nobody but admins has a role",
 }
 
 const (
 	noFederation   = "this server does not talk to other servers"
-	noRegistration = "nobody can register over XMPP"
+	noRegistration = "registration has no such part here"
 )
 
 // mootPrefixes are the same by the beginning of a name.
 var mootPrefixes = []struct{ prefix, why string }{
 	{"s2s_", noFederation},
-	{"component_", "there are no components"},
+	{"component_admins_as_room_owners", "there are no rooms"},
 	{"muc_", "there are no rooms"},
 	{"access_control_", "http_cors_override says which other origins may use what"},
 	{"ldap_", "authentication by LDAP is not available"},
@@ -225,7 +229,6 @@ var mootPrefixes = []struct{ prefix, why string }{
 	{"blacklist_on_registration", noRegistration},
 	{"captcha_", noRegistration},
 	{"register_", noRegistration},
-	{"welcome_", "new users are not welcomed"},
 }
 
 // mootOption says why an option has nothing to do here.
@@ -248,7 +251,7 @@ var quietOptions = func() map[string]bool {
 	for _, name := range strings.Fields(`
 		daemonize no_daemonize run_as_root umask prosody_user prosody_group setuid setgid
 		use_libevent network_backend network_settings network_default_read_size gc unbound dns_timeout
-		tcp_keepalives c2s_tcp_keepalives c2s_close_timeout limits_resolution ssl_compression
+		tcp_keepalives c2s_tcp_keepalives component_tcp_keepalives c2s_close_timeout limits_resolution ssl_compression
 		statistics statistics_interval statistics_config 
 		plugin_server installer_plugin_path reload_modules reload_global_modules force_module_reload
 		site_name muc_log_cleanup_interval archive_cleanup_interval syslog_facility prosodyctl_timeout
@@ -257,7 +260,7 @@ var quietOptions = func() map[string]bool {
 		log_slow_events_threshold storage_async_check strict_deprecate_is_admin error_library
 		hide_os_type os_version_command
 		websocket_frame_buffer_limit websocket_frame_fragment_limit websocket_get_response_body websocket_get_response_text
-		http_files_cache_max_file_size http_files_cache_size limit_auth_tarpit_delay`) {
+		http_files_cache_max_file_size http_files_cache_size limit_auth_tarpit_delay pep_info_cache_size`) {
 		set[name] = true
 	}
 	return set

@@ -25,8 +25,12 @@ func Check(c *Config, found ...Diag) []Diag {
 	for _, h := range c.hosts {
 		ck.section(h)
 	}
+	for _, h := range c.external {
+		ck.section(h)
+		ck.external(h)
+	}
 	for _, s := range c.sections {
-		if s.kind == KindComponent {
+		if s.kind == KindComponent && s.module != externalModule {
 			ck.component(s)
 		}
 	}
@@ -158,7 +162,8 @@ func (ck *checker) anyHas(h *Host, module string) bool {
 	if h != ck.global {
 		return h.Has(module)
 	}
-	return slices.ContainsFunc(ck.Config.hosts, func(h *Host) bool { return h.Has(module) })
+	has := func(h *Host) bool { return h.Has(module) }
+	return slices.ContainsFunc(ck.Config.hosts, has) || slices.ContainsFunc(ck.Config.external, has)
 }
 
 // httpModules are the names that http_paths and http_cors_override know something of rosterd's own by.
@@ -189,7 +194,7 @@ func (ck *checker) consequences(h *Host, st *setting) {
 			ck.disabled(h, m)
 		}
 	case "admins":
-		if len(Admins.Get(h)) > 0 && !ck.anyHas(h, "server_contact_info") {
+		if len(Admins.Get(h)) > 0 && !ck.anyHas(h, "server_contact_info") && !ck.anyHas(h, "announce") {
 			ck.add(Note, CodeMoot, h, st.name, st.pos, "admins have no rights here that others have not", `module "server_contact_info" would name them in service discovery`)
 		}
 	case "anonymous_login":
@@ -202,6 +207,10 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		ck.pluginOverride(h, st)
 	case "storage", "default_storage":
 		ck.otherStores(h, st)
+	case "allow_registration":
+		ck.registration(h, st)
+	case "sql", "sql_manage_tables":
+		ck.mootSQL(h, st)
 	case "http_paths":
 		for _, f := range fieldsOf(st.value) {
 			if !ck.serves(keyText(f.Key)) {
@@ -231,7 +240,7 @@ func fieldsOf(v Value) []Field {
 // otherStores notes drivers of stores that rosterd does not have. Those it has are a matter of hosts.
 func (ck *checker) otherStores(h *Host, st *setting) {
 	for _, f := range fieldsOf(st.value) {
-		if name := keyText(f.Key); drivers[name] == nil {
+		if name := keyText(f.Key); !slices.Contains(h.kept(), name) {
 			ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("storage: the store %q is not kept here", name), "")
 		}
 	}
@@ -432,10 +441,6 @@ func (ck *checker) foreign(h *Host, st *setting, isKnown bool) {
 		ck.add(Warn, CodeRestriction, h, name, st.pos, name+": "+why, "")
 		return
 	}
-	if name == "allow_registration" {
-		ck.registration(h, st)
-		return
-	}
 	if why, ok := mootOption(name); ok && isKnown {
 		ck.add(Note, CodeMoot, h, name, st.pos, fmt.Sprintf("%s has no effect: %s", name, why), "")
 		return
@@ -469,15 +474,6 @@ func (ck *checker) scriptOption(name string) string {
 	return ""
 }
 
-// registration: the switch guards what is not there.
-func (ck *checker) registration(h *Host, st *setting) {
-	if v, ok := boolean(&reading{cfg: ck.Config}, st.value); ok && !v {
-		ck.quiet = append(ck.quiet, quiet{st.name, st.pos})
-		return
-	}
-	ck.add(Note, CodeMoot, h, st.name, st.pos, "allow_registration has no effect: "+noRegistration, "add users with rosterd user add")
-}
-
 // ownedByOthers explains a known option by the modules that read it in Prosody.
 func (ck *checker) ownedByOthers(h *Host, st *setting) {
 	o, _ := known.LookupOption(st.name)
@@ -507,11 +503,7 @@ func (ck *checker) ownedByOthers(h *Host, st *setting) {
 
 // component says that a host will not exist.
 func (ck *checker) component(s *section) {
-	kind := fmt.Sprintf("%q", s.module)
-	if s.module == "component" {
-		kind = "(external)"
-	}
-	msg := fmt.Sprintf("Component %q %s: components are not available, this host will not exist", s.host, kind)
+	msg := fmt.Sprintf("Component %q %q: rosterd has no components of its own, this host will not exist", s.host, s.module)
 	var lines []string
 	for _, name := range s.order {
 		lines = append(lines, name+":"+placeIn(s.pos.File, s.set[name].pos))
@@ -532,7 +524,7 @@ func placeIn(file string, pos Pos) string {
 
 // automatic notes what Prosody loads unasked and rosterd does not have.
 func (ck *checker) automatic() {
-	missing := map[string]string{"offline": "messages for users who are offline", "s2s": "connections to other servers"}
+	missing := map[string]string{"s2s": "connections to other servers"}
 	var names, things []string
 	for _, name := range automatic {
 		what, ok := missing[name]

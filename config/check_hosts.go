@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-
-	"rosterd/config/known"
 )
 
 // hosts checks what each served host needs.
@@ -15,6 +13,7 @@ func (ck *checker) hosts() {
 	}
 	for _, h := range ck.Config.hosts {
 		ck.rosters(h)
+		ck.groups(h)
 		ck.storage(h)
 		ck.authentication(h)
 		ck.login(h)
@@ -27,6 +26,24 @@ func (ck *checker) files(h *Host) {
 	m, on := h.Module("http_files")
 	if _, _, set := HTTPFilesDir.Lookup(h); on && !set && h.find(HTTPFilesDir.Name, ScopeHost) == nil {
 		ck.once(Note, CodeMoot, h, m.Name, m.Pos, `module "http_files" serves nothing: http_files_dir is not set (as in Prosody)`, "")
+	}
+}
+
+// sharedAlone tells that the rosters of a host are made of groups, which nobody edits.
+func sharedAlone(h *Host) bool {
+	_, shared := h.SharedGroups()
+	return shared
+}
+
+// groups: whose file is not named has nothing to do, and a backend that is asked has the last word.
+func (ck *checker) groups(h *Host) {
+	m, on := h.Module("groups")
+	switch providers := h.Providers(); {
+	case !on:
+	case len(providers) > 0 && providers[0].Name != m.Name:
+		ck.once(Warn, CodeModule, h, m.Name, m.Pos, fmt.Sprintf("module %q: the groups of groups_file do not appear in the rosters of module %q", m.Name, providers[0].Name), "")
+	case GroupsFile.Get(h) == "":
+		ck.once(Note, CodeMoot, h, m.Name, m.Pos, `module "groups" serves nothing: groups_file is not set (as in Prosody)`, "")
 	}
 }
 
@@ -43,11 +60,9 @@ func (ck *checker) rosters(h *Host) {
 	case len(providers) == 1 && providers[0].File != "":
 	case len(providers) == 1:
 		ck.backend(h, providers[0])
-	case edited:
-		ck.add(Refused, CodeRoster, h, "roster", h.Pos(), fmt.Sprintf("%s: rosters that users edit, as of %s, are not available yet, and no other module supplies its rosters", h.section.title(), named(stored)),
-			"enable http_roster_admin and disable roster")
+	case edited, sharedAlone(h):
 	default:
-		hint := "enable http_roster_admin"
+		hint := "enable http_roster_admin, or roster for rosters that users edit"
 		for _, m := range h.Modules() {
 			if p := ck.plugins[m.Name]; p != nil && m.Pos != (Pos{}) { // what Prosody loads unasked is not meant to
 				hint = fmt.Sprintf("%s is in %s, but %s", named(m), p.file, p.useless())
@@ -102,30 +117,6 @@ func urlFault(err error) string {
 		return ue.Err.Error()
 	}
 	return "it cannot be parsed"
-}
-
-// storage: accounts have to be where rosterd can read them.
-func (ck *checker) storage(h *Host) {
-	if driver, pos := h.storageDriver("accounts"); internalAccounts(h) && !serves("accounts", driver) {
-		ck.once(Refused, CodeAccounts, h, "storage", pos, fmt.Sprintf("accounts are stored by %q, which is not available", driver), storageHint(driver))
-	}
-	driver, pos := h.storageDriver("roster")
-	if serves("roster", driver) {
-		return
-	}
-	if _, isKnown := known.LookupModule("storage_" + driver); isKnown {
-		ck.once(Note, CodeMoot, h, "storage", pos, fmt.Sprintf("rosters are not stored by %q: they come from the backend", driver), "")
-		return
-	}
-	ck.once(Refused, CodeAccounts, h, "storage", pos, fmt.Sprintf("there is no storage driver %q", driver), storageHint(driver))
-}
-
-func storageHint(driver string) string {
-	names := []string{"internal", "memory", "none", "rosterd"}
-	if s := known.Suggest(driver, names); s != "" {
-		return fmt.Sprintf("did you mean %q?", s)
-	}
-	return "accounts can be in Prosody's data folder (\"internal\") or in the embedded database (\"rosterd\")"
 }
 
 // login: whatever keeps everybody out is said before the first user says it.

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -212,16 +213,42 @@ func TestNothingIsSilent(t *testing.T) {
 	}
 }
 
-// A host with Prosody's own rosters is named with the place of the module and of the host.
-func TestStoredRostersAreRefused(t *testing.T) {
-	c := mustLoad(t, "modules_enabled = {\n'saslauth',\n'roster' }\n\nVirtualHost 'h.example'")
-	for _, d := range Check(c) {
-		if d.Code == CodeRoster {
-			if d.Severity != Refused || d.Host != "h.example" || d.Pos.Line != 5 || !strings.Contains(d.Message, "prosody.cfg.lua:3") {
-				t.Errorf("said %+v", d)
+// One source of rosters is enough, and there has to be one.
+func TestSourcesOfRosters(t *testing.T) {
+	const url = "http_roster_url = 'http://localhost/%s' "
+	for _, tt := range []struct {
+		name, config   string
+		stored, shared bool
+		says           string // about rosters; "" if all is well
+	}{
+		{name: "a backend", config: url + "modules_enabled = { 'http_roster_admin' }"},
+		{name: "users edit them", config: "modules_enabled = { 'roster' }", stored: true},
+		{name: "users edit them, with groups", config: "modules_enabled = { 'roster', 'groups' } groups_file = 'groups.txt'", stored: true, shared: true},
+		{name: "groups alone", config: "modules_enabled = { 'groups' } groups_file = 'groups.txt'", shared: true},
+		{name: "groups without a file", config: "modules_enabled = { 'roster', 'groups' }", stored: true,
+			says: `note :1 module "groups" serves nothing: groups_file is not set (as in Prosody)`},
+		{name: "groups alone without a file", config: "modules_enabled = { 'groups' }", says: `refused :2 VirtualHost "h.example": no module supplies its rosters`},
+		{name: "groups and a backend", config: url + "modules_enabled = { 'http_roster_admin', 'groups' } groups_file = 'groups.txt'",
+			says: `warn :1 module "groups": the groups of groups_file do not appear in the rosters of module "http_roster_admin"`},
+		{name: "none", config: "", says: `refused :2 VirtualHost "h.example": no module supplies its rosters`},
+		{name: "both", config: url + "modules_enabled = { 'http_roster_admin', 'roster' }", says: `refused :1 VirtualHost "h.example" has two sources of rosters`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := mustLoad(t, tt.config+"\nVirtualHost 'h.example'")
+			h := c.Host("h.example")
+			file, shared := h.SharedGroups()
+			if h.StoresRosters() != tt.stored || shared != tt.shared || shared && filepath.Base(file) != "groups.txt" {
+				t.Errorf("stored %v, shared %v %q", h.StoresRosters(), shared, file)
 			}
-			return
-		}
+			var said []string
+			for _, d := range Check(c) {
+				if d.Code == CodeRoster || d.Name == "groups" || d.Name == "roster" {
+					said = append(said, fmt.Sprintf("%s :%d %s", d.Severity, d.Pos.Line, d.Message))
+				}
+			}
+			if tt.says == "" && len(said) > 0 || tt.says != "" && (len(said) == 0 || !strings.HasPrefix(said[0], tt.says)) {
+				t.Errorf("said %q, want %q", said, tt.says)
+			}
+		})
 	}
-	t.Error("nothing is said")
 }

@@ -94,6 +94,7 @@ type Config struct {
 	global   *Host
 	sections []*section         // hosts in the order of the file
 	hosts    []*Host            // enabled VirtualHosts among them
+	external []*Host            // enabled external components among them
 	diags    []Diag             // what was noticed while loading
 	plugins  map[string]*plugin // of plugin_paths, by module; nil where there is none
 	lookup   func(string) (string, bool)

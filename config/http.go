@@ -52,9 +52,11 @@ type HTTPModule struct {
 	Shared bool // it serves all hosts alike, so those that share an http_host may share the path
 }
 
-// HTTPModules are what the host serves, and where.
-func (h *Host) HTTPModules() []HTTPModule {
-	list := []HTTPModule{{Name: "roster_admin", Path: h.HTTPPath("roster_admin", "/roster_admin")}}
+// HTTPModules are what the host serves, and where. Nobody has to be told of changes by who edits his roster here.
+func (h *Host) HTTPModules() (list []HTTPModule) {
+	if len(h.Providers()) > 0 {
+		list = append(list, HTTPModule{Name: "roster_admin", Path: h.HTTPPath("roster_admin", "/roster_admin")})
+	}
 	if h.Has("websocket") {
 		list = append(list, HTTPModule{"websocket", h.HTTPPath("websocket", "/xmpp-websocket"), true})
 	}

@@ -99,7 +99,7 @@ func TestSocketPath(t *testing.T) {
 }
 
 func TestWebClashes(t *testing.T) {
-	const two = "modules_enabled = { 'websocket', 'bosh', 'http_files' }\nhttp_files_dir = '/srv/www'\nhttp_host = 'web.example'\n"
+	const two = "modules_enabled = { 'http_roster_admin', 'websocket', 'bosh', 'http_files' }\nhttp_files_dir = '/srv/www'\nhttp_host = 'web.example'\n"
 	for _, c := range []struct{ name, text, want string }{
 		{"hosts that share everything", two + "VirtualHost 'a.example'\nVirtualHost 'b.example'", `VirtualHost "a.example" and VirtualHost "b.example" would both be served at /roster_admin on web.example`},
 		{"and their files", two + "http_paths = { roster_admin = '/$host' }\nVirtualHost 'a.example'\nVirtualHost 'b.example'", `would both be served at /files on web.example`},

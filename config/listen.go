@@ -30,13 +30,14 @@ var services = map[string]service{
 	"c2s_direct_tls": {ports: C2SDirectTLSPorts, interfaces: C2SDirectTLSInterfaces},
 	"http":           {ports: HTTPPorts, interfaces: HTTPInterfaces, private: true},
 	"https":          {ports: HTTPSPorts, interfaces: HTTPSInterfaces},
+	"component":      {ports: ComponentPorts, interfaces: ComponentInterfaces, private: true},
 }
 
-// Listeners returns where a service listens: "c2s", "c2s_direct_tls", "http" or "https". An empty list of ports
-// closes it.
+// Listeners returns where a service listens: "c2s", "c2s_direct_tls", "http", "https" or "component". An empty list of
+// ports closes it; without a component to connect, nobody listens for one.
 func (c *Config) Listeners(name string) []Listener {
 	s, ok := services[name]
-	if !ok {
+	if !ok || name == "component" && len(c.external) == 0 {
 		return nil
 	}
 	numbers, at, _ := s.ports.Lookup(c.global)

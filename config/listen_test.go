@@ -25,6 +25,12 @@ func TestListeners(t *testing.T) {
 		{"no interfaces close the service", "http_interfaces = {}", "http", ""},
 		{"the same twice", "c2s_interfaces = { '127.0.0.1', '127.0.0.1' }", "c2s", "tcp4 127.0.0.1:5222"},
 		{"a service that there is not", "", "s2s", ""},
+		{"components, without any", "component_ports = { 5347 }", "component", ""},
+		{"components", "Component 'c.example'", "component", "tcp4 127.0.0.1:5347? tcp6 [::1]:5347?"},
+		{"components that come from elsewhere", "component_port = 5348\ncomponent_interface = '192.0.2.1'\nComponent 'c.example'", "component", "tcp4 192.0.2.1:5348"},
+		{"interfaces do not reach components", "interfaces = '192.0.2.1'\nuse_ipv6 = false\nComponent 'c.example'", "component", "tcp4 127.0.0.1:5347?"},
+		{"components that are not enabled", "Component 'c.example'\nenabled = false", "component", ""},
+		{"components of Prosody's own", "Component 'c.example' 'muc'", "component", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string

@@ -323,7 +323,11 @@ func (c *Config) resolve(global *section, drafts []*draft) {
 	for _, d := range drafts {
 		c.sections = append(c.sections, d.section)
 		h := &Host{Name: d.host, cfg: c, section: d.section}
-		if d.kind != KindVirtualHost || !enabledOption.Get(h) {
+		if !enabledOption.Get(h) {
+			continue
+		}
+		if d.kind == KindComponent {
+			c.addComponent(h)
 			continue
 		}
 		h.modules = hostModules(c.global.modules, d.section)

@@ -83,6 +83,17 @@ func (h *Host) Providers() []Module {
 	return list
 }
 
+// StoresRosters tells whether the users of the host edit their rosters, which rosterd keeps: module roster is enabled,
+// and no other supplies them.
+func (h *Host) StoresRosters() bool { return h.Has("roster") && len(h.Providers()) == 0 }
+
+// SharedGroups is the file of the groups that are put into the rosters of the host: those that users edit, or empty
+// ones. It is false if there is none.
+func (h *Host) SharedGroups() (file string, ok bool) {
+	file = GroupsFile.Get(h)
+	return file, file != "" && h.Has("groups") && len(h.Providers()) == 0
+}
+
 // globalModules is what a host starts from: the automatic modules and the global list, without what
 // is disabled globally.
 func globalModules(global *section) map[string]Module {

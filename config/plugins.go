@@ -37,7 +37,7 @@ const maxPlugin = 8 << 20
 
 // builtIn tells whether a module is rosterd's own, so that a file of its name is not used.
 func builtIn(name string) bool {
-	return moduleTable[name].kind != Missing || name == "roster"
+	return moduleTable[name].kind != Missing
 }
 
 // findPlugins looks for the modules of the hosts in plugin_paths.

@@ -36,7 +36,7 @@ func TestPlugins(t *testing.T) {
 		{name: "a file", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
 		{name: "a folder", files: files{"mods/mod_crm/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.lua"},
 		{name: "the first path wins", files: files{"more/mod_crm.lua": crm, "mods/mod_crm/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", providers: "crm=mods/mod_crm/mod_crm.lua"},
-		{name: "a name of Prosody's that rosterd does not have", files: files{"mods/mod_groups.lua": crm}, global: dir + inproc, enabled: "'groups'", providers: "groups=mods/mod_groups.lua"},
+		{name: "a name of Prosody's that rosterd does not have", files: files{"mods/mod_invites.lua": crm}, global: dir + inproc, enabled: "'invites'", providers: "invites=mods/mod_invites.lua"},
 		{name: "in a process of its own", files: files{"mods/mod_crm.lua": crm}, global: dir, enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
 		{name: "told to isolate", files: files{"mods/mod_crm.lua": crm}, global: dir + "rosterd_plugin_isolation = 'process'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.lua"},
 		{name: "misspelt isolation", files: files{"mods/mod_crm.lua": crm}, global: dir + "rosterd_plugin_isolation = 'none'\n", enabled: "'crm'", providers: "crm=mods/mod_crm.lua",
@@ -46,7 +46,7 @@ func TestPlugins(t *testing.T) {
 		{name: "beside the one that is built in", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm', 'http_roster_admin'", providers: "crm=mods/mod_crm.lua http_roster_admin=",
 			says: []string{`REFUSED :4 VirtualHost "h.example" has two sources of rosters: module "crm" (FILE:6) and module "http_roster_admin" (FILE:6)`}},
 		{name: "beside stored rosters", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm', 'roster'", providers: "crm=mods/mod_crm.lua",
-			says: []string{`REFUSED :6 VirtualHost "h.example" has two sources of rosters`, `WARN :6 module "roster" is not available`}},
+			says: []string{`REFUSED :6 VirtualHost "h.example" has two sources of rosters`}},
 		{name: "disabled", files: files{"mods/mod_crm.lua": crm}, global: dir + inproc, enabled: "'crm'", disabled: "'crm'",
 			says: []string{`REFUSED :4 VirtualHost "h.example": no module supplies its rosters`}},
 		{name: "a module of Prosody's kind beside the rosters", files: files{"mods/mod_bot.lua": `module:hook("message/bare", function(event) session.roster = "roster" end); module:provides("http", {})`}, global: dir, enabled: "'bot', 'http_roster_admin'",
@@ -133,7 +133,7 @@ func TestPluginsOfProsody(t *testing.T) {
 	dir := files{"mods/mod_s2s.lua": "local x", "mods/mod_crm.lua": "local x",
 		"prosody.cfg.lua": "plugin_paths = { 'mods' }\nVirtualHost 'h.example'\nVirtualHost 'i.example'\nmodules_enabled = { 'crm' }"}.write(t)
 	hints := hintsOf(t, dir, CodeRoster, func(d Diag) string { return d.Host })
-	if hints["h.example"] != "enable http_roster_admin" || !strings.HasPrefix(hints["i.example"], `module "crm" (`) {
+	if hints["h.example"] != "enable http_roster_admin, or roster for rosters that users edit" || !strings.HasPrefix(hints["i.example"], `module "crm" (`) {
 		t.Errorf("%q", hints)
 	}
 }

@@ -1,20 +1,10 @@
 package config
 
-import "slices"
-
 // Storage says which driver keeps which store of a host.
 type Storage struct {
 	all    string            // driver of every store; "" if each has its own
 	stores map[string]string // by name of the store
 	pos    map[string]Pos    // of each of them
-}
-
-// The drivers that mean something to rosterd. "internal" is Prosody's own data folder, "rosterd" the
-// embedded database alone. A roster that clients edit may be kept in memory or nowhere, since the
-// rosters that matter are the backend's.
-var drivers = map[string][]string{
-	"accounts": {"internal", "rosterd"},
-	"roster":   {"internal", "memory", "none", "rosterd"},
 }
 
 // storageTable reads one driver for all, or store → driver.
@@ -45,6 +35,16 @@ func (h *Host) StorageDriver(store string) string {
 	return driver
 }
 
+// StoreNames are the stores that rosterd has and those that the file names. "" stands for any other.
+func (h *Host) StoreNames() []string {
+	names := append([]string{""}, h.kept()...)
+	s, _, _ := storageOption.Lookup(h)
+	for name := range s.stores {
+		names = append(names, name)
+	}
+	return names
+}
+
 // storageDriver also tells where the driver is named.
 func (h *Host) storageDriver(store string) (string, Pos) {
 	s, pos, ok := storageOption.Lookup(h)
@@ -57,6 +57,3 @@ func (h *Host) storageDriver(store string) (string, Pos) {
 	driver, pos, _ := defaultStorageOption.Lookup(h)
 	return driver, pos
 }
-
-// serves reports whether rosterd can keep a store with a driver.
-func serves(store, driver string) bool { return slices.Contains(drivers[store], driver) }

@@ -35,6 +35,7 @@ const (
 	ReasonRetry     Reason = "retry"      // an earlier fetch has failed, and the user is still online
 	ReasonRefresh   Reason = "refresh"    // the backend said that the roster changed
 	ReasonOtherSide Reason = "other-side" // the refresh of a contact changed what the two are to each other
+	ReasonEdit      Reason = "edit"       // the user's own roster was edited
 	ReasonReload    Reason = "reload"     // the host has another backend now
 	ReasonTest      Reason = "test"
 )

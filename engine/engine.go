@@ -71,6 +71,7 @@ type Engine struct {
 	otherSides int // how many users one refresh may bring along
 	shards     [64]shard
 	refreshes  tallies
+	edits      queues
 	stats      Stats
 	observe    Observer // nil: nobody
 }

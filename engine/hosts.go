@@ -91,7 +91,7 @@ func (e *Engine) SetHosts(hosts map[string]Host) {
 	}
 	e.hosts.Store(&after)
 	for _, name := range changed {
-		e.reload(after[name], e.onlineAt(name))
+		e.reload(after[name], e.OnlineAt(name))
 	}
 }
 
@@ -105,8 +105,8 @@ func (e *Engine) reload(h *host, users []addr.Bare) {
 	}
 }
 
-// onlineAt lists who is online at a host.
-func (e *Engine) onlineAt(name string) (users []addr.Bare) {
+// OnlineAt lists who is online at a host.
+func (e *Engine) OnlineAt(name string) (users []addr.Bare) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.mu.Lock()

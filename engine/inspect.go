@@ -127,7 +127,7 @@ type Inspection struct {
 	Fetched    time.Time // when the backend last said what Roster holds; zero: never
 	FreshUntil time.Time // a login until then needs no fetch; zero: every first login fetches
 	ServeUntil time.Time // the last good roster is served until then when the backend fails; zero: without limit
-	Kept       bool      // a keeper has it, so that it outlives the session
+	Kept       bool      // it outlives the session: a keeper has it, or it is where its user edits it
 
 	LastError error // zero if nothing has failed since the user came online
 	FailedAt  time.Time
@@ -140,7 +140,8 @@ type Inspection struct {
 	Breaker BreakerState // of the host
 }
 
-// Inspect looks at a user, online or not. It is false if the host is not served, or nothing is known of the user.
+// Inspect looks at a user, online or not. It is false if the host is not served, or nothing is known of the user. Who
+// edits his roster has it where it is kept: that is read if he is offline.
 func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	u := e.find(user)
 	if u == nil {
@@ -149,7 +150,11 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 			return Inspection{}, false
 		}
 		u = newUser(user, h, nil)
-		e.remember(u)
+		if h.editor() != nil {
+			e.read(u)
+		} else {
+			e.remember(u)
+		}
 	}
 	s := e.shard(user)
 	s.mu.Lock()
@@ -160,7 +165,7 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	i := Inspection{
 		User: user, Resources: n, State: u.state.String(), Fetching: u.running != nil,
 		Roster: u.roster, Rev: u.rev, Fetched: u.fetched, FreshUntil: u.terms().FreshUntil, ServeUntil: u.terms().ServeUntil,
-		Kept: u.kept, NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
+		Kept: u.kept || u.host.editor() != nil, NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
 	}
 	if u.held != nil {
 		held := *u.held
@@ -173,7 +178,25 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	if n == 0 {
 		i.State = "offline"
 	}
-	return i, n > 0 || !u.fetched.IsZero()
+	return i, n > 0 || !u.fetched.IsZero() || i.LastError != nil
+}
+
+// read asks the backend for the roster of somebody who is offline.
+func (e *Engine) read(u *user) {
+	c := u.host.conf()
+	ctx, cancel := context.WithTimeout(e.ctx, c.Timeout)
+	defer cancel()
+	r := call(ctx, c.Backend, Request{User: u.addr, Reason: ReasonTest})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.note(func(n *notes) {
+		if n.dropped(r.ans); r.err != nil {
+			n.lastErr, n.failed = r.err, time.Now()
+		}
+	})
+	if r.err == nil {
+		u.roster, u.fetched = r.ans.Roster, time.Now()
+	}
 }
 
 func (s state) String() string { return [...]string{"absent", "stale", "fresh"}[s] }

@@ -12,6 +12,9 @@ import (
 // the backend may have changed a pair before the login and named only u after it. The login itself makes nobody
 // else's roster be fetched. Steps are what changed since the last good roster, be it of a former life.
 func (e *Engine) otherSidesOf(u *user, why Reason, to roster.Roster, steps []roster.Change, first bool) []addr.Bare {
+	if why == ReasonEdit && u.host.conf().OneSided {
+		return nil
+	}
 	pairs := paired(steps)
 	u.mu.Lock()
 	u.unsure = u.unsure || first

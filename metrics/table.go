@@ -56,6 +56,9 @@ var table = []description{
 	{"rosterd_store_commits_total", isCounter, read, []string{"outcome"}, "attempts to write kept rosters to the database, many rosters each; outcome is ok or error"},
 	{"rosterd_store_rosters_written_total", isCounter, read, nil, "kept rosters that were written to the database"},
 	{"rosterd_store_backlog_bytes", isGauge, read, nil, "kept rosters that wait to be written"},
+	{"rosterd_stores_commits_total", isCounter, read, []string{"database", "outcome"}, "attempts to write what users store, the changes of many each; outcome is ok or error"},
+	{"rosterd_stores_changes_total", isCounter, read, []string{"database"}, "changes that were written: values of one store of one user, or one stanza"},
+	{"rosterd_stores_backlog_bytes", isGauge, read, []string{"database"}, "stanzas for archives and for users who are offline that wait to be written"},
 
 	{"rosterd_refresh_duration_seconds", isHistogram, told, []string{"host"}, "time that a refresh took; its count is how many there were"},
 	{"rosterd_refresh_names_total", isCounter, told, []string{"host"}, "names in refreshes"},
@@ -63,7 +66,7 @@ var table = []description{
 
 	{"rosterd_http_requests_total", isCounter, told, []string{"route", "status"}, "answers of the HTTP server; route is roster_admin, websocket, bosh, files, host-meta, health, readyz, metrics, or empty where nothing is served"},
 
-	{"rosterd_sessions", isGauge, read, []string{"host", "transport"}, "bound resources; transport is tcp, websocket or bosh"},
+	{"rosterd_sessions", isGauge, read, []string{"host", "transport"}, "bound resources; transport is tcp, websocket or bosh, or hibernating where a session waits to be resumed"},
 	{"rosterd_logins_total", isCounter, read, []string{"outcome"}, "SASL exchanges; outcome is ok or failed"},
 	{"rosterd_logins_throttled_total", isCounter, read, []string{"how"}, "attempts that were slowed down because of wrong passwords; how is address or account (refused because of it) or delayed"},
 	{"rosterd_streams_refused_total", isCounter, read, []string{"reason"}, "connections refused because too many are not authenticated; reason is limit (the client was told why) or crowd (just closed)"},

@@ -10,7 +10,7 @@ import (
 	"rosterd/store/credential"
 )
 
-// Accounts are the users of all hosts, in SQLite and in Prosody's data folder: the package comment says which
+// Accounts are the users of all hosts, in a database and in Prosody's data folder: the package comment says which
 // counts. The command line `rosterd user` and the SASL mechanisms both use it.
 type Accounts struct {
 	Store *Store
@@ -21,6 +21,10 @@ type Accounts struct {
 type Host struct {
 	// DataPath is Prosody's data_path if the host's "accounts" are in its internal storage, else "".
 	DataPath string
+	// Postgres is the database of the accounts; nil: SQLite.
+	Postgres *Postgres
+	// Elsewhere are the databases but that of the accounts, and Store, in which something of a user may be stored.
+	Elsewhere []Forgetter
 	// StorePasswords keeps passwords as they are (authentication = "internal_plain"). Otherwise they are hashed.
 	StorePasswords bool
 	// Hash is that of new passwords (password_hash); "" means SHA-1.
@@ -29,13 +33,42 @@ type Host struct {
 	Iterations int
 }
 
+// Forgetter is where something of a user may be stored.
+type Forgetter interface {
+	// Forget removes all of it.
+	Forget(ctx context.Context, user addr.Bare) error
+}
+
+var (
+	_ Forgetter = (*Store)(nil)
+	_ Forgetter = (*Postgres)(nil)
+)
+
+// database is where accounts are.
+type database interface {
+	Credentials(ctx context.Context, user addr.Bare) (credential.Credentials, error)
+	AddUser(ctx context.Context, user addr.Bare, c credential.Credentials) error
+	SetPassword(ctx context.Context, user addr.Bare, c credential.Credentials) error
+	DeleteUser(ctx context.Context, user addr.Bare) error
+	Users(ctx context.Context, host string) ([]Account, error)
+}
+
+// database is that of a host's accounts, and its name.
+func (a *Accounts) database(h Host) (database, Place) {
+	if h.Postgres != nil {
+		return h.Postgres, PostgreSQL
+	}
+	return a.Store, SQLite
+}
+
 // Place is where an account is kept.
 type Place string
 
 // The places.
 const (
-	SQLite  Place = "sqlite"
-	Prosody Place = "prosody"
+	SQLite     Place = "sqlite"
+	PostgreSQL Place = "postgresql"
+	Prosody    Place = "prosody"
 )
 
 // Account is an account as a list shows it.
@@ -44,7 +77,7 @@ type Account struct {
 	Place    Place
 	Kept     string // what is kept of the password: "SCRAM-SHA-1" …, "password", "none"
 	Disabled bool
-	Shadowed bool  // the user is in SQLite too: this one does not count
+	Shadowed bool  // the user is in the database too: this one does not count
 	Err      error // why it cannot be used; it names the file
 }
 
@@ -64,9 +97,10 @@ func (a *Accounts) find(ctx context.Context, user addr.Bare) (Place, credential.
 	if err != nil {
 		return "", credential.Credentials{}, err
 	}
-	c, err := a.Store.Credentials(ctx, user)
+	db, place := a.database(host)
+	c, err := db.Credentials(ctx, user)
 	if !errors.Is(err, credential.ErrNoUser) || host.DataPath == "" {
-		return SQLite, c, err
+		return place, c, err
 	}
 	c, err = folder(host.DataPath).credentials(user)
 	return Prosody, c, err
@@ -100,20 +134,22 @@ func (a *Accounts) Add(ctx context.Context, user addr.Bare, password string) (Pl
 	case place == Prosody:
 		return place, folder(host.DataPath).add(user, c)
 	default:
-		return place, a.Store.AddUser(ctx, user, c)
+		db, _ := a.database(host)
+		return place, db.AddUser(ctx, user, c)
 	}
 }
 
 // placeOfNew is where a user is to be added; ErrUserExists, and where, if it is there already.
 func (a *Accounts) placeOfNew(ctx context.Context, user addr.Bare, host Host) (Place, error) {
+	db, place := a.database(host)
 	if host.DataPath == "" {
-		return SQLite, nil // which sees for itself whether the name is taken
+		return place, nil // which sees for itself whether the name is taken
 	}
-	switch _, err := a.Store.Credentials(ctx, user); {
+	switch _, err := db.Credentials(ctx, user); {
 	case err == nil:
-		return SQLite, ErrUserExists
+		return place, ErrUserExists
 	case !errors.Is(err, credential.ErrNoUser):
-		return SQLite, err
+		return place, err
 	}
 	files := folder(host.DataPath)
 	switch taken, err := files.has(user); {
@@ -125,7 +161,7 @@ func (a *Accounts) placeOfNew(ctx context.Context, user addr.Bare, host Host) (P
 	if here, err := files.hasAccounts(user.Domain()); here || err != nil {
 		return Prosody, err
 	}
-	return SQLite, nil
+	return place, nil
 }
 
 // SetPassword gives a user another password, where the user is. It returns where that was.
@@ -145,7 +181,8 @@ func (a *Accounts) SetPassword(ctx context.Context, user addr.Bare, password str
 	if place == Prosody {
 		return place, folder(host.DataPath).setPassword(user, c)
 	}
-	return place, a.Store.SetPassword(ctx, user, c)
+	db, _ := a.database(host)
+	return place, db.SetPassword(ctx, user, c)
 }
 
 func iterations(c credential.Credentials) int {
@@ -172,26 +209,33 @@ func (h Host) credentials(password string, before int) (credential.Credentials, 
 	return credential.Credentials{SCRAM: &keys}, err
 }
 
-// Delete deletes a user from both places, with the roster that was kept and, as prosodyctl does, all that Prosody's
-// folder has of that user. It returns where the user was. If it fails or is killed on the way, the user is as before or
-// is still in the database, and it can be tried again.
+// Delete deletes a user from both places, with the roster that was kept, what is in all stores and, as prosodyctl does,
+// all that Prosody's folder has of that user. It returns where the user was. If it fails or is killed on the way, the
+// user is as before, or has lost some of that and is still there: it can be tried again.
 func (a *Accounts) Delete(ctx context.Context, user addr.Bare) (places []Place, err error) {
 	host, err := a.host(user.Domain())
 	if err != nil {
 		return nil, err
 	}
+	if _, _, err := a.find(ctx, user); errors.Is(err, credential.ErrNoUser) {
+		return nil, err // what a backend's user has stored stays
+	}
+	if err := a.forgetElsewhere(ctx, user, host); err != nil {
+		return nil, err
+	}
 	if host.DataPath != "" { // before the database, or an old password there would count for a moment
 		there, err := folder(host.DataPath).has(user)
 		if there {
-			places, err = append(places, Prosody), a.purge(ctx, user, folder(host.DataPath))
+			places, err = append(places, Prosody), a.purge(ctx, user, host)
 		}
 		if err != nil {
 			return places, fmt.Errorf("delete %s: %w", user, err)
 		}
 	}
-	switch err := a.Store.DeleteUser(ctx, user); {
+	db, place := a.database(host)
+	switch err := db.DeleteUser(ctx, user); {
 	case err == nil:
-		places = append([]Place{SQLite}, places...)
+		places = append([]Place{place}, places...)
 	case !errors.Is(err, credential.ErrNoUser):
 		return places, err
 	}
@@ -201,12 +245,45 @@ func (a *Accounts) Delete(ctx context.Context, user addr.Bare) (places []Place, 
 	return places, nil
 }
 
-// purge forgets the roster first: without the account, nobody would ask for that again.
-func (a *Accounts) purge(ctx context.Context, user addr.Bare, files folder) error {
-	if err := a.Store.forgetRoster(ctx, user); err != nil {
+// forgetElsewhere removes what is not in the database of the accounts. Without the account, nobody would ask for that
+// again.
+func (a *Accounts) forgetElsewhere(ctx context.Context, user addr.Bare, host Host) error {
+	list := host.Elsewhere
+	if host.Postgres != nil && a.Store != nil {
+		list = append([]Forgetter{a.Store}, list...)
+	}
+	for _, place := range list {
+		if err := place.Forget(ctx, user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget deletes what is stored of a user whose account is not ours, such as one that a backend knows.
+func (a *Accounts) Forget(ctx context.Context, user addr.Bare) error {
+	host, err := a.host(user.Domain())
+	if err != nil {
 		return err
 	}
-	return files.purge(user)
+	if host.Postgres == nil {
+		err = a.Store.Forget(ctx, user)
+	} else {
+		err = host.Postgres.Forget(ctx, user)
+	}
+	return errors.Join(err, a.forgetElsewhere(ctx, user, host))
+}
+
+// purge forgets what the database has first, for the same reason.
+func (a *Accounts) purge(ctx context.Context, user addr.Bare, host Host) error {
+	var db Forgetter = a.Store
+	if host.Postgres != nil {
+		db = host.Postgres
+	}
+	if err := db.Forget(ctx, user); err != nil {
+		return err
+	}
+	return folder(host.DataPath).purge(user)
 }
 
 // Folder is where a host has accounts in files of Prosody's; "" if it has none there.
@@ -228,7 +305,8 @@ func (a *Accounts) List(ctx context.Context, domain string) ([]Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Store.Users(ctx, domain)
+	db, _ := a.database(host)
+	list, err := db.Users(ctx, domain)
 	if err != nil || host.DataPath == "" {
 		return list, err
 	}

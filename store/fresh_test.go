@@ -97,7 +97,7 @@ func TestSpoilDuringCommit(t *testing.T) {
 		err  error
 	}{{"it works", nil}, {"it fails", errors.New("the disk is full")}} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newRosterWriter(nil, slog.New(slog.DiscardHandler))
+			w := newRosterWriter(nil, nil, slog.New(slog.DiscardHandler))
 			w.writing = map[addr.Bare]rosterChange{juliet: {doc: []byte("one"), fresh: 1}, romeo: {doc: []byte("one"), fresh: 1}}
 			if w.spoil([]addr.Bare{other}) != nil {
 				t.Error("there is nothing to wait for")

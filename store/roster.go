@@ -54,15 +54,15 @@ func (s *Store) DeleteRoster(ctx context.Context, user addr.Bare) error {
 
 const deleteRoster = `DELETE FROM roster WHERE host = ? AND name = ?`
 
-// forgetRoster is DeleteRoster that has happened when it returns.
-func (s *Store) forgetRoster(ctx context.Context, user addr.Bare) error {
+// Forget deletes the roster that was kept of a user and what is in all stores. It has happened when it returns.
+func (s *Store) Forget(ctx context.Context, user addr.Bare) error {
 	if err := s.DeleteRoster(ctx, user); err != nil { // one may be queued
 		return err
 	}
 	if _, err := s.db.ExecContext(ctx, deleteRoster, user.Domain(), user.Local()); err != nil {
 		return fmt.Errorf("delete roster of %s from %s: %w", user, s.path, err)
 	}
-	return nil
+	return s.tables.forget(ctx, user)
 }
 
 type rosterChange struct {
@@ -78,6 +78,7 @@ func (c rosterChange) size() int { return len(c.doc) + 256 }
 // makes up the next: a storm of logins costs few commits, and a roster that changes twice is written once.
 type rosterWriter struct {
 	db   *sql.DB
+	turn *sync.Mutex // held for each commit
 	log  *slog.Logger
 	most int           // bytes that may wait
 	wake chan struct{} // there is something to write; holds one
@@ -95,9 +96,9 @@ type rosterWriter struct {
 	closed  bool
 }
 
-func newRosterWriter(db *sql.DB, log *slog.Logger) *rosterWriter {
+func newRosterWriter(db *sql.DB, turn *sync.Mutex, log *slog.Logger) *rosterWriter {
 	return &rosterWriter{
-		db: db, log: log, most: maxBacklog,
+		db: db, turn: turn, log: log, most: maxBacklog,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		queued: map[addr.Bare]rosterChange{}, spoiled: map[addr.Bare]bool{}, settled: make(chan struct{}),
 	}
@@ -228,6 +229,8 @@ func (w *rosterWriter) settle(err error) {
 }
 
 func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
+	w.turn.Lock()
+	defer w.turn.Unlock()
 	ctx := context.Background() // bounded by the busy timeout
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {

@@ -90,7 +90,7 @@ func TestCloseWrites(t *testing.T) {
 func writer(t *testing.T, log *slog.Logger) (*rosterWriter, *Store) {
 	t.Helper()
 	s := open(t, filepath.Join(t.TempDir(), "db"))
-	return newRosterWriter(s.bulk, log), s
+	return newRosterWriter(s.bulk, &s.turn, log), s
 }
 
 // breakRosters makes writing fail until the function that it returns is called.

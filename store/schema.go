@@ -71,6 +71,34 @@ var migrations = []string{
 		UPDATE plugin_size SET bytes = bytes - length(OLD.store) - length(OLD.key) - length(OLD.value)
 			WHERE host = OLD.host AND plugin = OLD.plugin;
 	END;`,
+	`CREATE TABLE keyed ( -- Keyed
+		host  TEXT NOT NULL,
+		name  TEXT NOT NULL,
+		store TEXT NOT NULL,
+		key   BLOB NOT NULL,
+		value BLOB NOT NULL,
+		PRIMARY KEY (host, name, store, key)
+	) STRICT;
+	CREATE TABLE log ( -- Log
+		id    INTEGER PRIMARY KEY,
+		host  TEXT NOT NULL,
+		name  TEXT NOT NULL,
+		store TEXT NOT NULL,
+		UNIQUE (host, name, store)
+	) STRICT;
+	CREATE TABLE entry (
+		seq      INTEGER PRIMARY KEY, -- in the order of coming
+		log      INTEGER NOT NULL,
+		id       BLOB,                -- NULL if it follows from seq
+		time     INTEGER NOT NULL,    -- Unix time in microseconds
+		peer     TEXT NOT NULL,       -- the bare JID of the other side
+		resource TEXT NOT NULL,       -- and its resource, or ''
+		stanza   BLOB NOT NULL
+	) STRICT;
+	CREATE INDEX entry_log ON entry (log, seq);
+	CREATE INDEX entry_time ON entry (log, time);
+	CREATE INDEX entry_peer ON entry (log, peer, seq);
+	CREATE UNIQUE INDEX entry_id ON entry (log, id) WHERE id IS NOT NULL;`,
 }
 
 // migrate brings a database to the last version in one transaction, or leaves it as it is.

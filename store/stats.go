@@ -14,6 +14,47 @@ type Stats struct {
 	Written           int64 // rosters that were written
 }
 
+// StoresStats are what an operator wants to see of the stores in one database.
+type StoresStats struct {
+	Backlog int // bytes of entries that wait to be written, or are being written
+
+	// Since the start:
+	Commits, Failures int64 // attempts to write what has gathered
+	Changes           int64 // that were written
+}
+
+// Add adds what is known of the stores in another database.
+func (s *StoresStats) Add(o StoresStats) {
+	s.Backlog += o.Backlog
+	s.Commits += o.Commits
+	s.Failures += o.Failures
+	s.Changes += o.Changes
+}
+
+// StoresStats looks at the writing of what users store.
+func (s *Store) StoresStats() StoresStats { return s.tables.writer.look() }
+
+// StoresStats looks at the writing of what users store.
+func (p *Postgres) StoresStats() StoresStats { return p.tables.writer.look() }
+
+func (w *tableWriter) look() StoresStats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.stats
+	s.Backlog = w.backlog
+	return s
+}
+
+// count is under w.mu.
+func (s *StoresStats) count(changes int, err error) {
+	if err != nil {
+		s.Failures++
+		return
+	}
+	s.Commits++
+	s.Changes += int64(changes)
+}
+
 // Stats looks at the writing of rosters.
 func (s *Store) Stats() Stats {
 	w := s.rosters
@@ -34,12 +75,15 @@ func (s *Stats) count(batch int, err error) {
 	s.Written += int64(batch)
 }
 
-// Writable tells whether the database can be written to: the rosters of the last time could, and a transaction can
-// begin now.
+// Writable tells whether the database can be written to: what was written last could be, and a transaction can begin
+// now.
 func (s *Store) Writable(ctx context.Context) error {
 	s.rosters.mu.Lock()
 	failed := s.rosters.failed
 	s.rosters.mu.Unlock()
+	if failed == nil {
+		failed = s.tables.writer.failure()
+	}
 	if failed != nil {
 		return fmt.Errorf("write to %s: %w", s.path, failed)
 	}

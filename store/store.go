@@ -1,15 +1,20 @@
-// Package store keeps what outlives the process: accounts, the last good rosters and values of plugins. Its own place
-// is one SQLite file; accounts are also read and written where Prosody's "internal" storage has them, so that a
-// server can change hands and change back.
+// Package store keeps what outlives the process: accounts, what users entrust to the server, the last good rosters and
+// values of plugins. Its own place is one SQLite file. Accounts and what users store can be in PostgreSQL instead;
+// accounts are also read and written where Prosody's "internal" storage has them, so that a server can change hands and
+// change back.
+//
+// What users store is in stores of two forms, Keyed and Log, whatever the database. One test says what they promise, for
+// all of them: see the package storetest.
 //
 // Where a user is, is decided here once, by Accounts:
 //
-//   - A user found in SQLite is SQLite's. Only others are looked for in Prosody's data folder, and only for hosts
-//     whose accounts Prosody keeps in files.
-//   - A new user goes to Prosody's folder if that host has accounts there already, else to SQLite. A name that
+//   - A user found in the database is the database's: that is SQLite, or PostgreSQL for a host that has its accounts
+//     there. Only others are looked for in Prosody's data folder, and only for hosts whose accounts Prosody keeps in files.
+//   - A new user goes to Prosody's folder if that host has accounts there already, else to the database. A name that
 //     is taken in either place is refused.
 //   - A new password is written where the user is, in Prosody's own form if that is a file.
-//   - Deleting a user deletes it from both places, or the older one would come back with its old password.
+//   - Deleting a user deletes it from both places, or the older one would come back with its old password, and all that it
+//     has stored, or the next one of that name would have it.
 //   - A file that cannot be read is an error that names it, never "no such user".
 //
 // Nothing moves from one place to the other by itself.
@@ -26,6 +31,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite" // also the driver "sqlite"
@@ -34,18 +40,25 @@ import (
 // Store is the SQLite file. Its methods may be called from many goroutines at once, and other processes, such
 // as the command line beside a running server, may have the file open as well.
 //
-// Durability: accounts are on disk when a call returns (WAL, synchronous=FULL). Rosters are copies of what a
+// Durability: accounts, and what users store, are on disk when a call returns (WAL, synchronous=FULL), entries of a Log
+// when Sync does. Rosters are copies of what a
 // backend has; they are queued and committed together without waiting for the disk (synchronous=NORMAL). A
 // killed process loses those of the last moments, a power cut perhaps those since the last checkpoint: either
 // way the file stays sound and an older roster takes their place. Values of plugins are committed when a call returns,
 // in the same way: a killed process loses none.
 type Store struct {
 	path    string
-	db      *sql.DB // accounts, and everything that is read
-	bulk    *sql.DB // rosters and values of plugins are written here; may be db
+	db      *sql.DB    // accounts, and everything that is read
+	bulk    *sql.DB    // rosters and values of plugins are written here; may be db
+	safe    *sql.DB    // what users store is written here; may be db
+	entries int        // that a log keeps
+	turn    sync.Mutex // of those two, which would make each other wait for longer than they take
 	rosters *rosterWriter
 
-	findAccount, findRoster, findFresh, findValue *sql.Stmt // what logins ask for, parsed once
+	accounts *accountTable
+	tables   *tables // of users
+
+	findRoster, findFresh, findValue *sql.Stmt // what logins ask for, parsed once
 }
 
 // Open opens the file, and creates it and its folder where they are not there. Whoever else may read the
@@ -66,18 +79,27 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
 	}
 	bulk.SetMaxOpenConns(1)
-	return start(&Store{path: path, db: db, bulk: bulk}, log)
+	safe, err := sql.Open("sqlite", dsn(path, "FULL"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close(), bulk.Close())
+	}
+	safe.SetMaxOpenConns(1)
+	return start(&Store{path: path, db: db, bulk: bulk, safe: safe}, log)
 }
 
 // OpenMemory opens a store that is gone once it is closed.
-func OpenMemory(log *slog.Logger) (*Store, error) {
+func OpenMemory(log *slog.Logger) (*Store, error) { return OpenBounded(0, log) }
+
+// OpenBounded is OpenMemory of one in which no Log but "offline" keeps more than so many entries of a user: the oldest
+// go. 0 is any number.
+func OpenBounded(entries int, log *slog.Logger) (*Store, error) {
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.SetMaxOpenConns(1) // each connection has a database of its own
 	db.SetConnMaxLifetime(0)
-	return start(&Store{path: "in memory", db: db, bulk: db}, log)
+	return start(&Store{path: "in memory", db: db, bulk: db, safe: db, entries: entries}, log)
 }
 
 func start(s *Store, log *slog.Logger) (*Store, error) {
@@ -87,20 +109,40 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if err := s.migrate(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
-	var errAccount, errRoster, errFresh, errValue error
-	s.findAccount, errAccount = s.db.Prepare(`SELECT ` + credentialColumns + ` FROM account WHERE host = ? AND name = ?`)
+	var errRoster, errFresh, errValue error
 	s.findRoster, errRoster = s.db.Prepare(`SELECT doc FROM roster WHERE host = ? AND name = ?`)
 	s.findFresh, errFresh = s.db.Prepare(`SELECT until FROM fresh WHERE host = ? AND name = ?`)
 	s.findValue, errValue = s.db.Prepare(findValue)
-	if err := errors.Join(errAccount, errRoster, errFresh, errValue); err != nil {
+	if err := errors.Join(errRoster, errFresh, errValue); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	if err := dropExpired(context.Background(), s.bulk, time.Now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
-	s.rosters = newRosterWriter(s.bulk, log)
+	if err := s.openTables(context.Background(), log); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
+	}
+	s.rosters = newRosterWriter(s.bulk, &s.turn, log)
 	go s.rosters.run()
 	return s, nil
+}
+
+func (s *Store) openTables(ctx context.Context, log *slog.Logger) error {
+	read, err := newStatements(ctx, s.db, oftenRead...)
+	if err != nil {
+		return err
+	}
+	write, err := newStatements(ctx, s.safe, append(insertEntries(), oftenWritten...)...)
+	if err != nil {
+		return err
+	}
+	s.accounts = &accountTable{read: read, write: &statements{db: s.db}, where: s.path, place: SQLite}
+	w := newTableWriter(s.safe, &s.turn, log)
+	if s.entries > 0 {
+		w.trim = trimmer(write, s.entries)
+	}
+	s.tables, err = openTables(ctx, read, write, s.path, w)
+	return err
 }
 
 // migrate waits for another program that opens a new database at the same time: SQLite's own busy timeout does not
@@ -159,17 +201,20 @@ func dsn(path, synchronous string) string {
 
 // Close writes what is queued and closes the file. Nothing may be called afterwards.
 func (s *Store) Close() error {
-	err := s.rosters.close()
+	err := errors.Join(s.tables.close(), s.rosters.close())
 	return errors.Join(err, s.closeDB())
 }
 
 func (s *Store) closeDB() error {
 	err := s.db.Close()
 	if s.bulk != s.db {
-		err = errors.Join(err, s.bulk.Close())
+		err = errors.Join(err, s.bulk.Close(), s.safe.Close())
 	}
 	return err
 }
+
+// Stores are those of a host in this database.
+func (s *Store) Stores(host string) Stores { return s.tables.stores(host) }
 
 // Secret is a random value of 32 bytes, made at the first call and the same ever after for one name.
 func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {

@@ -39,6 +39,8 @@ func (s *Store) SaveValue(ctx context.Context, host, plugin, store, key string, 
 }
 
 func (s *Store) saveValue(ctx context.Context, host, plugin string, store, key, value []byte, ttl time.Duration) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	tx, err := s.bulk.BeginTx(ctx, nil)
 	if err != nil {
 		return err

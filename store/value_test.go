@@ -160,7 +160,7 @@ func TestValuesOfAClosedStore(t *testing.T) {
 func TestMigrateToValues(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	s := filled(t, path)
-	if _, err := s.db.Exec(`DROP TABLE plugin_value; DROP TABLE plugin_size; PRAGMA user_version = 2`); err != nil {
+	if _, err := s.db.Exec(`DROP TABLE plugin_value; DROP TABLE plugin_size; DROP TABLE keyed; DROP TABLE log; DROP TABLE entry; PRAGMA user_version = 2`); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

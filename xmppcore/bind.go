@@ -13,6 +13,7 @@ import (
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xep"
 )
 
 // Bind takes over a stream whose client has authenticated and wants a resource (RFC 6120 §7).
@@ -52,21 +53,22 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	if refused != nil {
 		return nil, refused
 	}
+	if oldest, _ := hibernating(a); oldest != nil && len(a.Resources()) >= host.MaxSessions {
+		s.evict(oldest)
+	}
 	if most := host.MaxSessions; len(a.Resources()) >= most {
 		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("more than %d sessions", most)}
+	}
+	if err := loadBlocks(a, host.blocks); err != nil { // without them, who is blocked would get through
+		s.log.Error("reading whom a user has blocked", "user", full, "error", err)
+		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.InternalServerError}
 	}
 	attached, err := s.engine.Attach(a.User)
 	if err != nil {
 		s.log.Error("binding a resource", "user", full, "error", err)
 		return nil, &stanza.Error{Condition: stanza.InternalServerError}
 	}
-	if t, ok := r.Transport.(interface{ Unlimit() }); ok && slices.Contains(host.Unlimited, a.User) {
-		t.Unlimit()
-	}
-	if s.tap != nil {
-		r.Transport = &tapped{r.Transport, full, s.tap}
-	}
-	res := &registry.Resource{Session: session.New(full, r.Transport, serving.outbox), Account: a, Roster: attached}
+	res := &registry.Resource{Session: session.New(full, s.carry(r.Transport, full), serving.outbox), Account: a, Roster: attached}
 	res.AppendOwn(func(dst []byte) []byte {
 		jid := stanza.AppendText([]byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>"), full.String())
 		return stanza.AppendResult(dst, r.ID, "", "", append(jid, "</jid></bind>"...))
@@ -75,6 +77,18 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	s.registry.Add(res)
 	res.Start()
 	return res, nil
+}
+
+// carry makes a transport that of a resource.
+func (s *Server) carry(tr stream.Transport, full addr.JID) stream.Transport {
+	host := s.host(full.Domain())
+	if t, ok := tr.(interface{ Unlimit() }); ok && host.Host != nil && slices.Contains(host.Unlimited, full.Bare()) {
+		t.Unlimit()
+	}
+	if s.tap != nil {
+		return &tapped{tr, full, s.tap}
+	}
+	return tr
 }
 
 // tapped shows what is written.
@@ -132,23 +146,35 @@ func increment(a *registry.Account, resource string) string {
 	}
 }
 
-// run reads a stream to its end.
+// run reads a stream to its end, which is the session's unless that is resumed.
 func (s *Server) run(res *registry.Resource) {
-	defer s.work.Done()
 	err := res.Run(func(st *scan.Stanza) error { return s.handle(res, st) })
 	if p, ok := errors.AsType[*stream.Panic](err); ok {
 		s.log.Error("what a client sent made the server fail", "user", res.Full, "panic", p.Value, "stack", string(p.Stack))
 	}
+	resumed, waited := s.hibernate(res, err)
+	if resumed {
+		go s.run(res) // on a small stack again
+		return
+	}
+	defer s.work.Done()
 	if ours := res.Reason(); ours != nil {
 		err = ours
+	} else if waited {
+		err = fmt.Errorf("%w, and the session was not resumed in time", err)
+	} else if res.Managed() && s.settle(res) {
+		res.Acknowledge()
 	}
 	s.counts.end(reason(err))
 	res.Account.Turn.Do(func() { s.leave(res) })
 	res.Close(reason(err))
+	s.remember(res, waited, err)
 	s.registry.Leave(res.Account)
 	s.log.Info("logged out", "user", res.Full, "cause", cause(err))
 	res.Wait()
-	s.router.Undelivered(res, res.Lost())
+	for _, l := range res.Late() {
+		s.router.Undelivered(res, l.Stanzas, l.At)
+	}
 }
 
 // handle routes one stanza. A mistake of ours costs the stream that ran into it, and nobody else.
@@ -159,13 +185,31 @@ func (s *Server) handle(res *registry.Resource, st *scan.Stanza) (err error) {
 			err = &stanza.StreamError{Condition: stanza.StreamInternalServerError}
 		}
 	}()
+	if stanza.KindOf(st) == stanza.None {
+		if ok, err := s.other(res, st); ok {
+			return err
+		}
+	}
 	s.counts.stanza(st)
-	err = s.router.Route(res, st)
+	if err = s.router.Route(res, st); err == nil {
+		res.Count()
+	}
 	if p := res.Pressing; p != nil {
 		res.Pressing = nil
 		p.Relieve()
 	}
 	return err
+}
+
+// other handles an element that is no stanza. It is false for what nobody knows.
+func (s *Server) other(res *registry.Resource, st *scan.Stanza) (ok bool, err error) {
+	switch string(st.Space) {
+	case session.NSManagement:
+		return s.manage(res, st)
+	case xep.NSClientState:
+		return s.clientState(res, st), nil
+	}
+	return false, nil
 }
 
 // reason is the stream error that tells the client why its stream ends, if it does not know.

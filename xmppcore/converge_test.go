@@ -21,6 +21,8 @@ import (
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
+	"rosterd/engine/stored"
+	"rosterd/store"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
@@ -37,7 +39,7 @@ const patience = 30 * time.Second // for what must happen; nothing depends on ho
 // TestConvergence plays random sequences of logins, logouts, presence, changes in the backend, refreshes and
 // failures against a model. Once a refresh of the changed users has been answered, and what the logins bring
 // has been told, every interested resource holds the roster the backend serves, and every available resource sees
-// exactly those whom both rosters allow. Clients that keep their rosters come back with the version of them, also from
+// exactly those whom both rosters allow and neither has blocked. Clients that keep their rosters come back with the version of them, also from
 // the midst of pushes.
 func TestConvergence(t *testing.T) {
 	if *convergeSeed != 0 {
@@ -78,6 +80,13 @@ type world struct {
 	dirty   map[addr.Bare]bool   // changed since the last refresh that was answered for it
 	pending sync.WaitGroup       // refreshes under way
 	ids     int
+
+	own    *stored.Rosters // of the users who edit theirs; nil: nobody does
+	editor map[addr.Bare]bool
+
+	stores   map[string]store.Keyed // of whom users have blocked, by host; nil: nobody can
+	blocking map[addr.Bare]bool     // users who change that in this burst
+	blocked  map[addr.Bare]map[string][]byte
 }
 
 type doc map[addr.Bare]roster.Item
@@ -92,13 +101,25 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 17)), docs: map[addr.Bare]doc{}, failing: map[addr.Bare]bool{}, refused: map[addr.Bare]bool{},
 		slow: map[addr.Bare]chan struct{}{}, begun: map[addr.Bare]engine.Event{}, news: make(chan struct{}, 1), dirty: map[addr.Bare]bool{}, gone: map[addr.JID]*client{}}
 	log := slog.New(slog.DiscardHandler)
-	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: []xmppcore.Host{
-		{Domain: "a.example", BlockSubscriptions: true, Modules: []string{"ping"}}, {Domain: "b.example", BlockSubscriptions: true, Modules: []string{"ping"}}}})
+	hosts := []xmppcore.Host{
+		{Domain: "a.example", BlockSubscriptions: true, Modules: []string{"ping"}}, {Domain: "b.example", BlockSubscriptions: true, Modules: []string{"ping"}}}
+	if seed%8 == 1 || seed%8 == 3 || seed%8 == 6 {
+		hosts = w.letEdit(hosts)
+	}
+	if seed%8 == 0 || seed%8 == 3 {
+		w.letBlock(hosts)
+	}
+	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: hosts})
 	h := engine.Host{Backend: engine.BackendFunc(w.fetch), Timeout: time.Minute, Retry: -1, Steps: []int{0, 100, 100, 8}[seed/2%4]} // who was refused counts as changed
 	if seed%2 == 0 {
 		h.Keeper = &keeper{}
 	}
-	w.eng = engine.New(map[string]engine.Host{"a.example": h, "b.example": h}, w.watch, log)
+	backends := map[string]engine.Host{"a.example": h, "b.example": h}
+	for domain := range w.editing() {
+		h.Backend = shared{w.own, w}
+		backends[domain] = h
+	}
+	w.eng = engine.New(backends, w.watch, log)
 	w.srv.Start(w.eng)
 	for _, u := range []string{"u1@a.example", "u2@a.example", "u3@a.example", "u4@a.example", "u5@b.example", "u6@b.example"} {
 		w.users = append(w.users, addr.MustBare(u))
@@ -106,6 +127,12 @@ func newWorld(t *testing.T, seed uint64) *world {
 		for i := range 8 { // who never change, so that it is shorter to tell what did
 			c := addr.MustBare(fmt.Sprintf("c%d@c.example", i))
 			w.docs[addr.MustBare(u)][c] = roster.Item{JID: c, Name: "nobody's business", Subscription: roster.None}
+		}
+	}
+	for domain := range w.editing() {
+		for i := range 2 {
+			u := addr.MustBare(fmt.Sprint("e", i, "@", domain))
+			w.users, w.editor[u], w.docs[u] = append(w.users, u), true, doc{}
 		}
 	}
 	t.Cleanup(func() {
@@ -181,6 +208,7 @@ func (w *world) run(steps int) {
 func (w *world) burst() {
 	var wg sync.WaitGroup
 	busy := map[*client]bool{}
+	w.blocking = map[addr.Bare]bool{}
 	for range 1 + w.rnd.IntN(4) {
 		w.steps++
 		if do := w.step(busy); do != nil {
@@ -227,9 +255,17 @@ func (w *world) step(busy map[*client]bool) func() {
 			return c.askRoster
 		}
 	case n < 75:
+		if c := pick(); c != nil && w.editor[c.user()] {
+			return c.edit()
+		}
 		w.change()
-	case n < 90:
+	case n < 87:
 		w.refresh()
+	case n < 90:
+		if c := pick(); c != nil && w.stores != nil && !w.blocking[c.user()] {
+			w.blocking[c.user()] = true
+			return c.block()
+		}
 	case n < 94:
 		u := w.users[w.rnd.IntN(len(w.users))]
 		w.mu.Lock()
@@ -280,14 +316,22 @@ func (w *world) change() {
 	u, c := w.pair()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.own != nil && w.rnd.IntN(3) == 0 {
+		w.edit(u, w.users[managed+w.rnd.IntN(len(w.users)-managed)])
+		return
+	}
 	w.edit(u, c)
 	if w.rnd.IntN(3) > 0 {
 		w.edit(c, u)
 	}
 }
 
+// managed is how many users do not edit their rosters. They come first.
+const managed = 6
+
+// pair is two of those.
 func (w *world) pair() (u, c addr.Bare) {
-	p := w.rnd.Perm(len(w.users))
+	p := w.rnd.Perm(managed)
 	return w.users[p[0]], w.users[p[1]]
 }
 
@@ -331,7 +375,7 @@ func (w *world) anySlow() bool {
 func (w *world) post(who []addr.Bare) (sums []engine.Summary) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for _, host := range []string{"a.example", "b.example"} {
+	for _, host := range []string{"a.example", "b.example", "e.example", "f.example"} {
 		var names []string
 		for _, u := range who {
 			if u.Domain() == host {
@@ -372,6 +416,10 @@ func (w *world) heal() {
 // follow by itself.
 func (w *world) oneSide() {
 	w.settle()
+	if w.own != nil && w.rnd.IntN(2) == 0 {
+		w.duet()
+		return
+	}
 	u, c := w.pair()
 	if _, ok := w.eng.Roster(u); !ok { // offline, or its login found the backend failing
 		return
@@ -462,6 +510,7 @@ func (w *world) settle() {
 	clear(w.dirty)
 	w.welcome()
 	w.barrier()
+	w.learn()
 }
 
 // welcome waits until the logins of those who are still there have shown everybody what they bring. No refresh waits for the login of a user who did
@@ -498,8 +547,10 @@ func (w *world) barrier() {
 
 func (w *world) verify() {
 	w.t.Helper()
+	w.readBlocks()
 	for _, c := range w.clients {
 		w.verifyRoster(c)
+		w.verifyRequests(c)
 		w.verifyPresence(c)
 	}
 }
@@ -515,7 +566,7 @@ func (w *world) verifyRoster(c *client) {
 	}
 	want := map[string]string{}
 	for j, i := range w.docs[c.user()] {
-		want[j.String()] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups)
+		want[j.String()] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups, i.Ask, i.Approved)
 	}
 	if !maps.Equal(want, c.roster) {
 		w.fatalf("after step %d: roster of %s\n got %v\nwant %v", w.steps, c.full, c.roster, want)
@@ -533,7 +584,7 @@ func (w *world) verifyPresence(c *client) {
 			continue
 		}
 		grant, want2 := w.docs[o.user()][c.user()], w.docs[c.user()][o.user()]
-		if o.user() == c.user() || grant.Subscription.From() && want2.Subscription.To() {
+		if o.user() == c.user() || grant.Subscription.From() && want2.Subscription.To() && !w.apart(o, c) {
 			want[o.full.String()] = o.shown
 		}
 	}
@@ -542,6 +593,43 @@ func (w *world) verifyPresence(c *client) {
 	if !maps.Equal(want, c.seen) {
 		w.fatalf("after step %d: presence seen by %s\n got %v\nwant %v", w.steps, c.full, c.seen, want)
 	}
+}
+
+// letBlock lets the users of hosts block each other.
+func (w *world) letBlock(hosts []xmppcore.Host) {
+	stores := newStores(w.t)
+	w.stores = map[string]store.Keyed{}
+	for i := range hosts {
+		h := &hosts[i]
+		h.Blocking, h.Stores = &xmppcore.Blocking{Keep: 2}, stores(h.Domain)
+		w.stores[h.Domain] = h.Stores.Keyed("blocklist")
+	}
+}
+
+// readBlocks reads whom everybody has blocked.
+func (w *world) readBlocks() {
+	w.blocked = map[addr.Bare]map[string][]byte{}
+	for _, u := range w.users {
+		if w.stores == nil {
+			return
+		}
+		var err error
+		if w.blocked[u], err = w.stores[u.Domain()].All(context.Background(), u); err != nil {
+			w.fatalf("%s: %v", u, err)
+		}
+	}
+}
+
+// apart tells whether one of two clients is blocked by the other's user.
+func (w *world) apart(x, y *client) bool { return w.blocks(x, y) || w.blocks(y, x) }
+
+func (w *world) blocks(x, y *client) bool {
+	for _, j := range []string{y.full.String(), y.user().String(), y.full.Domain()} {
+		if _, ok := w.blocked[x.user()][j]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // client is the far end of a stream: what is written to it is what a client would read.
@@ -568,6 +656,7 @@ type client struct {
 	kept    held // from before that
 	empty   bool // the last IQ was an empty result of a roster get
 	seen    map[string]string
+	asks    map[string]bool // who has asked, since it is available
 	pongs   map[string]chan struct{}
 }
 
@@ -576,7 +665,7 @@ func newClient(w *world, u addr.Bare, resource string) *client {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &client{w: w, full: full, in: make(chan string, 64), cut: make(chan struct{}), ended: make(chan struct{}), answered: make(chan struct{}, 1), seen: map[string]string{}, pongs: map[string]chan struct{}{}}
+	return &client{w: w, full: full, in: make(chan string, 64), cut: make(chan struct{}), ended: make(chan struct{}), answered: make(chan struct{}, 1), seen: map[string]string{}, asks: map[string]bool{}, pongs: map[string]chan struct{}{}}
 }
 
 func (c *client) user() addr.Bare { return c.full.Bare() }
@@ -638,14 +727,23 @@ type element struct {
 	ID      string `xml:"id,attr"`
 	Status  string `xml:"status"`
 	Query   *struct {
-		Ver   string `xml:"ver,attr"`
-		Items []struct {
-			JID          string   `xml:"jid,attr"`
-			Name         string   `xml:"name,attr"`
-			Subscription string   `xml:"subscription,attr"`
-			Groups       []string `xml:"group"`
-		} `xml:"item"`
+		Ver   string  `xml:"ver,attr"`
+		Items []entry `xml:"item"`
 	} `xml:"jabber:iq:roster query"`
+}
+
+// entry is an item of a roster.
+type entry struct {
+	JID          string   `xml:"jid,attr"`
+	Name         string   `xml:"name,attr"`
+	Subscription string   `xml:"subscription,attr"`
+	Groups       []string `xml:"group"`
+	Ask          string   `xml:"ask,attr"`
+	Approved     bool     `xml:"approved,attr"`
+}
+
+func (e *entry) String() string {
+	return fmt.Sprint(e.Name, " ", e.Subscription, " ", e.Groups, e.Ask == "subscribe", e.Approved)
 }
 
 func (c *client) Write(b []byte) error {
@@ -683,8 +781,15 @@ func (c *client) receive(e element) {
 }
 
 func (c *client) receivePresence(e element) {
-	if e.Type == "unavailable" {
+	switch e.Type {
+	case "":
+	case "unavailable":
 		delete(c.seen, e.From)
+		return
+	default:
+		if e.Type == "subscribe" {
+			c.asks[e.From] = true
+		}
 		return
 	}
 	if from := addr.MustParse(e.From).Bare(); c.roster != nil && from != c.user() {
@@ -706,12 +811,13 @@ func (c *client) receiveIQ(e element) {
 		c.ver = e.Query.Ver
 		for _, i := range e.Query.Items {
 			if delete(c.roster, i.JID); i.Subscription != "remove" {
-				c.roster[i.JID] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups)
+				c.roster[i.JID] = i.String()
 			}
 		}
-	case strings.HasPrefix(e.ID, "ping"):
+	case strings.HasPrefix(e.ID, "ping") || strings.HasPrefix(e.ID, "block"):
 		close(c.pongs[e.ID])
 		delete(c.pongs, e.ID)
+	case e.ID == "edit":
 	case e.Type == "error":
 		c.refused = true
 		c.notify()
@@ -719,7 +825,7 @@ func (c *client) receiveIQ(e element) {
 		c.notify()
 		c.ver, c.roster = e.Query.Ver, map[string]string{}
 		for _, i := range e.Query.Items {
-			c.roster[i.JID] = fmt.Sprint(i.Name, " ", i.Subscription, " ", i.Groups)
+			c.roster[i.JID] = i.String()
 		}
 	case e.ID == "roster": // what it holds is the roster, or becomes it with the pushes that follow
 		c.notify()
@@ -767,6 +873,35 @@ func (c *client) ping() {
 	case <-pong:
 	case <-time.After(patience):
 		c.w.t.Errorf("%s: no answer to a ping (seed %d, step %d)", c.full, c.w.seed, c.w.steps)
+	}
+}
+
+// block blocks or unblocks somebody, and waits for the answer.
+func (c *client) block() func() {
+	rnd := c.w.rnd
+	u := c.w.users[rnd.IntN(len(c.w.users))]
+	item := "<item jid='" + []string{u.String(), u.String(), u.String() + fmt.Sprint("/r", rnd.IntN(3)), u.Domain()}[rnd.IntN(4)] + "'/>"
+	request := "<block xmlns='urn:xmpp:blocking'>" + item + "</block>"
+	switch rnd.IntN(5) {
+	case 0, 1:
+		request = strings.ReplaceAll(request, "block xmlns", "unblock xmlns")
+		request = strings.ReplaceAll(request, "</block>", "</unblock>")
+	case 2:
+		request = "<unblock xmlns='urn:xmpp:blocking'/>"
+	}
+	return func() {
+		c.mu.Lock()
+		c.n++
+		id, done := fmt.Sprint("block", c.n), make(chan struct{})
+		c.pongs[id] = done
+		c.mu.Unlock()
+		c.send("<iq type='set' id='" + id + "'>" + request + "</iq>")
+		select {
+		case <-c.cut:
+		case <-done:
+		case <-time.After(patience):
+			c.w.t.Errorf("%s: no answer to %s (seed %d, step %d)", c.full, request, c.w.seed, c.w.steps)
+		}
 	}
 }
 
@@ -823,6 +958,7 @@ func (c *client) presence(kind int) func() {
 	status := fmt.Sprint("s", c.w.ids)
 	return func() {
 		if kind < 3 {
+			c.appear()
 			c.shown = status
 			c.send("<presence><status>" + status + "</status></presence>")
 			return

@@ -40,6 +40,7 @@ import (
 //	mended: USER                   and no longer does
 //	held: USER                     it does not answer
 //	released: USER                 and now does
+//	registered: USER               has just registered
 //	restart:                       another server takes the place of this one; what was kept is there
 func TestConversations(t *testing.T) { conversations(t, nil, nil) }
 
@@ -180,7 +181,7 @@ func expand(line string) []string {
 var inLine = regexp.MustCompile(`^line (\d+): `)
 
 func (s script) play(ctx context.Context, h *house, dial func(context.Context) (net.Conn, error)) error {
-	stage := &xmpptest.Stage{Dial: dial, Actions: h.actions(), Patience: patience}
+	stage := &xmpptest.Stage{Dial: dial, DialComponent: h.dialComponent(), Actions: h.actions(), Patience: patience}
 	err := stage.Run(ctx, strings.Join(s.lines, "\n"))
 	if err == nil {
 		return nil
@@ -214,7 +215,8 @@ func (h *house) actions() map[string]func(context.Context, string) error {
 			h.broken[addr.MustBare(inVerona(user))] = err
 			return nil
 		},
-		"restart": func(context.Context, string) error { h.restart(); return nil },
+		"registered": h.greet,
+		"restart":    func(context.Context, string) error { h.restart(); return nil },
 		"mended": func(_ context.Context, user string) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()

@@ -30,6 +30,8 @@ type ResourceView struct {
 	Shown      time.Time   // when it last sent presence; zero: it has sent none
 	Directed   []addr.Bare // to whom it has sent directed presence
 
+	Hibernating time.Time // since when it waits to be resumed; zero: it has a stream
+
 	of *registry.Resource
 }
 
@@ -41,6 +43,7 @@ func (s *Server) View(users ...addr.Bare) []AccountView {
 		for i := range v.Resources {
 			t := v.Resources[i].of.Transport()
 			v.Resources[i].Address, v.Resources[i].Encrypted = t.RemoteAddr(), t.Secure()
+			v.Resources[i].Hibernating, _ = v.Resources[i].of.Hibernates()
 		}
 	}
 	return views

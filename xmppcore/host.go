@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"rosterd/engine/addr"
+	"rosterd/store"
 	"rosterd/xmppcore/auth"
-	"rosterd/xmppcore/rosterproto"
+	"rosterd/xmppcore/register"
 	"rosterd/xmppcore/router"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
 	"rosterd/xmppcore/xep"
@@ -24,10 +26,20 @@ type Host struct {
 	Auth                  *auth.Host
 
 	BlockSubscriptions bool     // module block_subscriptions
+	Editable           bool     // its users change their rosters, whose engine.Backend is an Editor
 	Modules            []string // those of disco, ping, version, time and server_contact_info that are enabled
 	Name               string   // for disco
+	Personal           Personal // for pep and those that need it
 	Items              []xep.Item
 	Contacts           xep.Contacts // for server_contact_info
+	Greetings          Greetings
+	Blocking           *Blocking            // module blocklist; nil: its users cannot block anybody
+	Door               *register.Door       // where people make accounts; nil: nowhere
+	Accounts           *register.Management // what users do with their own accounts; nil: nothing
+	Stores             store.Stores         // where what belongs to its users is kept
+	Messages           Messages             // for carbons, offline and mam
+	Management         *StreamManagement    // module smacks; nil: streams are not managed
+	ClientState        *session.Inactivity  // module csi_simple; nil: clients cannot say that nobody looks at them
 	Conflict           Conflict
 	MaxSessions        int         // of an account; 20 if it is 0
 	Unlimited          []addr.Bare // users to whom Config.Stream.Rate does not apply (unlimited_jids)
@@ -48,17 +60,21 @@ const (
 
 // streamHost is what a negotiation sees of h.
 func (h *Host) streamHost() *stream.Host {
-	return &stream.Host{
+	s := &stream.Host{
 		Domain: h.Domain, TLS: h.TLS, RequireTLS: h.RequireTLS, AllowPlainUnencrypted: h.AllowPlainUnencrypted,
-		Auth: h.Auth, Features: []byte(rosterproto.Feature),
+		Auth: h.Auth, Features: append(h.rosterFeatures(), h.stateFeature()...), Managed: h.Management != nil,
 	}
+	if h.Door != nil {
+		s.Register = h.Door
+	}
+	return s
 }
 
-// routerHost is what routing sees of h.
-func (h *Host) routerHost(version string) *router.Host {
-	own := &router.Host{Domain: h.Domain, BlockSubscriptions: h.BlockSubscriptions}
+// routerHost is what routing sees of h, with what extensions add that need more than the host.
+func (h *Host) routerHost(version string, more ...xep.Extension) *router.Host {
+	own := &router.Host{Domain: h.Domain, BlockSubscriptions: h.BlockSubscriptions, Editable: h.Editable, Exists: h.Auth.Exists}
 	has := func(module string) bool { return slices.Contains(h.Modules, module) }
-	list := []xep.Extension{rosters(), sessions()}
+	list := append([]xep.Extension{h.rosters(), sessions()}, more...)
 	if has("ping") {
 		list = append(list, xep.Ping())
 	}
@@ -76,18 +92,6 @@ func (h *Host) routerHost(version string) *router.Host {
 	}
 	xep.Install(own, list...)
 	return own
-}
-
-// rosters answers roster gets and refuses sets (RFC 6121 §2.1.5), which the backend alone may make.
-func rosters() xep.Extension {
-	return xep.Extension{Account: router.Handlers{{Space: rosterproto.NS, Name: "query"}: func(q *router.Query) *stanza.Error {
-		if q.Set {
-			return &stanza.Error{Condition: stanza.ServiceUnavailable, Text: "contacts are managed elsewhere"}
-		}
-		var refused *stanza.Error
-		q.From.Account.Turn.Do(func() { refused = rosterproto.Get(q.From, q.ID, q.Payload) })
-		return refused
-	}}}
 }
 
 // sessions answers what RFC 3921 §3 wanted after binding, and clients still send.

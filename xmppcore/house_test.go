@@ -21,9 +21,12 @@ import (
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
+	"rosterd/engine/stored"
 	"rosterd/store/credential"
 	"rosterd/xmppcore"
+	"rosterd/xmppcore/archive"
 	"rosterd/xmppcore/auth"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stream"
 	"rosterd/xmppcore/xep"
 	"rosterd/xmppcore/xmpptest"
@@ -74,9 +77,10 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 	h := &house{t: t, wrap: wrap, rosters: map[addr.Bare][]roster.Item{}, broken: map[addr.Bare]error{}, gates: map[addr.Bare]chan struct{}{}}
 	all := []string{"disco", "ping", "version", "time"}
 	c := xmppcore.Config{
-		Log:     slog.New(&loud{t}),
-		Version: "1.2.3",
-		Stream:  stream.Limits{PerAddress: -1},
+		Log:        slog.New(&loud{t}),
+		Version:    "1.2.3",
+		Stream:     stream.Limits{PerAddress: -1},
+		Components: parts,
 		Hosts: []xmppcore.Host{
 			{Domain: "example.com", BlockSubscriptions: true, Modules: all, Name: "Verona & <Co>", Items: []xep.Item{{JID: "rooms.example.com", Name: "Rooms"}, {JID: "proxy.example.com"}}},
 			{Domain: "example.net", Modules: []string{"ping"}},
@@ -85,20 +89,42 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "random.example", Conflict: xmppcore.Random},
 			{Domain: "increment.example", Conflict: xmppcore.Increment},
 			{Domain: "two.example", MaxSessions: 2},
-			{Domain: "kept.example", BlockSubscriptions: true}, // rosters are kept, and three of their changes
+			{Domain: "managed.example", Modules: []string{"ping"}, Management: &xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 10},
+				ClientState: &session.Inactivity{Most: 100, Waits: xep.CanWait()}},
+			{Domain: "polite.example", Modules: all, Greetings: polite},
+			{Domain: "kept.example", BlockSubscriptions: true},                      // rosters are kept, and three of their changes
+			{Domain: "montague.example", Editable: true, Modules: []string{"ping"}}, // but for nobody, anybody is there
+			{Domain: "capulet.example", Editable: true},
+			{Domain: "verona.example", Editable: true, Blocking: &xmppcore.Blocking{Keep: 2}},
+			{Domain: "shy.example", Editable: true, BlockSubscriptions: true},
+			{Domain: "block.example", Modules: append([]string{"private", "lastactivity", "uptime"}, all...), Blocking: &xmppcore.Blocking{Keep: 2}},
+			{Domain: "legacy.example", Modules: []string{"vcard_legacy", "vcard4", "bookmarks", "private"}},
+			{Domain: "pep.example", Blocking: &xmppcore.Blocking{Keep: 2}, Modules: append([]string{"pep", "vcard"}, all...)},
+			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
+			{Domain: "letters.example", Modules: []string{"disco", "carbons", "offline"}, Messages: xmppcore.Messages{Offline: xep.OfflineLimits{Messages: 3}}},
+			{Domain: "archive.example", Modules: []string{"disco", "carbons", "offline", "mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Results: 3, Entries: 10, Drop: []string{"http://jabber.org/protocol/chatstates"}}}},
+			{Domain: "contacts.example", Modules: []string{"mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Policy: archive.Roster, NoTotal: true}}},
+			{Domain: "smart.example", Modules: []string{"mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Smart: true}}},
 		},
 	}
 	if change != nil {
 		change(&c)
 	}
+	stores := newStores(t)
 	for i := range c.Hosts {
 		host := &c.Hosts[i]
+		if host.Stores == nil {
+			host.Stores = stores(host.Domain)
+		}
 		host.AllowPlainUnencrypted = true
 		if host.TLS != nil {
 			h.tls = true
 		}
 		if host.Auth == nil {
 			host.Auth = plainAuth(host.Domain, anybody{})
+			if host.Editable {
+				host.Auth = plainAuth(host.Domain, anybodyBut{"nobody"})
+			}
 		}
 	}
 	h.config = c
@@ -110,8 +136,11 @@ func (h *house) start() {
 	backends := map[string]engine.Host{}
 	for _, host := range h.config.Hosts {
 		backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 100}
-		if host.Domain == "kept.example" {
+		if host.Domain == "kept.example" || host.Domain == "block.example" {
 			backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 3, Keeper: &h.kept}
+		}
+		if host.Editable {
+			backends[host.Domain] = engine.Host{Backend: h.edited(host), Timeout: time.Minute, Steps: 100}
 		}
 	}
 	h.srv = xmppcore.New(h.config)
@@ -179,11 +208,24 @@ func plainAuth(domain string, a auth.Accounts) *auth.Host {
 	return &auth.Host{Domain: domain, Accounts: a, StoresPasswords: true, Disabled: []string{"SCRAM-SHA-1"}}
 }
 
-// anybody has an account.
+// anybody has an account, but a ghost.
 type anybody struct{}
 
-func (anybody) Credentials(context.Context, addr.Bare) (credential.Credentials, error) {
+func (anybody) Credentials(_ context.Context, user addr.Bare) (credential.Credentials, error) {
+	if user.Local() == "ghost" {
+		return credential.Credentials{}, credential.ErrNoUser
+	}
 	return credential.Credentials{Password: password, HasPassword: true}, nil
+}
+
+// anybodyBut is anybody of another name.
+type anybodyBut struct{ name string }
+
+func (a anybodyBut) Credentials(ctx context.Context, user addr.Bare) (credential.Credentials, error) {
+	if user.Local() == a.name {
+		return credential.Credentials{}, credential.ErrNoUser
+	}
+	return anybody{}.Credentials(ctx, user)
 }
 
 // loud is a log where an error fails the test: it is a mistake of the server's own.
@@ -219,6 +261,18 @@ func (h *house) fetch(ctx context.Context, r engine.Request) (engine.Answer, err
 	}
 	list, bad, err := b.Roster()
 	return engine.Answer{Roster: list, Dropped: bad}, err
+}
+
+// edited are rosters that users change. What the backend serves of one is where it begins.
+func (h *house) edited(host xmppcore.Host) *stored.Rosters {
+	return &stored.Rosters{Values: host.Stores.Keyed("roster"), Import: func(_ context.Context, user addr.Bare) (list []stored.Entry, bad []roster.BadItem, err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, i := range h.rosters[user] {
+			list = append(list, stored.Entry{Contact: i.JID, Item: &i})
+		}
+		return list, nil, h.broken[user]
+	}}
 }
 
 // serveRoster makes the backend serve a roster from now on.

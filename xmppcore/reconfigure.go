@@ -3,10 +3,13 @@ package xmppcore
 import (
 	"cmp"
 
+	"rosterd/xmppcore/block"
+	"rosterd/xmppcore/pep"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
+	"rosterd/xmppcore/xep"
 )
 
 // serving is what a Server serves at a time. It does not change: another one takes its place.
@@ -19,7 +22,10 @@ type serving struct {
 type host struct {
 	*Host
 	stream *stream.Host
+	pep    *pep.Host // nil: its users publish nothing
 	router *router.Host
+	blocks *block.Lists      // nil: its users cannot block anybody
+	last   *xep.LastActivity // nil: nobody may ask when its users were last seen
 }
 
 // nobody is the host of domains that are not served.
@@ -31,7 +37,26 @@ func (s *Server) newServing(c Config) *serving {
 	for i := range c.Hosts {
 		h := &c.Hosts[i]
 		h.MaxSessions = cmp.Or(h.MaxSessions, 20)
-		v.hosts[h.Domain] = &host{Host: h, stream: h.streamHost(), router: h.routerHost(s.version)}
+		s.welcoming(h)
+		v.hosts[h.Domain] = s.newHost(h)
+	}
+	return v
+}
+
+func (s *Server) newHost(h *Host) *host {
+	v := &host{Host: h, stream: h.streamHost(), blocks: s.lists(h), last: s.lastActivity(h)}
+	more, events := s.personal(h)
+	v.pep = events
+	if v.blocks != nil {
+		more = append(more, s.blocking(v.blocks))
+	}
+	more = append(more, s.greetings(h)...)
+	more = append(more, s.details(v)...)
+	messages, list := s.messages(h)
+	v.router = h.routerHost(s.version, append(more, list...)...)
+	v.router.Messages = messages
+	if v.blocks != nil {
+		v.router.Blocks, v.router.SilentBlocks = v.blocks, h.Blocking.Silent
 	}
 	return v
 }
@@ -50,10 +75,14 @@ func (s *Server) host(domain string) *host {
 func (s *Server) Reconfigure(c Config) {
 	s.negotiator.Reconfigure(c.Stream, c.Trusted)
 	s.serving.Store(s.newServing(c))
+	s.components.Reconfigure(c.Components)
 	gone := &stanza.StreamError{Condition: stanza.StreamHostGone}
 	for res := range s.registry.All() {
-		if s.host(res.Full.Domain()) == nobody {
+		h := s.host(res.Full.Domain())
+		if h == nobody {
 			res.Close(gone)
+			continue
 		}
+		s.reblock(res.Account, h.blocks)
 	}
 }

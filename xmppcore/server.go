@@ -17,6 +17,9 @@ import (
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/caps"
+	"rosterd/xmppcore/component"
+	"rosterd/xmppcore/pep"
 	"rosterd/xmppcore/presence"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/router"
@@ -35,7 +38,10 @@ type Config struct {
 	Outbox  session.Limits
 	Trusted []netip.Prefix // proxies, whose connections are not counted by address
 	Version string         // of rosterd, for XEP-0092
-	Log     *slog.Logger
+
+	Log *slog.Logger
+
+	Components component.Config // programs that serve domains of their own
 
 	// Tap, if set, is shown whatever is written to a client: whole stanzas, valid until it returns.
 	Tap func(to addr.JID, stanzas []byte)
@@ -54,6 +60,10 @@ type Server struct {
 	router   router.Router
 	engine   *engine.Engine // set by Start
 	counts   counts
+
+	components component.Server
+	pep        pep.Service
+	caps       caps.Cache
 
 	// changing lets one roster change at a time. Where both sides of a pair change, each is told of the other once and
 	// in order; if both turns ran at once, each might find the other half done. It is taken before a turn, never in one.
@@ -74,15 +84,22 @@ func New(c Config) *Server {
 		log: c.Log, tap: c.Tap, version: c.Version, listeners: make(map[net.Listener]struct{}),
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
-	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Host: func(domain string) *router.Host { return s.host(domain).router }}
-	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router}
+	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Log: c.Log, Host: func(domain string) *router.Host { return s.host(domain).router }}
+	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router, Left: s.left}
 	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return s.host(domain).stream }, Limits: c.Stream, Trusted: c.Trusted}
+	s.startPersonal()
 	s.serving.Store(s.newServing(c))
+	s.openComponents(c.Components)
 	return s
 }
 
 // Start gives the server the rosters. It is called once, before the first Serve.
-func (s *Server) Start(e *engine.Engine) { s.engine = e }
+func (s *Server) Start(e *engine.Engine) {
+	s.engine, s.router.Rosters = e, e
+	if s.begin() {
+		go s.tidy()
+	}
+}
 
 // Serve accepts client connections (RFC 6120 §3, STARTTLS) until Shutdown, and always returns an error.
 func (s *Server) Serve(ln net.Listener) error {
@@ -192,6 +209,9 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
+// cutTimeout is how long streams that were cut are waited for: they have nobody to wait for any more.
+const cutTimeout = time.Second
+
 // Shutdown closes all streams with system-shutdown once what is queued for them is written (RFC 6120
 // §4.9.3.19), and returns when they have ended, or cuts them when ctx does.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -211,7 +231,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	go func() { s.work.Wait(); close(done) }()
 	select {
 	case <-done:
-		return nil
+		return s.components.Shutdown(ctx) // after the clients, of whose end some are told
 	case <-ctx.Done():
 	}
 	cut := 0
@@ -219,7 +239,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		res.Transport().Abort()
 		cut++
 	}
-	return fmt.Errorf("%d streams did not end in time and were cut: %w", cut, ctx.Err())
+	select { // what those had goes where it is kept, which closes next
+	case <-done:
+	case <-time.After(cutTimeout):
+	}
+	return errors.Join(fmt.Errorf("%d streams did not end in time and were cut: %w", cut, ctx.Err()), s.components.Shutdown(ctx))
 }
 
 // Sessions is the number of bound resources.

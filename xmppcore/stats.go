@@ -29,7 +29,7 @@ type Stats struct {
 // Kind sorts sessions.
 type Kind struct {
 	Host      string
-	Transport string // stream.Named's; "" for what has no name
+	Transport string // stream.Named's; "" for what has no name; "hibernating" for a session that waits for a stream
 }
 
 // Stats looks at all sessions.
@@ -44,10 +44,17 @@ func (s *Server) Stats() Stats {
 		stats.Stanzas[k.String()] = c.stanzas[k].Load()
 	}
 	for res := range s.registry.All() {
-		stats.Sessions[Kind{res.Full.Domain(), nameOf(res.Transport())}]++
+		stats.Sessions[Kind{res.Full.Domain(), transport(res)}]++
 		stats.Outboxes += res.Queued()
 	}
 	return stats
+}
+
+func transport(res *registry.Resource) string {
+	if _, ok := res.Hibernates(); ok {
+		return "hibernating"
+	}
+	return nameOf(res.Transport())
 }
 
 func nameOf(t stream.Transport) string {

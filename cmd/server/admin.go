@@ -38,6 +38,12 @@ func (o *operator) source(host string) (string, bool) {
 // source names what supplies the rosters of a host, without its secrets.
 func source(h *config.Host) string {
 	var list []string
+	if h.StoresRosters() {
+		list = append(list, "roster, edited by its users")
+	}
+	if file, ok := h.SharedGroups(); ok {
+		list = append(list, "groups, "+file)
+	}
 	for _, m := range h.Providers() {
 		name := m.Name
 		switch {
@@ -80,7 +86,7 @@ func (d *daemon) openAdmin(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("rosterd_admin_socket: %w", err)
 	}
-	srv := &admin.Server{Rosters: d.eng, Sessions: d.sessions, Source: d.operator.source, Log: part(d.log, "admin")}
+	srv := &admin.Server{Rosters: d.eng, Sessions: d.sessions, Source: d.operator.source, Deleted: d.xmpp.Deleted, Log: part(d.log, "admin")}
 	d.serving.Go(func() {
 		if err := srv.Serve(ln); !errors.Is(err, admin.ErrServerClosed) {
 			select {

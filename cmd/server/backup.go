@@ -56,5 +56,8 @@ func backupTo(ctx context.Context, file, to string, force bool, c console) error
 			fmt.Fprintf(c.out, "%s: accounts of %s in files of Prosody's are not in it: copy that folder too\n", dir, h.Name)
 		}
 	}
+	for _, database := range inPostgres(cfg) {
+		fmt.Fprintf(c.out, "%s is not in it: use pg_dump too\n", database)
+	}
 	return nil
 }

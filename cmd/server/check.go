@@ -65,7 +65,7 @@ func examine(ctx context.Context, path string, inspect bool) (*config.Config, []
 	if !inspect {
 		cache = config.PluginCache.Get(cfg.Global())
 	}
-	found := slices.Concat(tryPlugins(ctx, cfg, cache), tryCertificates(cfg), tryFiles(cfg))
+	found := slices.Concat(tryPlugins(ctx, cfg, cache), tryCertificates(cfg), tryFiles(cfg), tryGroups(cfg))
 	return cfg, config.Check(cfg, found...), nil
 }
 

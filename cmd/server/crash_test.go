@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,11 +35,16 @@ var (
 	crashRounds = flag.Int("crash.rounds", 12, "how often the crash test kills the server")
 )
 
-// The hosts of the crash test: one has its accounts in the database, the other in Prosody's folder.
+// The hosts of the crash test: one has its accounts in the database, the next in Prosody's folder, and users of the last
+// have rosters and messages in stores.
 const (
 	databaseHost = "example.com"
 	folderHost   = "folder.example"
+	storedHost   = "stored.example"
 )
+
+// storedUsers are those of the last host.
+var storedUsers = []string{"editor", "absent", "writer"}
 
 // TestCrash: the server and all commands that run beside it are killed at random moments, while people log in, rosters
 // change, accounts come and go, and backups are made. What holds afterwards, every time:
@@ -50,8 +56,11 @@ const (
 //     than what was in the file before the kill. (A roster that was served, and is not yet in the file, may be lost: it
 //     gets there some 20 ms later. See store.Store.)
 //   - A backup under its name is a sound one.
+//   - A contact is in a roster that its user edits if that was answered.
+//   - A message for somebody who is offline, which the server has acknowledged (XEP-0198), is delivered afterwards, once
+//     and in its place.
 //
-// Messages on their way are promised nothing.
+// Other messages on their way are promised nothing.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	seed := *crashSeed
@@ -86,6 +95,8 @@ type crash struct {
 
 	accounts []*ledger
 	rosters  []*history
+	contacts namedContacts // of the user who edits a roster
+	letters  letters       // to the user who is offline
 	backup   string
 
 	acknowledged, cut, served, seen, backups atomic.Int64
@@ -99,6 +110,16 @@ type ledger struct {
 	perhaps *string
 	count   int
 }
+
+// namedContacts is what is known of a roster that its user edits: the name of each contact.
+type namedContacts struct {
+	names   map[string]string
+	perhaps [2]string // contact and name of the last change, if it was not answered
+	count   int
+}
+
+// letters are numbered messages: which of them were sent, acknowledged, and received.
+type letters struct{ sent, done, seen int64 }
 
 // history is what is known of the rosters of a user: versions 0, 1, 2 … of them.
 type history struct {
@@ -115,9 +136,12 @@ c2s_require_encryption = false
 rosterd_auth_failures_per_address = 1000000
 rosterd_auth_failures_per_account = 1000000
 modules_enabled = { "saslauth", "tls", "disco", "ping" }
-`+openHost(databaseHost, backend.Template(), inDatabase)+openHost(folderHost, backend.Template()))
+`+openHost(databaseHost, backend.Template(), inDatabase)+openHost(folderHost, backend.Template())+fmt.Sprintf(`VirtualHost %q
+  modules_enabled = { "roster", "offline", "smacks" }
+  %s
+`, storedHost, inDatabase))
 	p.head = `pidfile = "rosterd.pid"`
-	c := &crash{place: p, backend: backend, random: random, backup: filepath.Join(p.dir, "copy.sqlite")}
+	c := &crash{place: p, backend: backend, random: random, backup: filepath.Join(p.dir, "copy.sqlite"), contacts: namedContacts{names: map[string]string{}}}
 	if err := os.MkdirAll(filepath.Join(p.data(), prosodyName(folderHost), "accounts"), 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +154,9 @@ modules_enabled = { "saslauth", "tls", "disco", "ping" }
 		c.rosters = append(c.rosters, h)
 		c.backend.Set(h.user, h.document(0))
 		c.wantCommand(t, password+"\n", h.jid()+" added (sqlite)\n", "user", "add", h.jid())
+	}
+	for _, user := range storedUsers {
+		c.wantCommand(t, password+"\n", user+"@"+storedHost+" added (sqlite)\n", "user", "add", user+"@"+storedHost)
 	}
 	file, err := store.Open(filepath.Join(p.data(), "rosterd.sqlite"), quiet)
 	if err != nil {
@@ -166,7 +193,7 @@ func (c *crash) loadAndKill(t *testing.T) {
 	t.Helper()
 	ctx, kill := context.WithCancelCause(testContext(t))
 	l := &load{crash: c, done: make(chan string)}
-	jobs := []func(context.Context, *rand.Rand) error{l.messages, l.makeBackups, l.logins}
+	jobs := []func(context.Context, *rand.Rand) error{l.messages, l.makeBackups, l.logins, l.editRoster, l.writeLetters}
 	for _, h := range c.rosters {
 		jobs = append(jobs, func(ctx context.Context, _ *rand.Rand) error { return l.changeRosters(ctx, h) })
 	}
@@ -184,7 +211,7 @@ func (c *crash) loadAndKill(t *testing.T) {
 			}
 		})
 	}
-	l.await(ctx, []string{"message", "backup", "login", "roster", "roster in file", "account"}, c.random.IntN(60))
+	l.await(ctx, []string{"message", "backup", "login", "roster", "roster in file", "account", "contact", "letter"}, c.random.IntN(60))
 	select {
 	case <-time.After(time.Duration(c.random.IntN(int(40 * time.Millisecond)))): // the moment is what this test is about
 	case <-ctx.Done():
@@ -293,6 +320,74 @@ func (l *load) messages(ctx context.Context, _ *rand.Rand) error {
 		}
 		l.done <- "message"
 	}
+}
+
+// editRoster gives one contact after the other a name, again and again.
+func (l *load) editRoster(ctx context.Context, _ *rand.Rand) error {
+	x, err := l.connect(ctx, "editor@"+storedHost, password)
+	if err != nil {
+		return err
+	}
+	defer x.Disconnect()
+	for c := &l.contacts; ; {
+		c.count++
+		jid, name := fmt.Sprintf("contact%d@%s", c.count%50, storedHost), fmt.Sprint("name ", c.count)
+		c.perhaps = [2]string{jid, name}
+		answer, err := x.IQ(ctx, "set", "", fmt.Sprintf("<query xmlns='jabber:iq:roster'><item jid='%s' name='%s'/></query>", jid, name))
+		if err != nil {
+			return err
+		}
+		if answer.Attr("type") != "result" {
+			return fmt.Errorf("contact %s: %s", jid, answer)
+		}
+		c.names[jid], c.perhaps = name, [2]string{}
+		l.done <- "contact"
+	}
+}
+
+// writeLetters sends messages to somebody who is offline, and asks after each whether it was handled.
+func (l *load) writeLetters(ctx context.Context, _ *rand.Rand) error {
+	x, err := l.writer(ctx)
+	if err != nil {
+		return err
+	}
+	defer x.Disconnect()
+	for h := 1; ; h++ {
+		if err := l.writeLetter(ctx, x, h); err != nil {
+			return err
+		}
+		l.done <- "letter"
+	}
+}
+
+// writer is somebody who hears of what was handled.
+func (c *crash) writer(ctx context.Context) (*xmpptest.Client, error) {
+	x, err := c.connect(ctx, "writer@"+storedHost, password)
+	if err == nil {
+		err = x.Send(ctx, "<enable xmlns='urn:xmpp:sm:3'/>")
+	}
+	if err == nil {
+		_, err = x.Expect(ctx, "enabled", func(e xmpptest.Element) bool { return e.Name.Local == "enabled" })
+	}
+	return x, err
+}
+
+// writeLetter waits until h stanzas are acknowledged.
+func (c *crash) writeLetter(ctx context.Context, x *xmpptest.Client, h int) error {
+	c.letters.sent++
+	err := x.Send(ctx, fmt.Sprintf("<message to='absent@%s' type='chat' id='%d'><body>letter</body></message><r xmlns='urn:xmpp:sm:3'/>", storedHost, c.letters.sent))
+	if err != nil {
+		return err
+	}
+	a, err := x.Expect(ctx, "an acknowledgement", func(e xmpptest.Element) bool { return e.Name.Local == "a" })
+	if err != nil {
+		return err
+	}
+	if a.Attr("h") != fmt.Sprint(h) {
+		return fmt.Errorf("%s acknowledged, want %d", a.Attr("h"), h)
+	}
+	c.letters.done = c.letters.sent
+	return nil
 }
 
 // command runs rosterd beside the server until ctx ends. killed: it did not come to its end.
@@ -493,6 +588,9 @@ func (c *crash) verify(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if err := errors.Join(c.verifyContacts(ctx), c.verifyLetters(ctx)); err != nil {
+		t.Error(err)
+	}
 	c.verifyList(t)
 	if _, err := store.Backup(ctx, c.backup, c.backup+".checked", true); err != nil {
 		t.Errorf("the backup: %v", err)
@@ -570,6 +668,73 @@ func (c *crash) verifyRoster(ctx context.Context, h *history) error {
 	return nil
 }
 
+// verifyContacts: each contact has the name that was answered last, or the one that was not answered any more.
+func (c *crash) verifyContacts(ctx context.Context) error {
+	x, err := c.connect(ctx, "editor@"+storedHost, password)
+	if err != nil {
+		return err
+	}
+	defer x.Disconnect()
+	items, err := x.Roster(ctx)
+	if err != nil {
+		return err
+	}
+	got := map[string]string{}
+	for _, i := range items {
+		got[i.JID] = i.Name
+	}
+	if jid, name := c.contacts.perhaps[0], c.contacts.perhaps[1]; jid != "" && got[jid] == name {
+		c.contacts.names[jid] = name
+	}
+	c.contacts.perhaps = [2]string{}
+	if !maps.Equal(got, c.contacts.names) {
+		return fmt.Errorf("the roster is %v, want %v", got, c.contacts.names)
+	}
+	return nil
+}
+
+// verifyLetters: all that were acknowledged come, in their order and once, and perhaps the one after them. Those of the
+// last time may come again first, if the kill was faster than their removal.
+func (c *crash) verifyLetters(ctx context.Context) error {
+	perhaps := int64(0)
+	if c.letters.sent > c.letters.done {
+		perhaps = c.letters.sent
+	}
+	w, err := c.writer(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Disconnect()
+	if err := c.writeLetter(ctx, w, 1); err != nil { // the last one, to know when all have come
+		return err
+	}
+	x, err := c.connect(ctx, "absent@"+storedHost, password)
+	if err != nil {
+		return err
+	}
+	defer x.Disconnect()
+	if err := x.Send(ctx, "<presence/>"); err != nil {
+		return err
+	}
+	for last := c.letters.seen; c.letters.seen < c.letters.done; {
+		m, err := x.Expect(ctx, "a message", func(e xmpptest.Element) bool { return e.Name.Local == "message" })
+		if err != nil {
+			return fmt.Errorf("letter %d was acknowledged, and does not come: %w", c.letters.seen+1, err)
+		}
+		n, err := strconv.ParseInt(m.Attr("id"), 10, 64)
+		switch next := c.letters.seen + 1; {
+		case err != nil:
+			return err
+		case n <= last && c.letters.seen == last:
+		case n == next, n == next+1 && next == perhaps:
+			c.letters.seen = n
+		default:
+			return fmt.Errorf("letter %d, want %d", n, next)
+		}
+	}
+	return x.Ping(ctx)
+}
+
 // verifyList: the command line says the same.
 func (c *crash) verifyList(t *testing.T) {
 	t.Helper()
@@ -581,6 +746,9 @@ func (c *crash) verifyList(t *testing.T) {
 	}
 	for _, h := range c.rosters {
 		want = append(want, h.jid())
+	}
+	for _, user := range storedUsers {
+		want = append(want, user+"@"+storedHost)
 	}
 	status, out, stderr := c.place.command(t, "", "user", "list")
 	var got []string

@@ -30,7 +30,7 @@ type daemon struct {
 	failed chan error                        // a listener that died
 	tap    func(to addr.JID, stanzas []byte) // for the demo
 
-	db       *store.Store
+	db       *databases
 	throttle *auth.Throttle
 	xmpp     *xmppcore.Server
 	eng      *engine.Engine
@@ -60,7 +60,7 @@ func start(ctx context.Context, cfg *config.Config, log *slog.Logger) (*daemon, 
 
 // build starts the parts, in the order in which they need each other, and then serves the configuration.
 func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
-	if d.db, err = openStore(cfg, part(d.log, "store")); err != nil {
+	if d.db, err = openDatabases(cfg, part(d.log, "store")); err != nil {
 		return err
 	}
 	d.onStop(func(context.Context) error { return d.db.Close() })
@@ -78,6 +78,7 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	d.eng = engine.New(p.engine, d.xmpp.RosterChanged, part(d.log, "engine"))
 	d.onStop(d.eng.Close)
 	d.onStop(d.stopTimers)
+	d.onStop(d.watchGroups())
 	d.xmpp.Start(d.eng)
 	d.metrics = d.figures()
 	d.web = &httpd.Server{Log: part(d.log, "http"), Metrics: d.metrics.Handler(part(d.log, "http")), Ready: d.ready, Observe: d.metrics.Requested}

@@ -18,6 +18,7 @@ func (d *daemon) figures() *metrics.Metrics {
 	d.eng.Observe(m.Fetched)
 	m.Engine(d.eng)
 	m.Read(d.readStore, "rosterd_store_commits_total", "rosterd_store_rosters_written_total", "rosterd_store_backlog_bytes")
+	m.Read(d.readStores, "rosterd_stores_commits_total", "rosterd_stores_changes_total", "rosterd_stores_backlog_bytes")
 	m.Read(d.readThrottle, "rosterd_logins_throttled_total")
 	m.Read(d.readPlugins, "rosterd_plugin_memory_bytes", "rosterd_plugin_restarts_total", "rosterd_plugins_retired")
 	m.Read(d.readStreams, "rosterd_sessions", "rosterd_logins_total", "rosterd_streams_refused_total", "rosterd_streams_ended_total",
@@ -31,6 +32,15 @@ func (d *daemon) readStore(emit metrics.Emit) {
 	emit("rosterd_store_commits_total", float64(s.Failures), "error")
 	emit("rosterd_store_rosters_written_total", float64(s.Written))
 	emit("rosterd_store_backlog_bytes", float64(s.Backlog))
+}
+
+func (d *daemon) readStores(emit metrics.Emit) {
+	for database, s := range d.db.storesStats() {
+		emit("rosterd_stores_commits_total", float64(s.Commits), database, "ok")
+		emit("rosterd_stores_commits_total", float64(s.Failures), database, "error")
+		emit("rosterd_stores_changes_total", float64(s.Changes), database)
+		emit("rosterd_stores_backlog_bytes", float64(s.Backlog), database)
+	}
 }
 
 func (d *daemon) readThrottle(emit metrics.Emit) {

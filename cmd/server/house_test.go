@@ -28,7 +28,7 @@ const root = "../.."
 var floors = map[string]int{
 	"cmd/server": 3, "bench": 3, "examples/plugins": 3,
 	"httpd": 2, "admin": 2, "metrics": 2, "xmppcore": 2, "plugins": 2, "plugins/lua": 2, "plugins/wasm": 2, "plugins/worker": 2, "plugins/trial": 2,
-	"engine": 1, "engine/enginetest": 1, "config": 1, "config/known": 1, "store": 1,
+	"engine": 1, "engine/enginetest": 1, "engine/stored": 1, "engine/groups": 1, "config": 1, "config/known": 1, "store": 1, "store/storetest": 1,
 	"cmd/server/converse": 0, "engine/addr": 0, "engine/roster": 0, "plugins/lua/vm": 0, "plugins/wasm/module": 0, "plugins/wasm/module/asm": 0, "plugins/wasm/fuel": 0, "plugins/sdk": 0, "plugins/trial/scaffold": 0, "plugins/trial/mutate": 0, "store/credential": 0, "store/dat": 0,
 }
 
@@ -36,6 +36,9 @@ var floors = map[string]int{
 // they are engines of.
 var sideways = map[string][]string{
 	"engine/enginetest": {"engine"},
+	"engine/stored":     {"engine"},
+	"engine/groups":     {"engine"},
+	"store/storetest":   {"store"},
 	"config":            {"config/known"},
 	"plugins/lua":       {"plugins"},
 	"plugins/wasm":      {"plugins"},
@@ -55,12 +58,13 @@ var confined = map[string][]string{
 	"github.com/julienschmidt/httprouter": {"httpd"},
 	"database/sql":                        {"store"},
 	"modernc.org/sqlite":                  {"store"},
+	"github.com/jackc/pgx":                {"store"},
 	"mellium.im/xmpp/jid":                 {"engine/addr"},
 	"mellium.im":                          {"engine/addr"},
 	"golang.org/x/term":                   {"cmd/server"},
 	"github.com/prometheus":               {"metrics"},
 	"github.com/coder/websocket":          {"xmppcore"},
-	"testing":                             {"engine/enginetest", "xmppcore"}, // what tests of others use
+	"testing":                             {"engine/enginetest", "store/storetest", "xmppcore"}, // what tests of others use
 }
 
 // without is what a room does without.
@@ -68,6 +72,8 @@ var without = map[string][]string{
 	"engine":           {"net", "encoding/xml", "os"},
 	"engine/addr":      {"net", "os", "encoding/xml"},
 	"engine/roster":    {"net", "os", "encoding/xml"},
+	"engine/stored":    {"net", "os", "encoding/xml"},
+	"engine/groups":    {"net", "os", "encoding/xml"},
 	"store/dat":        {"net", "os", "io"},
 	"store/credential": {"net", "os"},
 	"plugins/lua/vm":   {"net", "os"},
@@ -189,7 +195,7 @@ func TestBinary(t *testing.T) {
 	}
 	for _, p := range goList(t, "-deps", "./cmd/server") {
 		switch {
-		case p.ImportPath == "testing", within(p.ImportPath, "rosterd/engine/enginetest"), within(p.ImportPath, "rosterd/xmppcore/xmpptest"):
+		case p.ImportPath == "testing", within(p.ImportPath, "rosterd/engine/enginetest"), within(p.ImportPath, "rosterd/store/storetest"), within(p.ImportPath, "rosterd/xmppcore/xmpptest"):
 			t.Errorf("the program has %s in it", p.ImportPath)
 		case within(p.ImportPath, "mellium.im") && !allowed[p.ImportPath]:
 			t.Errorf("the program has %s in it", p.ImportPath)

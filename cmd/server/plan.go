@@ -14,6 +14,7 @@ import (
 	"rosterd/engine"
 	"rosterd/httpd"
 	"rosterd/plugins"
+	"rosterd/store"
 	"rosterd/xmppcore"
 )
 
@@ -26,6 +27,9 @@ type plan struct {
 	xmpp    xmppcore.Config
 	engine  map[string]engine.Host
 	certs   *certificates
+	groups  map[string]*groupsFile  // by host, of those that have some
+	edit    editor                  // changes a roster, once the plan is served
+	stores  map[string]store.Stores // by host
 
 	clientCAs map[string]*x509.CertPool // by host, of those that want client certificates for refreshes
 
@@ -35,7 +39,7 @@ type plan struct {
 
 // prepare makes a plan. What the plan that is served now has as well is taken over from it.
 func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err error) {
-	p = &plan{cfg: cfg}
+	p = &plan{cfg: cfg, edit: func(ctx context.Context, e engine.Edit) (engine.Edited, error) { return d.eng.Edit(ctx, e) }}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.discard())
@@ -56,11 +60,18 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if err := p.openFiles(); err != nil {
 		return p, err
 	}
+	if err := p.openGroups(d.plan); err != nil {
+		return p, err
+	}
+	if p.stores, err = d.db.stores(ctx, cfg); err != nil {
+		return p, err
+	}
 	hosts, err := p.xmppHosts(ctx, d.db, d.throttle, part(d.log, "c2s"))
 	if err != nil {
 		return p, err
 	}
 	p.xmpp = xmppConfig(cfg, hosts, part(d.log, "c2s"))
+	p.xmpp.Components = components(cfg, d.throttle)
 	p.engine = p.engineHosts(d.db)
 	return p, p.openDoors(d.plan, d.log)
 }
@@ -145,7 +156,7 @@ func (l *door) shut() {
 // openDoors opens the ports that are not open yet, all of them or none.
 func (p *plan) openDoors(before *plan, log *slog.Logger) error {
 	p.doors = make(map[doorway]*door)
-	for _, service := range []string{"c2s", "c2s_direct_tls", "http", "https"} {
+	for _, service := range []string{"c2s", "c2s_direct_tls", "http", "https", "component"} {
 		list := p.cfg.Listeners(service)
 		if service == "https" && p.certs.https == nil && len(list) > 0 {
 			log.Warn("no certificate: no HTTPS", "ports", config.HTTPSPorts.Get(p.cfg.Global()))
@@ -231,6 +242,8 @@ func (d *daemon) serveDoor(l *door) error {
 		return d.web.ServeTLS(l, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().https.choose(hello) }})
 	case "c2s_direct_tls":
 		return d.xmpp.ServeTLS(l, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().direct.choose(hello) }})
+	case "component":
+		return d.xmpp.ServeComponents(l)
 	default:
 		return d.web.Serve(l)
 	}

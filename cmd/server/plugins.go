@@ -39,7 +39,7 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 // plugins is the pluginManager of a server.
 func (d *daemon) plugins(cfg *config.Config) *plugins.Manager {
 	m := pluginManager(cfg, part(d.log, "plugins"))
-	m.Keeper = values{d.db}
+	m.Keeper = values{d.db.Store}
 	m.Cache = config.PluginCache.Get(cfg.Global())
 	m.Observe = d.called
 	m.Refresh = func(ctx context.Context, host string, users []string) (plugins.Refreshed, error) {

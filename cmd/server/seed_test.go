@@ -108,7 +108,7 @@ func TestCheck(t *testing.T) {
 			"Loaded %s",
 			`NOTE     %s:4  module "http_files" serves nothing: http_files_dir is not set (as in Prosody) [MOO001]`,
 			`NOTE     %s  1 setting accepted without effect: storage_memory:4 [QUI001]`,
-			"Effective modules on example.com: block_subscriptions c2s disco http_files http_roster_admin iq message ping presence saslauth tls",
+			"Effective modules on example.com: block_subscriptions c2s disco http_files http_roster_admin iq message offline ping presence saslauth tls",
 		}},
 		{"the seed, strictly", seed, true, []string{"--strict"}, 0, []string{"Loaded %s"}},
 		{"a warning, strictly", seed, false, []string{"--strict"}, 2, []string{`WARN     %s:3  VirtualHost "example.com": nobody can log in, since encryption is required: `}},
@@ -119,7 +119,7 @@ func TestCheck(t *testing.T) {
 			[]string{`REFUSED  %s:2  VirtualHost "example.com" has two sources of rosters: `}},
 		{"no rosters", strings.Replace(seed, `"http_roster_admin", `, "", 1), true, nil, 2, []string{`REFUSED  %s:3  VirtualHost "example.com": no module supplies its rosters [ROS001]`}},
 		{"no backend", strings.Replace(seed, "http_roster_url", "-- http_roster_url", 1), true, nil, 2, []string{`REFUSED  %s:4  VirtualHost "example.com": module "http_roster_admin" needs http_roster_url [ROS002]`}},
-		{"a component", seed + "Component \"conference.example.com\" \"muc\"\n", true, nil, 1, []string{`WARN     %s:8  Component "conference.example.com" "muc": components are not available, this host will not exist [FEA003]`}},
+		{"a component", seed + "Component \"conference.example.com\" \"muc\"\n", true, nil, 1, []string{`WARN     %s:8  Component "conference.example.com" "muc": rosterd has no components of its own, this host will not exist [FEA003]`}},
 		{"a misspelt option of ours", "rosterd_refresh_tokn = \"x\"\n" + seed, true, nil, 2, []string{`REFUSED  %s:1  rosterd_refresh_tokn: rosterd has no such option [UNK001]`}},
 		{"a port that is none", "c2s_ports = { 70000 }\n" + seed, true, nil, 2, []string{`REFUSED  %s:1  c2s_ports: `}},
 	} {

@@ -15,6 +15,7 @@ import (
 	"rosterd/config"
 	"rosterd/engine/addr"
 	"rosterd/store"
+	"rosterd/store/credential"
 )
 
 // user adds, changes, deletes and lists accounts.
@@ -41,7 +42,7 @@ func userCommand(ctx context.Context, file string, args []string, c console) err
 	if len(args) == 0 {
 		return errUsage
 	}
-	do, ok := map[string]func(context.Context, *config.Config, *store.Accounts, []string, console) error{
+	do, ok := map[string]func(context.Context, *config.Config, userDB, []string, console) error{
 		"add": addUser, "passwd": changePassword, "delete": deleteUser, "list": listUsers,
 	}[args[0]]
 	if !ok {
@@ -60,11 +61,21 @@ func userCommand(ctx context.Context, file string, args []string, c console) err
 			return errors.New(d.String())
 		}
 	}
-	db, err := openStore(cfg, quiet)
+	db, err := openDatabases(cfg, quiet)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(ctx, cfg, accounts(cfg, db), args[1:], c), db.Close())
+	users, err := db.accounts(ctx, cfg)
+	if err == nil {
+		err = do(ctx, cfg, userDB{users, db}, args[1:], c)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// userDB is where the accounts are, and what belongs to them.
+type userDB struct {
+	*store.Accounts
+	db *databases
 }
 
 func oneUser(cfg *config.Config, args []string) (addr.Bare, error) {
@@ -81,11 +92,11 @@ func oneUser(cfg *config.Config, args []string) (addr.Bare, error) {
 	return u, hasHost(cfg, u.Domain())
 }
 
-func addUser(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+func addUser(ctx context.Context, cfg *config.Config, a userDB, args []string, c console) error {
 	return withPassword(ctx, cfg, args, c, a.Add, "%s added (%s)\n")
 }
 
-func changePassword(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+func changePassword(ctx context.Context, cfg *config.Config, a userDB, args []string, c console) error {
 	return withPassword(ctx, cfg, args, c, a.SetPassword, "password of %s changed (%s)\n")
 }
 
@@ -111,13 +122,35 @@ func withPassword(ctx context.Context, cfg *config.Config, args []string, c cons
 	return nil
 }
 
-func deleteUser(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+func deleteUser(ctx context.Context, cfg *config.Config, a userDB, args []string, c console) error {
 	u, err := oneUser(cfg, args)
 	if err != nil {
 		return err
 	}
-	places, err := a.Delete(ctx, u)
+	stores, err := a.db.stores(ctx, cfg)
 	if err != nil {
+		return err
+	}
+	contacts, err := newFarewell(ctx, cfg, stores, u)
+	if err != nil {
+		return err
+	}
+	places, err := a.Delete(ctx, u)
+	m, foreign := cfg.Host(u.Domain()).Authenticator()
+	if foreign && errors.Is(err, credential.ErrNoUser) { // but something may be stored
+		err = a.Forget(ctx, u)
+	}
+	if err != nil {
+		return err
+	}
+	err = tellDeleted(ctx, cfg, u)
+	if again := a.Forget(ctx, u); again != nil { // what the streams that ended just now have left
+		err = errors.Join(err, again)
+	}
+	changed, failed := contacts.say(ctx, editKept(cfg, stores))
+	err = errors.Join(err, failed, tellServer(ctx, cfg, changed))
+	if len(places) == 0 {
+		fmt.Fprintf(c.out, "%s: what was stored is deleted; who can log in is for module %q to say\n", u, m.Name)
 		return err
 	}
 	names := make([]string, len(places))
@@ -125,10 +158,10 @@ func deleteUser(ctx context.Context, cfg *config.Config, a *store.Accounts, args
 		names[i] = string(p)
 	}
 	fmt.Fprintf(c.out, "%s deleted (%s)\n", u, strings.Join(names, ", "))
-	return nil
+	return err
 }
 
-func listUsers(ctx context.Context, cfg *config.Config, a *store.Accounts, args []string, c console) error {
+func listUsers(ctx context.Context, cfg *config.Config, a userDB, args []string, c console) error {
 	if len(args) > 1 {
 		return errUsage
 	}

@@ -19,12 +19,15 @@ import (
 )
 
 // xmppHosts is what XMPP needs of the VirtualHosts.
-func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
+func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Throttle, log *slog.Logger) ([]xmppcore.Host, error) {
 	secret, err := db.Secret(ctx, "scram salts of unknown users")
 	if err != nil {
 		return nil, err
 	}
-	users := accounts(p.cfg, db)
+	users, err := db.accounts(ctx, p.cfg)
+	if err != nil {
+		return nil, err
+	}
 	var list []xmppcore.Host
 	for _, h := range p.cfg.Hosts() {
 		sasl := saslHost(h, users)
@@ -38,10 +41,20 @@ func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Th
 			AllowPlainUnencrypted: !slices.Contains(config.InsecureSASLMechanisms.Get(h), "PLAIN"),
 			Unlimited:             config.UnlimitedJIDs.Get(h),
 			BlockSubscriptions:    h.Has("block_subscriptions"),
+			Editable:              h.StoresRosters(),
 			Name:                  config.Name.Get(h),
+			Personal:              personal(h),
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
 			MaxSessions:           config.MaxSessions.Get(h),
+			Management:            streamManagement(h),
+			ClientState:           clientState(h),
 			Contacts:              config.ContactInfo.Get(h),
+			Greetings:             greetings(h),
+			Stores:                p.stores[h.Name],
+			Messages:              messages(h),
+			Blocking:              blocking(h),
+			Door:                  registration(h, users, log),
+			Accounts:              ownAccounts(h, leaving{users, p}, log),
 		}
 		for _, m := range h.Modules() {
 			host.Modules = append(host.Modules, m.Name)
@@ -49,6 +62,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *store.Store, throttle *auth.Th
 		for _, i := range config.DiscoItems.Get(h) {
 			host.Items = append(host.Items, xep.Item{JID: i.JID.String(), Name: i.Name})
 		}
+		host.Items = append(inside(p.cfg, h), host.Items...)
 		list = append(list, host)
 	}
 	return list, nil
@@ -74,20 +88,6 @@ func failureLimits(cfg *config.Config) auth.FailureLimits {
 	return auth.FailureLimits{
 		PerAccount: config.AuthFailuresPerAccount.Get(g), PerAddress: config.AuthFailuresPerAddress.Get(g), Period: config.AuthFailuresPeriod.Get(g),
 	}
-}
-
-// accounts are where the users are: the embedded database and, where storage is Prosody's "internal", its data
-// folder.
-func accounts(cfg *config.Config, db *store.Store) *store.Accounts {
-	a := &store.Accounts{Store: db, Hosts: make(map[string]store.Host)}
-	for _, h := range cfg.Hosts() {
-		host := store.Host{StorePasswords: storesPasswords(h), Hash: credential.Hash(config.PasswordHash.Get(h)), Iterations: config.IterationCount.Get(h)}
-		if h.StorageDriver("accounts") == "internal" {
-			host.DataPath = config.DataPath.Get(cfg.Global())
-		}
-		a.Hosts[h.Name] = host
-	}
-	return a
 }
 
 func xmppConfig(cfg *config.Config, hosts []xmppcore.Host, log *slog.Logger) xmppcore.Config {
@@ -120,9 +120,13 @@ func limited(cfg *config.Config) bool {
 
 var _ engine.FreshKeeper = (*store.Store)(nil) // else every login would fetch, and nobody would notice
 
-func (p *plan) engineHosts(db *store.Store) map[string]engine.Host {
+func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 	list := make(map[string]engine.Host)
 	for _, h := range p.cfg.Hosts() {
+		if own, ok := p.ownHost(h); ok {
+			list[h.Name] = own
+			continue
+		}
 		e := engine.Host{
 			Backend: p.plugins[h.Name].rosters, Timeout: config.BackendTimeout.Get(h), Parallel: config.BackendParallel.Get(h),
 			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h), Steps: config.RosterSteps.Get(h), Breaker: config.BackendBreaker.Get(h), ShrinkGuard: config.ShrinkGuard.Get(h),

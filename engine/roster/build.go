@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,7 +104,7 @@ func (b *Builder) add(j addr.Bare, i Item) {
 }
 
 func (b *Builder) check(i *Item) string {
-	if why := b.checkText("name", i.Name); why != "" {
+	if why := checkText("name", i.Name, b.lim.Text); why != "" {
 		return why
 	}
 	if len(i.Groups) == 0 {
@@ -114,7 +115,7 @@ func (b *Builder) check(i *Item) string {
 		return fmt.Sprintf("%d groups, more than %d", len(i.Groups), b.lim.Groups)
 	}
 	for _, g := range i.Groups {
-		if why := b.checkText("group", g); why != "" {
+		if why := checkText("group", g, b.lim.Text); why != "" {
 			return why
 		}
 	}
@@ -150,9 +151,18 @@ func empties(groups []string) (n int) {
 	return n
 }
 
-func (b *Builder) checkText(what, s string) string {
-	if len(s) > b.lim.Text {
-		return fmt.Sprintf("%s of %d bytes, more than %d", what, len(s), b.lim.Text)
+// CheckText says why a text can be neither the name of a contact nor a group: it has more than most bytes, or holds what
+// XML cannot carry.
+func CheckText(s string, most int) error {
+	if why := checkText("text", s, most); why != "" {
+		return errors.New(why)
+	}
+	return nil
+}
+
+func checkText(what, s string, most int) string {
+	if len(s) > most {
+		return fmt.Sprintf("%s of %d bytes, more than %d", what, len(s), most)
 	}
 	if plain(s) {
 		return ""

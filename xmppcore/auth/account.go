@@ -49,6 +49,22 @@ func (h *Host) account(ctx context.Context, user addr.Bare) (credential.Credenti
 	return credential.Credentials{}, &Error{Condition: TemporaryAuthFailure, User: user, Err: err}
 }
 
+// Exists tells whether there is such a user. Where somebody else checks passwords, nobody is asked for less than one:
+// then whoever may exist does.
+func (h *Host) Exists(ctx context.Context, user addr.Bare) (bool, error) {
+	if h.Passwords != nil {
+		return true, nil
+	}
+	switch _, err := h.Accounts.Credentials(ctx, user); {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, credential.ErrNoUser):
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
 // ask has somebody else say whether a password is a user's.
 func (h *Host) ask(ctx context.Context, user addr.Bare, password string) error {
 	err := h.Passwords.CheckPassword(ctx, user, password)

@@ -15,6 +15,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 )
 
@@ -28,6 +29,14 @@ type Router interface {
 type Presence struct {
 	Registry *registry.Registry
 	Router   Router
+
+	// Component is where presence goes for contacts at the domain of a component, nil if there is none that is connected.
+	// May be nil.
+	Component func(domain string) *session.Session
+
+	// Left, if it is set, is told of each user who is not available any more with any resource, and of what the last one
+	// said. It is called in the turn of the user's account.
+	Left func(user addr.Bare, status string)
 }
 
 // Available is presence without type and to (RFC 6121 §4.2.2, §4.4.2): the initial one of a resource, or a
@@ -41,7 +50,7 @@ func (p *Presence) Available(res *registry.Resource, st *scan.Stanza, priority i
 	a.Unlock()
 
 	p.toOwn(a, encoded)
-	p.toContacts(a, encoded, false)
+	p.toContacts(res, encoded, false)
 	if initial {
 		p.welcome(res)
 	}
@@ -51,17 +60,21 @@ func (p *Presence) Available(res *registry.Resource, st *scan.Stanza, priority i
 // the turn.
 func (p *Presence) Unavailable(res *registry.Resource, st *scan.Stanza) {
 	b := stanza.AppendRoutedTo(nil, st, res.Full.String(), "")
-	if p.leave(res, b) {
+	status := ""
+	if e, ok := st.Find(scan.NSClient, "status"); ok {
+		status = e.Text()
+	}
+	if p.leave(res, b, status) {
 		send(res, b, res.Account.User)
 	}
 }
 
 // Gone is the end of a stream: the server says unavailable in the client's stead (RFC 6121 §4.5.2). In the
 // turn, before the resource leaves the account.
-func (p *Presence) Gone(res *registry.Resource) { p.leave(res, farewell(res)) }
+func (p *Presence) Gone(res *registry.Resource) { p.leave(res, farewell(res), "") }
 
 // leave tells all who have seen a resource that it is no longer available. It is false if it was not.
-func (p *Presence) leave(res *registry.Resource, unavailable []byte) (was bool) {
+func (p *Presence) leave(res *registry.Resource, unavailable []byte, status string) (was bool) {
 	a := res.Account
 	a.Lock()
 	was = res.Available
@@ -76,7 +89,10 @@ func (p *Presence) leave(res *registry.Resource, unavailable []byte) (was bool) 
 	}
 	if was {
 		p.toOwn(a, unavailable)
-		p.toContacts(a, unavailable, true)
+		p.toContacts(res, unavailable, true)
+		if p.Left != nil && len(available(a)) == 0 {
+			p.Left(a.User, status)
+		}
 	}
 	return was
 }
@@ -106,12 +122,12 @@ func (p *Presence) Probe(res *registry.Resource, of addr.JID) {
 	}
 	c.Lock()
 	defer c.Unlock()
-	if r, _ := c.Roster(); c.User != viewer && !r.Grants(viewer) {
+	if r, _ := c.Roster(); c.User != viewer && (!r.Grants(viewer) || c.Blocks.Load().Has(res.Full)) {
 		return
 	}
 	found := false
 	for _, r := range c.Resources() {
-		if r.Available && (of.IsBare() || of == r.Full) {
+		if r.Available && (of.IsBare() || of == r.Full) && (c.User == viewer || !apart(r, res)) {
 			sendDelayed(res, r, viewer)
 			found = true
 		}
@@ -131,12 +147,13 @@ func (p *Presence) toOwn(a *registry.Account, b []byte) {
 	}
 }
 
-func (p *Presence) toContacts(a *registry.Account, b []byte, unavailable bool) {
+func (p *Presence) toContacts(of *registry.Resource, b []byte, unavailable bool) {
+	a := of.Account
 	r, _ := a.Roster()
 	items := r.Items()
 	for i := range items {
 		if items[i].Subscription.From() {
-			p.deliver(a.User, items[i].JID, b, unavailable)
+			p.deliver(of, items[i].JID, b, unavailable)
 		}
 	}
 }
@@ -159,19 +176,20 @@ func (p *Presence) reaches(a *registry.Account, to addr.JID) bool {
 	return to.IsBare() || r != nil && r.Available
 }
 
-// deliver sends presence of from to the available resources of a contact that wants it.
-func (p *Presence) deliver(from, contact addr.Bare, b []byte, unavailable bool) {
+// deliver sends presence of a resource to the available resources of a contact that wants it; in the turn.
+func (p *Presence) deliver(of *registry.Resource, contact addr.Bare, b []byte, unavailable bool) {
 	c := p.Registry.Account(contact)
 	if c == nil {
+		p.toComponent(of.Account, contact, b)
 		return
 	}
 	c.Lock()
 	defer c.Unlock()
-	if !c.Shows(from, unavailable) {
+	if !c.Shows(of.Account.User, unavailable) || !c.Hears(of.Full, unavailable) {
 		return
 	}
 	for _, r := range c.Resources() {
-		if r.Available {
+		if r.Available && !of.Account.Blocks.Load().Has(r.Full) {
 			send(r, b, contact)
 		}
 	}
@@ -196,11 +214,18 @@ func (p *Presence) welcome(res *registry.Resource) {
 	}
 }
 
-// show queues the presence of a contact that grants it, to resources of one viewer.
+// show queues the presence of a contact that grants it, to resources of one viewer. A component is asked for that of its
+// own (RFC 6121 §4.3).
 func (p *Presence) show(contact, viewer addr.Bare, to []*registry.Resource) {
+	if len(to) > 0 && p.component(contact) != nil {
+		p.toComponent(to[0].Account, contact, stanza.AppendPresence(nil, viewer.String(), "", stanza.TypeProbe, nil))
+		return
+	}
 	p.granted(contact, viewer, func(r *registry.Resource) {
 		for _, v := range to {
-			sendDelayed(v, r, viewer)
+			if !apart(r, v) {
+				sendDelayed(v, r, viewer)
+			}
 		}
 	})
 }
@@ -221,6 +246,11 @@ func (p *Presence) granted(contact, viewer addr.Bare, visit func(*registry.Resou
 			visit(r)
 		}
 	}
+}
+
+// apart tells whether one of two resources, of different accounts, is blocked by the other's user.
+func apart(x, y *registry.Resource) bool {
+	return x.Account.Blocks.Load().Has(y.Full) || y.Account.Blocks.Load().Has(x.Full)
 }
 
 func send(r *registry.Resource, b []byte, to addr.Bare) {

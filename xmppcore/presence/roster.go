@@ -1,6 +1,8 @@
 package presence
 
 import (
+	"slices"
+
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 	"rosterd/xmppcore/registry"
@@ -16,7 +18,7 @@ func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes 
 	turned := turns(from, to, changes)
 
 	available := available(a)
-	faded := turned.unwanted
+	faded := slices.DeleteFunc(turned.unwanted, func(c addr.Bare) bool { return a.Blocks.Load().Has(c.Full()) })
 	if len(available) == 0 {
 		faded = nil // nobody was shown anything
 	}
@@ -34,7 +36,7 @@ func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes 
 	under(a, func() { push(removed) })
 	for _, r := range available {
 		for _, c := range turned.granted {
-			p.deliver(a.User, c, r.Presence, false)
+			p.deliver(r, c, r.Presence, false)
 		}
 	}
 	for _, c := range turned.wanted {
@@ -110,7 +112,7 @@ func available(a *registry.Account) (list []*registry.Resource) {
 func (p *Presence) revoke(a *registry.Account, available []*registry.Resource, c addr.Bare) {
 	for _, r := range available {
 		b := farewell(r)
-		p.deliver(a.User, c, b, true)
+		p.deliver(r, c, b, true)
 		for _, to := range forget(r, c) {
 			p.Router.Directed(r, to, b)
 		}
@@ -135,7 +137,9 @@ func (p *Presence) hide(contact, viewer addr.Bare, to []*registry.Resource) {
 	p.granted(contact, viewer, func(r *registry.Resource) {
 		b := farewell(r)
 		for _, v := range to {
-			owe(v, b, viewer)
+			if !apart(r, v) {
+				owe(v, b, viewer)
+			}
 		}
 	})
 }

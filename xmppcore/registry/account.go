@@ -1,13 +1,17 @@
 package registry
 
 import (
+	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
+	"rosterd/xmppcore/block"
+	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/session"
 )
 
@@ -18,10 +22,15 @@ type Account struct {
 	User addr.Bare
 	Turn Turn
 
+	// Blocks is whom the user has blocked. It is swapped in the turn and under the lock, and anybody may read it. It is
+	// nil as long as no resource is bound, and where users cannot block anybody.
+	Blocks atomic.Pointer[block.List]
+
 	members int // guarded by the registry's shard
 
 	mu        sync.Mutex
 	resources []*Resource
+	Early     bool // something was published before the roster was there (XEP-0163)
 	roster    roster.Roster
 	history   roster.History    // how roster came about, for clients that hold an old version
 	loaded    bool              // roster is what the engine said
@@ -36,6 +45,8 @@ type Resource struct {
 
 	// Of the goroutine that reads the stream alone.
 	Pressing *session.Session // a client that was sent more than it takes
+	Unsynced []Syncer         // what the client has said is in these stores, but perhaps not on disk
+	Synced   bool             // has asked for messages of the archive (XEP-0313)
 
 	// Of the account's turn alone.
 	Asked    []Asked // roster gets that wait for the roster
@@ -45,9 +56,38 @@ type Resource struct {
 	Directed   map[addr.JID]struct{} // who got directed presence (RFC 6121 §4.6)
 	Available  bool                  // has sent initial presence
 	Interested bool                  // has asked for the roster
+	Requests   bool                  // has been shown the subscription requests that wait (RFC 6121 §3.1.3)
+	Carbons    bool                  // wants copies of messages (XEP-0280)
 	Priority   int8                  //
 	Presence   []byte                // its last presence, without to
 	Shown      time.Time             // when that was sent
+	Blocklist  bool                  // has asked whom the user has blocked, and is told of changes (XEP-0191 §3.3)
+	Caps       *Capabilities         // what its client says it can do, nil if that is not known
+	CapsVer    string                // the hash that it said so by, as it stands in its presence (XEP-0115)
+
+	Owed      map[string]func(*scan.Stanza) // by id: what is to be done with answers to the server's own requests
+	Questions uint32                        // how many of those there were
+}
+
+// Capabilities are what a client says it can do, as far as the server acts on it. They do not change, and clients of
+// one kind share them.
+type Capabilities struct {
+	Notify []string // sorted: the nodes whose events it wants (XEP-0060 §9.2, XEP-0163 §4)
+}
+
+// Wants tells whether the client wants the events of a node.
+func (c *Capabilities) Wants(node string) bool {
+	if c == nil {
+		return false
+	}
+	_, ok := slices.BinarySearch(c.Notify, node)
+	return ok
+}
+
+// Syncer is a store.
+type Syncer interface {
+	// Sync returns when what was put there before is on disk.
+	Sync(ctx context.Context) error
 }
 
 // Asked is a roster get.
@@ -89,6 +129,7 @@ func (a *Account) Exit(r *Resource) {
 	r.Available, r.Detached = false, true
 	a.resources = slices.DeleteFunc(slices.Clone(a.resources), func(o *Resource) bool { return o == r })
 	if len(a.resources) == 0 {
+		a.Blocks.Store(nil)
 		a.roster, a.history, a.loaded = roster.Roster{}, roster.History{}, false // what fades has been promised a Faded, and gets it
 	}
 }
@@ -106,12 +147,7 @@ func (a *Account) SetHistory(h roster.History) { a.history = h }
 // pass with their unavailable presence, and with nothing else.
 func (a *Account) SetRoster(r roster.Roster, faded []addr.Bare) {
 	a.roster, a.loaded = r, true
-	if len(faded) > 0 && a.fading == nil {
-		a.fading = make(map[addr.Bare]int)
-	}
-	for _, c := range faded {
-		a.fading[c]++
-	}
+	a.Fade(faded)
 }
 
 // Listens tells, under the lock, whether the resource gets messages for the bare JID (RFC 6121 §8.5.2.1.1).
@@ -133,6 +169,21 @@ func (a *Account) Faded(c addr.Bare) {
 	} else {
 		delete(a.fading, c)
 	}
+}
+
+// Fade lets the unavailable presence of contacts pass as SetRoster does; in the turn and under the lock.
+func (a *Account) Fade(contacts []addr.Bare) {
+	if len(contacts) > 0 && a.fading == nil {
+		a.fading = make(map[addr.Bare]int)
+	}
+	for _, c := range contacts {
+		a.fading[c]++
+	}
+}
+
+// Hears tells, under the lock, whether the user has not blocked an address whose presence is to be delivered.
+func (a *Account) Hears(j addr.JID, unavailable bool) bool {
+	return !a.Blocks.Load().Has(j) || unavailable && a.fading[j.Bare()] > 0
 }
 
 // Shows tells, under the lock, whether presence of c is for the account's resources.

@@ -1,5 +1,5 @@
-// Package rosterproto speaks the roster part of RFC 6121 §2 with clients: get, push and versions. Roster sets
-// are refused, since the rosters belong to somebody else.
+// Package rosterproto speaks the roster part of RFC 6121 §2 with clients: get, set, push and versions. What a set asks
+// for is read here, and done by others.
 package rosterproto
 
 import (

@@ -2,12 +2,16 @@
 package router
 
 import (
+	"context"
+	"log/slog"
 	"slices"
+	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/presence"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 )
 
@@ -18,6 +22,34 @@ type Host struct {
 	Server             Handlers // of IQs to the domain
 	Account            Handlers // of IQs to the sender's own account
 	Contact            Handlers // of IQs to the account of somebody who shares presence with the sender
+	Public             Handlers // of IQs to any account of the host, whoever asks and whether there is such an account or not
+	Blocks             Blocks   // nil: nobody blocks anybody
+	SilentBlocks       bool     // messages of who is blocked are dropped, not returned
+
+	// Editable says that its users change their own rosters: then Router.Rosters is set, and Exists tells whether there
+	// is such a user, before anything is kept for one; nil: whoever is asked for.
+	Editable bool
+	Exists   func(ctx context.Context, user addr.Bare) (bool, error)
+
+	Messages *Messages // nil: they are delivered, and that is all
+
+	// Heard takes messages to the domain itself, as far as they are its own: mine. nil: none are.
+	Heard func(from Origin, to addr.JID, st *scan.Stanza) (mine bool, refused *stanza.Error)
+
+	// Dress returns what a resource broadcasts in the place of its available presence. It is called in the goroutine
+	// that reads its stream, outside of any turn. nil: the presence itself.
+	Dress func(*registry.Resource, *scan.Stanza) *scan.Stanza
+
+	// Shown are told of each available presence that a resource has broadcast, initial or not, once it is queued for all
+	// who see it; in the turn of its account.
+	Shown []func(res *registry.Resource, st *scan.Stanza, initial bool)
+}
+
+// Origin is who has sent a stanza.
+type Origin struct {
+	JID      addr.JID           // of a resource its full JID
+	Resource *registry.Resource // nil: it is no client of ours
+	Out      *session.Session   // where answers go
 }
 
 // Router routes what the clients of this server send.
@@ -25,16 +57,30 @@ type Router struct {
 	Registry *registry.Registry
 	Presence *presence.Presence
 
+	doors doors
+
 	// Host returns the host that serves a prepared domain now, nil if there is none.
 	Host func(domain string) *Host
+
+	// Component is where stanzas for the domain of a component go, nil if there is none. May be nil.
+	Component func(domain string) *session.Session
+
+	// Awaited tells whether a domain is that of a component, connected or not. May be nil.
+	Awaited func(domain string) bool
+
+	Rosters Rosters      // that users change; nil where no host is Editable
+	Log     *slog.Logger // of what could not be done; nil means slog.Default
+
+	rows rows
 }
 
 // Route passes on one stanza of a resource, in the goroutine that reads the resource's stream: what one entity
 // sends to another arrives in order (RFC 6120 §10.1). What it returns ends the stream.
-func (r *Router) Route(from *registry.Resource, st *scan.Stanza) error {
-	if err := checkFrom(from, st); err != nil {
+func (r *Router) Route(res *registry.Resource, st *scan.Stanza) error {
+	if err := checkFrom(res, st); err != nil {
 		return err
 	}
+	from := Origin{JID: res.Full, Resource: res, Out: res.Session}
 	switch stanza.KindOf(st) {
 	case stanza.Message:
 		r.message(from, st)
@@ -66,14 +112,16 @@ type target struct {
 	jid  addr.JID
 	host *Host             // nil: not one of ours
 	acc  *registry.Account // nil: nobody is online, or no account is meant
+
+	component *session.Session // nil: no component has the domain, or none that is connected
 }
 
 // resolve finds the target of a stanza; without to it is the sender's own account (RFC 6120 §10.3). ok is
 // false if to is malformed, which is answered here.
-func (r *Router) resolve(from *registry.Resource, st *scan.Stanza) (t target, ok bool) {
+func (r *Router) resolve(from Origin, st *scan.Stanza) (t target, ok bool) {
 	v, there := st.Attr("to")
 	if !there {
-		t.jid = from.Account.User.Full()
+		t.jid = from.JID.Bare().Full()
 	} else {
 		j, err := addr.Parse(v)
 		if err != nil {
@@ -82,11 +130,18 @@ func (r *Router) resolve(from *registry.Resource, st *scan.Stanza) (t target, ok
 		}
 		t.jid = j
 	}
-	t.host = r.Host(t.jid.Domain())
-	if t.host != nil && t.jid.Local() != "" {
-		t.acc = r.Registry.Account(t.jid.Bare())
+	return r.target(t.jid), true
+}
+
+func (r *Router) target(j addr.JID) target {
+	t := target{jid: j, host: r.Host(j.Domain())}
+	switch {
+	case t.host == nil && r.Component != nil:
+		t.component = r.Component(j.Domain())
+	case t.host != nil && j.Local() != "":
+		t.acc = r.Registry.Account(j.Bare())
 	}
-	return t, true
+	return t
 }
 
 // typeOf is the type of a stanza, however it is written. It allocates nothing for those that exist.
@@ -110,14 +165,14 @@ func typeOf(st *scan.Stanza) string {
 }
 
 // bounce answers a stanza with an error, unless it is one that must not be answered (RFC 6120 §8.3.1).
-func bounce(to *registry.Resource, st *scan.Stanza, from string, e stanza.Error) {
+func bounce(to Origin, st *scan.Stanza, from string, e stanza.Error) {
 	switch typ := typeOf(st); {
 	case typ == stanza.TypeError:
 		return
 	case typ == stanza.TypeResult && stanza.KindOf(st) == stanza.IQ:
 		return
 	}
-	to.AppendOwn(func(dst []byte) []byte { return stanza.AppendError(dst, st, from, to.Full.String(), e) })
+	to.Out.AppendOwn(func(dst []byte) []byte { return stanza.AppendError(dst, st, from, to.JID.String(), e) })
 }
 
 // addressee is the address that an error about st comes from.
@@ -127,34 +182,45 @@ func addressee(st *scan.Stanza) string {
 }
 
 // pass delivers st to a resource as it is. It is false if the resource's stream has ended: then nobody is there.
-func pass(to, from *registry.Resource, st *scan.Stanza) bool {
-	ok := to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.Full.String()) })
-	if to.Pressed() {
-		from.Pressing = to.Session
+func pass(to *session.Session, from Origin, st *scan.Stanza) bool {
+	ok := to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.JID.String()) })
+	if from.Resource != nil && to.Pressed() {
+		from.Resource.Pressing = to
 	}
 	return ok
 }
 
+// beyond are the limits of stanzas that were routed: what was within the limits may be beyond them by what the server
+// has added.
+var beyond = scan.Limits{Stanza: 1 << 30, Depth: 1 << 20, Attrs: 1 << 20, Prefixes: 64}
+
 // Undelivered tells the senders of messages and requests that the client of a resource, which has left, did not take
-// them: routed stanzas, one after the other (RFC 6121 §8.5.3.2).
-func (r *Router) Undelivered(res *registry.Resource, stanzas []byte) {
-	// What was within the limits may be beyond them by what the server has added.
-	sc := scan.Scanner{Limits: scan.Limits{Stanza: 1 << 30, Depth: 1 << 20, Attrs: 1 << 20, Prefixes: 64}}
+// them: routed stanzas, one after the other (RFC 6121 §8.5.3.2), which came for it at some time, or if that is zero
+// just now.
+func (r *Router) Undelivered(res *registry.Resource, stanzas []byte, at time.Time) {
+	sc := scan.Scanner{Limits: beyond}
 	var st scan.Stanza
-	for len(stanzas) > 0 {
-		n, err := sc.Next(stanzas, &st)
-		if err != nil {
+	for e := range stanza.Elements(stanzas) {
+		if _, err := sc.Next(e, &st); err != nil {
 			return // what is left is no stanza that was routed
 		}
+		if stanza.KindOf(&st) == stanza.Message && !waited(res, &st) && r.others(res, &st, at) {
+			continue
+		}
+		if !at.IsZero() {
+			e = stanza.AppendDelayed(nil, e, res.Full.Domain(), at)
+			if _, err := sc.Next(e, &st); err != nil {
+				return
+			}
+		}
 		r.undelivered(res, &st)
-		stanzas = stanzas[n:]
 	}
 }
 
 func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 	switch stanza.KindOf(st) {
 	case stanza.Message:
-		if typeOf(st) == stanza.TypeHeadline || r.others(res, st) {
+		if typeOf(st) == stanza.TypeHeadline {
 			return
 		}
 	case stanza.IQ:
@@ -163,21 +229,24 @@ func (r *Router) undelivered(res *registry.Resource, st *scan.Stanza) {
 	}
 	v, _ := st.Attr("from")
 	j, err := addr.Parse(v)
-	if err != nil {
+	if err != nil || stanza.KindOf(st) == stanza.Message && r.again(res, j, st) {
 		return
 	}
-	if sender := r.Registry.Resource(j); sender != nil {
+	if sender, ok := r.sender(j); ok {
 		bounce(sender, st, addressee(st), stanza.Error{Condition: stanza.ServiceUnavailable})
 	}
 }
 
-// others tells whether a message that went to all of an account's resources has others than the one that has left.
-func (r *Router) others(res *registry.Resource, st *scan.Stanza) bool {
+// others tells whether a message that went to all of an account's resources at some time has others than the one that
+// has left. Who has come since does not have it.
+func (r *Router) others(res *registry.Resource, st *scan.Stanza, at time.Time) bool {
 	if to, err := addr.Parse(addressee(st)); err != nil || to == res.Full {
 		return false
 	}
 	a := res.Account
 	a.Lock()
 	defer a.Unlock()
-	return slices.ContainsFunc(a.Resources(), (*registry.Resource).Listens)
+	return slices.ContainsFunc(a.Resources(), func(o *registry.Resource) bool {
+		return o.Listens() && (at.IsZero() || o.Begun().Before(at))
+	})
 }

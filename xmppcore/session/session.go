@@ -1,5 +1,6 @@
 // Package session is the sending side of one bound resource: an outbox that never makes the sender wait, and
-// that closes the stream of a client which reads too slowly rather than lose one of its stanzas.
+// that closes the stream of a client which reads too slowly rather than lose one of its stanzas. With stream
+// management it outlives its stream: see Enable.
 package session
 
 import (
@@ -40,16 +41,19 @@ func (l Limits) withDefaults() Limits {
 type Session struct {
 	Full addr.JID // the bound resource
 
-	tr      stream.Transport
 	lim     *Limits
+	begun   int64       // Unix nanoseconds
 	pressed atomic.Bool // more than Soft is queued of what others have sent
 
-	mu      sync.Mutex // guards the fields below; nothing is called out under it
-	out     []byte     // whole stanzas, not yet handed to the transport
-	own     int        // how many bytes of them the server owes
-	writing bool       // the writer is at work, or is not to be yet
-	ending  bool       // nothing more goes out
-	closed  bool       // and nothing is left to do
+	mu      sync.Mutex       // guards the fields below; nothing is called out under it
+	tr      stream.Transport // exchanged by Resume, while nobody writes or reads
+	managed *managed         // nil: no stream management; set by who reads
+	out     []byte           // whole stanzas, not yet handed to the transport
+	own     int              // how many bytes of what is queued the server owes
+	writing bool             // the writer is at work, or is not to be yet
+	waiting *waiting         // nil: somebody looks at the client; set by who reads
+	ending  bool             // nothing more goes out
+	closed  bool             // and nothing is left to do
 	reason  *stanza.StreamError
 	moved   time.Time     // when the writer last took something
 	lost    []byte        // whole stanzas that the client did not take, or perhaps not
@@ -62,7 +66,7 @@ func NewLimits(l Limits) *Limits { l = l.withDefaults(); return &l }
 
 // New is the session of a resource that was bound over tr. Nothing is written before Start.
 func New(full addr.JID, tr stream.Transport, lim *Limits) *Session {
-	return &Session{Full: full, tr: tr, lim: lim, writing: true}
+	return &Session{Full: full, tr: tr, lim: lim, begun: time.Now().UnixNano(), writing: true}
 }
 
 // Start has what is queued written, and from now on whatever will be. It is called once.
@@ -84,11 +88,11 @@ func (s *Session) Send(b []byte) bool {
 func (s *Session) Append(f func(dst []byte) []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.out)-s.own > s.lim.Hard {
+	if s.pending()-s.own > s.lim.Hard {
 		s.giveUp()
 	}
 	ok := s.append(f)
-	if len(s.out)-s.own > s.lim.Soft && !s.pressed.Swap(true) {
+	if s.queued()-s.own > s.lim.Soft && !s.pressed.Swap(true) {
 		s.lim.Counts.Soft.Add(1)
 	}
 	return ok
@@ -101,10 +105,26 @@ func (s *Session) AppendOwn(f func(dst []byte) []byte) bool {
 	if s.own > s.lim.Own {
 		s.giveUp()
 	}
-	before := len(s.out)
+	before := s.queued()
 	ok := s.append(f)
-	s.own += len(s.out) - before
+	s.own += s.queued() - before
 	return ok
+}
+
+// pending is how many bytes have still to be written.
+func (s *Session) pending() int {
+	if s.managed != nil && s.managed.away {
+		return s.queued()
+	}
+	return len(s.out)
+}
+
+// queued is how many bytes wait for the client: not written, or written and not acknowledged where it acknowledges.
+func (s *Session) queued() int {
+	if s.managed != nil {
+		return len(s.out) + s.managed.size
+	}
+	return len(s.out)
 }
 
 func (s *Session) append(f func([]byte) []byte) bool {
@@ -114,8 +134,15 @@ func (s *Session) append(f func([]byte) []byte) bool {
 	if s.out == nil {
 		s.out = (*buffers.Get().(*[]byte))[:0]
 	}
+	from := len(s.out)
 	s.out = f(s.out)
-	s.start()
+	switch {
+	case s.managed != nil && s.managed.away:
+		s.store()
+	case s.waiting != nil && s.wait(from):
+	default:
+		s.start()
+	}
 	return true
 }
 
@@ -140,6 +167,10 @@ func (s *Session) Close(reason *stanza.StreamError) {
 
 func (s *Session) end(reason *stanza.StreamError) {
 	s.ending, s.reason = true, reason
+	if m := s.managed; m != nil && m.parked {
+		s.conclude(nil)
+		return
+	}
 	s.start()
 }
 
@@ -176,17 +207,17 @@ func (s *Session) start() {
 // starts a second writer.
 func (s *Session) write() {
 	for {
-		b, reason, more := s.take()
+		tr, j := s.take()
 		switch {
-		case len(b) > 0:
-			if s.tr.Write(b) != nil {
-				s.tr.Abort()
-				s.lose(b)
+		case len(j.b) > 0:
+			if tr.Write(j.bytes()) != nil {
+				tr.Abort()
+				s.lose(j.b[:j.unkept])
 			}
-			release(b)
-		case more:
-			s.tr.Close(reason)
-			s.finish()
+			j.done()
+		case j.end:
+			tr.Close(j.reason)
+			s.finish(tr)
 			return
 		default:
 			return
@@ -194,22 +225,64 @@ func (s *Session) write() {
 	}
 }
 
-// take empties the outbox. If nothing was in it, more tells whether the stream is to be closed.
-func (s *Session) take() (b []byte, reason *stanza.StreamError, more bool) {
+// job is what the writer does next: write b or, if there is nothing, end the stream.
+type job struct {
+	b      []byte
+	unkept int       // how many of these bytes are nowhere else
+	kept   bool      // b is somebody else's
+	at     time.Time // when b was queued, if it is late
+	domain string    // of the host that has delayed it
+
+	end    bool
+	reason *stanza.StreamError
+}
+
+// bytes are what is to be written.
+func (j *job) bytes() []byte {
+	if j.at.IsZero() {
+		return j.b
+	}
+	return stanza.AppendDelayed(nil, j.b, j.domain, j.at)
+}
+
+func (j *job) done() {
+	if !j.kept {
+		release(j.b)
+	}
+}
+
+// take is the writer's next job. If there is none, the writer ends.
+func (s *Session) take() (stream.Transport, job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b = s.out
+	if s.managed != nil {
+		return s.tr, s.takeManaged()
+	}
+	s.awake()
+	j := job{b: s.out, unkept: len(s.out), end: s.ending, reason: s.reason}
 	s.out, s.own = nil, 0
+	s.moving()
+	if len(j.b) == 0 {
+		s.writing = s.ending
+	}
+	return s.tr, j
+}
+
+// moving notes that the client has taken something.
+func (s *Session) moving() {
 	s.moved = time.Now()
-	s.pressed.Store(false)
+	s.ease()
+}
+
+// ease lets go who waits for the client, if there is less for it than there was.
+func (s *Session) ease() {
+	if s.pressed.Load() && s.queued()-s.own <= s.lim.Soft {
+		s.pressed.Store(false)
+	}
 	if s.drained != nil {
 		close(s.drained)
 		s.drained = nil
 	}
-	if len(b) == 0 {
-		s.writing = s.ending
-	}
-	return b, s.reason, s.ending
 }
 
 func (s *Session) lose(b []byte) {
@@ -220,17 +293,21 @@ func (s *Session) lose(b []byte) {
 
 // Lost is what was queued and not written, whole stanzas, once Wait has returned. Of what was being written when
 // the connection broke nobody knows how much has arrived; it counts as lost.
-func (s *Session) Lost() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lost
+func (s *Session) Lost() (stanzas []byte) {
+	for _, l := range s.Late() {
+		stanzas = append(stanzas, l.Stanzas...)
+	}
+	return stanzas
 }
 
-// Queued is how many bytes wait for the client.
+// Begun is when the session was made.
+func (s *Session) Begun() time.Time { return time.Unix(0, s.begun) }
+
+// Queued is how many bytes wait for the client, or for its acknowledgement.
 func (s *Session) Queued() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.out)
+	return s.queued()
 }
 
 // Pressed tells whether more is queued for the client than it should be. Who has just added to it does well to
@@ -263,7 +340,7 @@ func (s *Session) behind() (drained <-chan struct{}, left time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left = patience - time.Since(s.moved)
-	if len(s.out)-s.own <= s.lim.Soft || s.ending || left <= 0 {
+	if s.queued()-s.own <= s.lim.Soft || s.ending || left <= 0 || s.managed != nil && s.managed.away {
 		return nil, 0
 	}
 	if s.drained == nil {
@@ -272,13 +349,22 @@ func (s *Session) behind() (drained <-chan struct{}, left time.Duration) {
 	return s.drained, left
 }
 
-func (s *Session) finish() {
+func (s *Session) finish(tr stream.Transport) {
 	var kept []byte
-	if k, ok := s.tr.(stream.Keeper); ok {
+	if k, ok := tr.(stream.Keeper); ok {
 		kept = k.Undelivered()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.conclude(kept)
+}
+
+// conclude is the end of all. The transport may still have kept something.
+func (s *Session) conclude(kept []byte) {
+	if s.managed != nil {
+		kept = nil // it is among what is not acknowledged
+		s.relinquish()
+	}
 	s.lost = append(kept, s.lost...)
 	s.closed = true
 	if s.over != nil {
@@ -290,7 +376,7 @@ func (s *Session) finish() {
 // it is sent, nothing more is read from it; once the stream is about to end, what it still sends is nobody's: a
 // resource that was replaced must not go on speaking. See stream.Transport for what it returns.
 func (s *Session) Run(handle func(*scan.Stanza) error) error {
-	return s.tr.Run(func(st *scan.Stanza) error {
+	return s.Transport().Run(func(st *scan.Stanza) error {
 		if !s.ready() {
 			return nil
 		}
@@ -302,6 +388,7 @@ func (s *Session) Run(handle func(*scan.Stanza) error) error {
 func (s *Session) ready() bool {
 	for {
 		s.mu.Lock()
+		s.flush()
 		if len(s.out) <= s.lim.Soft || s.ending {
 			ending := s.ending
 			s.mu.Unlock()
@@ -316,8 +403,12 @@ func (s *Session) ready() bool {
 	}
 }
 
-// Transport is what carries the session.
-func (s *Session) Transport() stream.Transport { return s.tr }
+// Transport is what carries the session, or what did so last.
+func (s *Session) Transport() stream.Transport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tr
+}
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}
 

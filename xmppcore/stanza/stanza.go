@@ -78,6 +78,17 @@ func AppendResult(dst []byte, id, from, to string, payload []byte) []byte {
 	return AppendIQ(dst, TypeResult, id, from, to, payload)
 }
 
+// AppendMessage appends a message. An empty typ is normal; empty from and to are left out. The content is XML and is
+// written as it is.
+func AppendMessage(dst []byte, typ, from, to string, content []byte) []byte {
+	dst = append(dst, "<message"...)
+	if typ != "" {
+		dst = AppendAttr(dst, "type", typ)
+	}
+	dst = appendAddresses(dst, from, to)
+	return appendBody(dst, "message", content)
+}
+
 // AppendPresence appends a presence. An empty typ is available; empty from and
 // to are left out. The body (show, status, priority, extensions) is XML and is
 // written as it is.

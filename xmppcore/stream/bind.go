@@ -23,9 +23,16 @@ func (n *negotiation) bind(ctx context.Context, a Acceptor) error {
 	}
 	for {
 		r := BindRequest{User: n.user, Host: n.host, Transport: n.c}
-		err := n.within(ctx, by, late, func(context.Context) error { return n.readBind(&r) })
+		resume := false
+		err := n.within(ctx, by, late, func(context.Context) (err error) { resume, err = n.readBind(&r); return err })
 		if err != nil {
 			return err
+		}
+		if resume {
+			if resumed, err := n.resume(a); resumed || err != nil {
+				return err
+			}
+			continue
 		}
 		refused := a.Bind(r)
 		if refused == nil {
@@ -38,22 +45,31 @@ func (n *negotiation) bind(ctx context.Context, a Acceptor) error {
 }
 
 // readBind reads until the client asks for a resource in the right way, and
-// fills in r what it said.
-func (n *negotiation) readBind(r *BindRequest) error {
+// fills in r what it said, or until it wants to resume a session.
+func (n *negotiation) readBind(r *BindRequest) (resume bool, err error) {
 	for {
 		st, err := n.next()
 		if err != nil {
-			return err
+			return false, err
+		}
+		if n.host.Managed && string(st.Space) == nsManaged {
+			if is(st, nsManaged, "resume") {
+				return true, nil
+			}
+			if err := n.tooSoon(st); err != nil {
+				return false, err
+			}
+			continue
 		}
 		refused, err := n.request(st, r)
 		if err != nil || refused == nil {
-			return err
+			return false, err
 		}
 		if typ, _ := st.Attr("type"); typ == stanza.TypeError || typ == stanza.TypeResult && stanza.KindOf(st) == stanza.IQ {
 			continue // never to be answered (RFC 6120 §8.2.3, §8.3.1)
 		}
 		if err := n.reply(*refused); err != nil {
-			return err
+			return false, err
 		}
 	}
 }

@@ -19,6 +19,9 @@ func (n *negotiation) features() []byte {
 	b = append(b, "<bind xmlns='"+nsBind+"'/>"...)
 	// RFC 3921 had it; some clients still will not go on without. It does nothing.
 	b = append(b, "<session xmlns='"+nsSession+"'><optional/></session>"...)
+	if n.host.Managed {
+		b = append(b, "<sm xmlns='"+nsManaged+"'><optional/></sm>"...)
+	}
 	b = append(b, n.host.Features...)
 	return appendLimits(b, n.limits)
 }
@@ -30,6 +33,9 @@ func (n *negotiation) appendSecurity(b []byte) []byte {
 			b = append(b, "<required/>"...)
 		}
 		b = append(b, "</starttls>"...)
+	}
+	if n.host.Register != nil && n.host.Register.Open(n.c.Secure()) {
+		b = append(b, "<register xmlns='http://jabber.org/features/iq-register'/>"...)
 	}
 	mechanisms := n.mechanisms()
 	if len(mechanisms) == 0 {

@@ -16,5 +16,7 @@ type Host struct {
 	AllowPlainUnencrypted bool        // mechanisms that show the password, without encryption
 
 	Auth     *auth.Host
-	Features []byte // XML offered beside bind, such as <ver xmlns='urn:xmpp:features:rosterver'/>
+	Register Registrar // nil: nobody registers
+	Features []byte    // XML offered beside bind, such as <ver xmlns='urn:xmpp:features:rosterver'/>
+	Managed  bool      // offer stream management; the Acceptor is a Resumer
 }

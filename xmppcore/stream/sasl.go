@@ -21,6 +21,11 @@ func (n *negotiation) authenticate(ctx context.Context) error {
 	if err := n.open(); err != nil {
 		return err
 	}
+	return n.logIn(ctx)
+}
+
+// logIn goes on to SASL success.
+func (n *negotiation) logIn(ctx context.Context) error {
 	for n.user.IsZero() {
 		st, err := n.next()
 		if err != nil {
@@ -33,6 +38,8 @@ func (n *negotiation) authenticate(ctx context.Context) error {
 			err = n.exchange(ctx, st)
 		case string(st.Space) == nsSASL:
 			err = n.fail(outOfTurn(st))
+		case n.registers(st):
+			err = n.register(ctx, st)
 		default:
 			err = tooEarly(st)
 		}

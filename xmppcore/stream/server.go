@@ -146,12 +146,13 @@ type negotiation struct {
 	from   netip.Addr  // for the door
 	inside bool        // not counted at the door any more
 
-	host   *Host          // since the first stream header
-	user   addr.Bare      // since SASL
-	bound  []auth.Binding // what the TLS of the stream offers, made at the first look
-	opened bool           // our stream header is sent, for the stream that is open now
-	failed int            // SASL exchanges
-	st     scan.Stanza
+	host     *Host          // since the first stream header
+	user     addr.Bare      // since SASL
+	bound    []auth.Binding // what the TLS of the stream offers, made at the first look
+	opened   bool           // our stream header is sent, for the stream that is open now
+	failed   int            // SASL exchanges
+	requests int            // to register
+	st       scan.Stanza
 }
 
 // Ends that are not the client's doing, or not to be answered.
@@ -166,7 +167,11 @@ func (n *negotiation) run(ctx context.Context, a Acceptor) error {
 	l := n.limits
 	n.c.Allow(l.Negotiation)
 	late := timeout("not authenticated in time")
-	if err := n.within(ctx, time.Now().Add(l.Authenticate), late, n.authenticate); err != nil {
+	err := n.within(ctx, time.Now().Add(l.Authenticate), late, n.authenticate)
+	if errors.Is(err, errRegisters) {
+		err = n.within(ctx, time.Now().Add(formTime), late, n.goOn)
+	}
+	if err != nil {
 		return err
 	}
 	n.c.Allow(l.Negotiation)

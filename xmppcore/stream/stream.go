@@ -19,6 +19,7 @@ const (
 	nsSASL    = "urn:ietf:params:xml:ns:xmpp-sasl"
 	nsBind    = "urn:ietf:params:xml:ns:xmpp-bind"
 	nsSession = "urn:ietf:params:xml:ns:xmpp-session"
+	nsManaged = "urn:xmpp:sm:3"
 )
 
 // Transport carries the stanzas of one bound resource.
@@ -80,6 +81,23 @@ type BindRequest struct {
 	Transport Transport
 }
 
+// ResumeRequest is a client's request to go on with a session whose stream has
+// broken, instead of binding a resource (XEP-0198 §5).
+type ResumeRequest struct {
+	User      addr.Bare // authenticated by SASL; it must be the session's
+	Host      *Host
+	ID        string // of the session
+	Handled   uint32 // stanzas that the client has handled, modulo 2^32
+	Transport Transport
+}
+
+// NotResumed is the answer to a request that is refused; the client may bind a
+// resource then.
+type NotResumed struct {
+	Condition stanza.Condition
+	Handled   *uint32 // of a session that is over: how many of the client's stanzas were handled; nil if nobody knows
+}
+
 // Acceptor takes over streams.
 type Acceptor interface {
 	// Bind gives the client a resource. With nil the session has taken over the
@@ -87,6 +105,14 @@ type Acceptor interface {
 	// an error it has not touched the Transport; the error is written and the client
 	// may ask again (RFC 6120 §7.6.2, §7.7.2).
 	Bind(r BindRequest) *stanza.Error
+}
+
+// Resumer is an Acceptor with sessions that can be resumed, found by asking.
+type Resumer interface {
+	// Resume carries a session on. With nil that has taken over the Transport and
+	// answers itself. Else it has not touched it: the refusal is written and the
+	// client may go on, or the stream ends with the error.
+	Resume(r ResumeRequest) (*NotResumed, error)
 }
 
 // AcceptorFunc lets a function be an Acceptor.

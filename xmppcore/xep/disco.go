@@ -18,48 +18,78 @@ type Item struct{ JID, Name string }
 // Disco is XEP-0030 for a domain with a display name (may be ""), what its other extensions announce and items,
 // and for its accounts.
 func Disco(name string, others []Extension, items []Item) Extension {
-	features := []string{nsInfo, nsItems}
-	var forms []byte
+	own, all := Extension{AccountFeatures: []string{nsInfo, nsItems}}, Extension{Features: []string{nsInfo, nsItems}}
+	own.AccountIdentities = []Identity{{"account", "registered"}}
 	for _, x := range others {
-		features = append(features, x.Features...)
-		forms = append(forms, x.Form...)
+		all.Features = append(all.Features, x.Features...)
+		all.Form = append(all.Form, x.Form...)
+		own.AccountFeatures = append(own.AccountFeatures, x.AccountFeatures...)
+		own.AccountIdentities = append(own.AccountIdentities, x.AccountIdentities...)
+		if x.Nodes != nil {
+			own.Nodes = x.Nodes
+		}
 	}
-	slices.Sort(features)
-	server := node(info("server", "im", name, slices.Compact(features), forms))
-	account := node(info("account", "registered", "", []string{nsInfo, nsItems}, nil))
-	none := node([]byte("<query xmlns='" + nsItems + "'/>"))
 	i, l := router.Payload{Space: nsInfo, Name: "query"}, router.Payload{Space: nsItems, Name: "query"}
+	account := router.Handlers{
+		i: nodes(info(own.AccountIdentities, "", own.AccountFeatures, nil), false, own.Nodes),
+		l: nodes(list(nil), true, own.Nodes),
+	}
 	return Extension{
 		Features: []string{nsInfo, nsItems},
-		Server:   router.Handlers{i: server, l: node(list(items))},
-		Account:  router.Handlers{i: account, l: none},
-		Contact:  router.Handlers{i: account, l: none},
+		Server:   router.Handlers{i: node(info([]Identity{{"server", "im"}}, name, all.Features, all.Form)), l: node(list(items))},
+		Account:  account,
+		Contact:  account,
 	}
 }
 
 // node answers for the entity itself; it has no nodes (XEP-0030 §3.2, §7).
-func node(payload []byte) router.Handler {
+func node(payload []byte) router.Handler { return nodes(payload, false, nil) }
+
+// nodes answers for an entity, and leaves it to another to answer for its nodes.
+func nodes(payload []byte, items bool, of func(q *router.Query, list bool) ([]byte, *stanza.Error)) router.Handler {
 	return func(q *router.Query) *stanza.Error {
 		if q.Set {
 			return &stanza.Error{Condition: stanza.BadRequest}
 		}
-		if n, _ := q.Payload.Attr("node"); n != "" {
+		node, _ := q.Payload.Attr("node")
+		switch {
+		case node == "" && (of == nil || !items):
+			q.Result(payload)
+			return nil
+		case of == nil:
 			return &stanza.Error{Condition: stanza.ItemNotFound}
 		}
-		q.Result(payload)
+		answer, refused := of(q, items)
+		if refused != nil {
+			return refused
+		}
+		space := nsInfo
+		if items {
+			space = nsItems
+		}
+		b := append([]byte("<query xmlns='"), space...)
+		b = append(b, '\'')
+		if node != "" {
+			b = stanza.AppendAttr(b, "node", node)
+		}
+		q.Result(append(append(append(b, '>'), answer...), "</query>"...))
 		return nil
 	}
 }
 
-func info(category, typ, name string, features []string, forms []byte) []byte {
-	b := []byte("<query xmlns='" + nsInfo + "'><identity")
-	b = stanza.AppendAttr(b, "category", category)
-	b = stanza.AppendAttr(b, "type", typ)
-	if name != "" {
-		b = stanza.AppendAttr(b, "name", name)
+func info(identities []Identity, name string, features []string, forms []byte) []byte {
+	b := []byte("<query xmlns='" + nsInfo + "'>")
+	for _, i := range identities {
+		b = append(b, "<identity"...)
+		b = stanza.AppendAttr(b, "category", i.Category)
+		b = stanza.AppendAttr(b, "type", i.Type)
+		if name != "" {
+			b = stanza.AppendAttr(b, "name", name)
+		}
+		b = append(b, "/>"...)
 	}
-	b = append(b, "/>"...)
-	for _, f := range features {
+	slices.Sort(features)
+	for _, f := range slices.Compact(features) {
 		b = append(stanza.AppendAttr(append(b, "<feature"...), "var", f), "/>"...)
 	}
 	return append(append(b, forms...), "</query>"...)

@@ -29,6 +29,7 @@ type Client struct {
 	Features Element     // and what it offers
 	JID      string      // since Bind
 
+	from    string // of a component's own IQs
 	conn    net.Conn
 	scanner scan.Scanner
 	stanza  scan.Stanza
@@ -171,6 +172,9 @@ func (c *Client) IQ(ctx context.Context, typ, to, payload string) (Element, erro
 	attr := ""
 	if to != "" {
 		attr = " to='" + escape(to) + "'"
+	}
+	if c.from != "" {
+		attr += " from='" + escape(c.from) + "'"
 	}
 	if err := c.Send(ctx, "<iq type='"+typ+"' id='"+id+"'"+attr+">"+payload+"</iq>"); err != nil {
 		return Element{}, err

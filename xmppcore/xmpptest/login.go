@@ -24,6 +24,14 @@ const (
 // offered, the best of the mechanisms offered, and a resource, "" for one that
 // the server makes. user is a localpart.
 func (c *Client) Login(ctx context.Context, user, password, resource string) error {
+	if err := c.Enter(ctx, user, password); err != nil {
+		return err
+	}
+	return c.Bind(ctx, resource)
+}
+
+// Enter is Login without the resource.
+func (c *Client) Enter(ctx context.Context, user, password string) error {
 	if err := c.Open(ctx); err != nil {
 		return err
 	}
@@ -38,10 +46,7 @@ func (c *Client) Login(ctx context.Context, user, password, resource string) err
 	if err := c.Authenticate(ctx, c.best(), user, password); err != nil {
 		return err
 	}
-	if err := c.Open(ctx); err != nil {
-		return err
-	}
-	return c.Bind(ctx, resource)
+	return c.Open(ctx)
 }
 
 // Open begins a stream, and reads the server's header and features.

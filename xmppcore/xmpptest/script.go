@@ -29,6 +29,8 @@ import (
 //
 //	NAME connects [JID, PASSWORD]  logs in; without a resourcepart the server makes one.
 //	                               {NAME} is the full JID from now on, {NAME.bare} the bare one
+//	NAME enters [JID, PASSWORD]    logs in and binds no resource; {NAME} is what the last login made it
+//	NAME attaches [DOMAIN, SECRET] connects as a component
 //	NAME sends: XML                any text, in fact
 //	NAME receives: XML             what comes next; of several elements, the order does not count
 //	NAME receives nothing          all that everybody has sent is handled, and nothing came of it
@@ -43,6 +45,8 @@ type Stage struct {
 	Dial    func(ctx context.Context) (net.Conn, error)
 	TLS     *tls.Config                                             // of the clients; nil: any certificate will do
 	Actions map[string]func(ctx context.Context, text string) error // further steps
+
+	DialComponent func(ctx context.Context) (net.Conn, error) // where components connect
 
 	// Patience ends a script that hangs; 0 means a minute. No script that succeeds
 	// depends on it.
@@ -87,7 +91,7 @@ type step struct {
 	text        string
 }
 
-var stepForm = regexp.MustCompile(`^(\w+):? (connects|sends|receives nothing|receives|answers|is disconnected|disconnects|vanishes)(?::|\s|$)`)
+var stepForm = regexp.MustCompile(`^(\w+):? (connects|attaches|enters|sends|receives nothing|receives|answers|is disconnected|disconnects|vanishes)(?::|\s|$)`)
 
 func (s *Stage) parse(script string) ([]step, error) {
 	var steps []step
@@ -142,7 +146,10 @@ func (p *play) do(ctx context.Context, st step) error {
 	if st.actor == "" {
 		return p.stage.Actions[st.verb](ctx, st.text)
 	}
-	if st.verb == "connects" {
+	if st.verb == "attaches" {
+		return p.attach(ctx, st)
+	}
+	if st.verb == "connects" || st.verb == "enters" {
 		return p.connect(ctx, st)
 	}
 	c := p.clients[st.actor]
@@ -193,7 +200,11 @@ func (p *play) connect(ctx context.Context, st step) error {
 	c := New(nc, j.Domain())
 	c.TLS = p.stage.TLS
 	p.clients[st.actor] = c
-	if err := c.Login(ctx, j.Local(), strings.TrimSpace(password), j.Resource()); err != nil {
+	if password = strings.TrimSpace(password); st.verb == "enters" {
+		c.JID = j.String()
+		return c.Enter(ctx, j.Local(), password)
+	}
+	if err := c.Login(ctx, j.Local(), password, j.Resource()); err != nil {
 		return err
 	}
 	p.vars[st.actor] = c.JID

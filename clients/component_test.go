@@ -1,0 +1,96 @@
+//go:build clients
+
+package clients
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// python is Debian's, which is the one that has Debian's slixmpp.
+const python = "/usr/bin/python3"
+
+const componentSecret = "o mistress mine"
+
+// openWithComponent is open with an external component.
+func openWithComponent(t *testing.T, name, title string) *house {
+	return openWith(t, cast(), func(h *house) (global, sections string) {
+		h.component = unusedPort(t)
+		return fmt.Sprintf("component_ports = { %d }\n", h.component),
+			fmt.Sprintf("Component %q\n  name = %q\n  component_secret = %q\n", name+"."+domain, title, componentSecret)
+	})
+}
+
+// story runs a story in Python to its end.
+func (h *house) story(t *testing.T, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*atMost)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, python, append([]string{filepath.Join("python", name)}, args...)...)
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "CERTIFICATE="+h.certificate())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+}
+
+// TestBot: a bot written with slixmpp serves a domain of its own.
+func TestBot(t *testing.T) {
+	t.Parallel()
+	h := openWithComponent(t, "bot", "A bot")
+	h.story(t, "bot.py", strconv.Itoa(h.component), strconv.Itoa(h.c2s), componentSecret, password)
+	for _, what := range []string{"wrong secret", "the component is connected already"} {
+		if len(h.log.find("a component is not let in", what)) != 1 {
+			t.Errorf("no line of the log says %q", what)
+		}
+	}
+}
+
+// rooms is the configuration of Debian's MUC service, mu-conference.
+const rooms = `<jcr>
+  <name>muc.%[1]s</name><host>muc.%[1]s</host>
+  <ip>127.0.0.1</ip><port>%[2]d</port><secret>%[3]s</secret>
+  <spool>%[4]s/spool</spool><logdir>%[4]s</logdir><pidfile>%[4]s/pid</pidfile><loglevel>124</loglevel>
+  <conference xmlns="jabber:config:conference">
+    <public/><history>40</history><logdir>%[4]s/logs/</logdir>
+    <vCard><FN>Rooms</FN></vCard>
+    <notice><join>has come</join><leave>has left</leave><rename>is now</rename></notice>
+  </conference>
+</jcr>
+`
+
+// TestRooms: users meet in a room of a MUC service that is attached.
+func TestRooms(t *testing.T) {
+	t.Parallel()
+	h := openWithComponent(t, "muc", "Rooms")
+	dir := t.TempDir()
+	for _, sub := range []string{"spool/muc." + domain, "logs"} {
+		must(t, os.MkdirAll(filepath.Join(dir, sub), 0o700))
+	}
+	config := filepath.Join(dir, "muc.xml")
+	must(t, os.WriteFile(config, fmt.Appendf(nil, rooms, domain, h.component, componentSecret, dir), 0o600))
+	service := exec.Command("mu-conference", "-s", "-c", config)
+	log := newJournal()
+	service.Stdout, service.Stderr = log, log
+	must(t, service.Start())
+	t.Cleanup(func() {
+		must(t, service.Process.Kill())
+		_ = service.Wait() // killed
+		if t.Failed() {
+			t.Logf("the log of mu-conference:\n%s", log)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), atMost)
+	defer cancel()
+	if _, err := h.log.wait(ctx, func(line string) bool {
+		return strings.Contains(line, `msg="component connected"`) && strings.Contains(line, "component=muc."+domain)
+	}); err != nil {
+		t.Fatalf("mu-conference does not connect: %v", err)
+	}
+	h.story(t, "rooms.py", strconv.Itoa(h.c2s), "muc."+domain, password)
+}

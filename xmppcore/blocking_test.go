@@ -1,0 +1,54 @@
+package xmppcore_test
+
+import (
+	"slices"
+	"testing"
+
+	"rosterd/xmppcore"
+	"rosterd/xmppcore/xmpptest"
+)
+
+// A reload that takes blocking away shows who was blocked again, and one that brings it back hides them, with whom the
+// user had blocked.
+func TestReconfigureBlocking(t *testing.T) {
+	h := newHouse(t, nil)
+	h.serveRoster("romeo@block.example", both("juliet@block.example"))
+	h.serveRoster("juliet@block.example", both("romeo@block.example"))
+	romeo, juliet := h.available("romeo@block.example/orchard"), h.available("juliet@block.example/balcony")
+	sees := func(c *xmpptest.Client, whom, typ string) {
+		t.Helper()
+		h.expect(c, whom+" "+typ, func(e xmpptest.Element) bool {
+			return e.Name.Local == "presence" && e.Attr("from") == whom && e.Attr("type") == typ
+		})
+	}
+	each := func(typ string) {
+		t.Helper()
+		sees(romeo, juliet.JID, typ)
+		sees(juliet, romeo.JID, typ)
+		for _, c := range []*xmpptest.Client{romeo, juliet} {
+			h.nothing(c)
+		}
+	}
+	each("")
+	for _, c := range []struct{ user, other *xmpptest.Client }{{romeo, juliet}, {juliet, romeo}} { // each blocks the other
+		if e, err := c.user.IQ(h.ctx(), "set", "", "<block xmlns='urn:xmpp:blocking'><item jid='"+c.other.JID+"'/></block>"); err != nil || e.Attr("type") != "result" {
+			t.Fatal(e, err)
+		}
+	}
+	each("unavailable")
+	for _, blocking := range []*xmppcore.Blocking{nil, {Keep: 2}} {
+		c := h.config
+		c.Hosts = slices.Clone(c.Hosts)
+		for i := range c.Hosts {
+			if host := &c.Hosts[i]; host.Domain == "block.example" {
+				host.Blocking = blocking
+			}
+		}
+		h.srv.Reconfigure(c)
+		each(map[bool]string{true: "", false: "unavailable"}[blocking == nil])
+	}
+	h.send(romeo, "<message to='"+juliet.JID+"'><body>Juliet!</body></message>")
+	if e := h.expect(romeo, "an error", is("message", "error")); e.Attr("from") != juliet.JID {
+		t.Errorf("got %s", e)
+	}
+}

@@ -1,0 +1,188 @@
+package xmppcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"rosterd/engine/addr"
+	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
+	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
+)
+
+// StreamManagement is what module smacks offers (XEP-0198).
+type StreamManagement struct {
+	session.Management
+	Hibernated int // sessions of an account that may wait to be resumed at a time
+	Old        int // those that are over of which is kept how much was handled
+}
+
+// manage handles what belongs to stream management. It is false for what does not.
+func (s *Server) manage(res *registry.Resource, st *scan.Stanza) (ok bool, err error) {
+	host := s.host(res.Full.Domain())
+	if host.Host == nil || host.Management == nil && !res.Managed() {
+		return false, nil
+	}
+	switch string(st.Name) {
+	case "enable":
+		enable(res, host.Management, st)
+	case "r":
+		if res.Managed() && s.settle(res) {
+			res.Acknowledge()
+		}
+	case "a":
+		err = acknowledged(res, st)
+	case "resume": // there is a resource already (XEP-0198 §5)
+		res.Refuse()
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+// enable is XEP-0198 §3.
+func enable(res *registry.Resource, m *StreamManagement, st *scan.Stanza) {
+	resume, _ := st.Attr("resume")
+	if m == nil || res.Enable(&m.Management, resume == "true" || resume == "1", patience(st)) != nil {
+		res.Refuse()
+	}
+}
+
+// patience is how long the client wants its session to wait, 0 if it does not say.
+func patience(st *scan.Stanza) time.Duration {
+	most, _ := st.Attr("max")
+	n, err := strconv.ParseUint(most, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+// acknowledged is XEP-0198 §4. Who acknowledges nothing that can be read, or more than there was, has lost count.
+func acknowledged(res *registry.Resource, st *scan.Stanza) error {
+	said, _ := st.Attr("h")
+	h, err := strconv.ParseUint(said, 10, 32)
+	if err != nil {
+		return &stanza.StreamError{Condition: stanza.StreamInvalidXML, Text: "an acknowledgement says in h how much was handled"}
+	}
+	return miscounted(res.Acknowledged(uint32(h)))
+}
+
+func miscounted(err error) error {
+	high, ok := errors.AsType[*session.TooHigh](err)
+	if !ok {
+		return err
+	}
+	return &stanza.StreamError{
+		Condition: stanza.StreamUndefinedCondition, Text: high.Error(),
+		App: fmt.Appendf(nil, "<handled-count-too-high xmlns='%s' h='%d' send-count='%d'/>", session.NSManagement, high.Handled, high.Sent),
+	}
+}
+
+// settle waits until what the client has said is on disk: only then may it be told that it was handled. In the
+// goroutine that reads, or after it.
+func (s *Server) settle(res *registry.Resource) bool {
+	for _, store := range res.Unsynced {
+		if err := store.Sync(context.Background()); err != nil {
+			s.log.Error("messages are not acknowledged", "user", res.Full, "error", err)
+			return false
+		}
+	}
+	res.Unsynced = nil
+	return true
+}
+
+// hibernate keeps a session whose stream has broken, until its client comes back or the session is over.
+func (s *Server) hibernate(res *registry.Resource, err error) (resumed, waited bool) {
+	if !res.Managed() || !broken(err) || !s.settle(res) || !res.Hibernate() {
+		return false, false
+	}
+	s.log.Info("connection lost, the session waits", "user", res.Full, "cause", cause(err))
+	host := s.host(res.Full.Domain())
+	if host.Host != nil && host.Management != nil {
+		res.Account.Turn.Do(func() { s.crowd(res.Account, host.Management.Hibernated) })
+	}
+	return res.Await(), true
+}
+
+// broken tells whether a stream has ended without anybody having ended it.
+func broken(err error) bool {
+	se := reason(err)
+	return err != nil && (se == nil || se.Condition == stanza.StreamConnectionTimeout)
+}
+
+// crowd ends those sessions of an account that have waited longest, until no more than most wait. In the turn.
+func (s *Server) crowd(a *registry.Account, most int) {
+	for {
+		oldest, n := hibernating(a)
+		if n <= most {
+			return
+		}
+		s.evict(oldest)
+	}
+}
+
+// hibernating is the session of an account that has waited longest to be resumed, and how many wait. In the turn.
+func hibernating(a *registry.Account) (oldest *registry.Resource, n int) {
+	var first time.Time
+	for _, r := range a.Resources() {
+		since, ok := r.Hibernates()
+		if !ok {
+			continue
+		}
+		if n++; oldest == nil || since.Before(first) {
+			oldest, first = r, since
+		}
+	}
+	return oldest, n
+}
+
+func (s *Server) evict(res *registry.Resource) {
+	s.leave(res)
+	res.Close(&stanza.StreamError{Condition: stanza.StreamResourceConstraint, Text: "too many sessions of the account wait to be resumed"})
+}
+
+// Resume carries a session on over another transport (XEP-0198 §5). It has to be one of the same user.
+func (s *Server) Resume(r stream.ResumeRequest) (*stream.NotResumed, error) {
+	res := s.resumable(r.User, r.ID)
+	if res == nil {
+		return &stream.NotResumed{Condition: stanza.ItemNotFound, Handled: s.recall(r.User, r.ID)}, nil
+	}
+	since, _ := res.Hibernates()
+	tr := s.carry(r.Transport, res.Full)
+	err := res.Resume(tr, r.Handled)
+	switch {
+	case errors.Is(err, session.ErrOver): // a moment ago
+		return &stream.NotResumed{Condition: stanza.ItemNotFound}, nil
+	case err != nil:
+		return nil, miscounted(err)
+	}
+	var waited time.Duration
+	if !since.IsZero() {
+		waited = time.Since(since).Round(time.Millisecond)
+	}
+	s.log.Info("resumed", "user", res.Full, "address", tr.RemoteAddr(), "encrypted", tr.Secure(), "waited", waited)
+	return nil, nil
+}
+
+// resumable is the session of a user that an id names, nil if there is none.
+func (s *Server) resumable(user addr.Bare, id string) *registry.Resource {
+	a := s.registry.Account(user)
+	if a == nil {
+		return nil
+	}
+	a.Lock()
+	list := a.Resources()
+	a.Unlock()
+	for _, r := range list {
+		if r.Resumable(id) {
+			return r
+		}
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package xep
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"rosterd/engine/addr"
+	"rosterd/store"
+	"rosterd/xmppcore/router"
+)
+
+// OfflineLimits bound what is kept for a user who is not there. Zero fields mean the defaults.
+type OfflineLimits struct {
+	Messages int // 1000
+	Bytes    int // 4 MiB
+}
+
+// Offline is XEP-0160: it keeps messages in a log. It announces nothing but that.
+func Offline(log store.Log, most OfflineLimits) (*Waiting, Extension) {
+	if most.Messages == 0 {
+		most.Messages = 1000
+	}
+	if most.Bytes == 0 {
+		most.Bytes = 4 << 20
+	}
+	return &Waiting{log: log, most: most, sizes: map[addr.Bare]size{}}, Extension{Features: []string{"msgoffline"}}
+}
+
+// Waiting are the messages that wait for users. The router calls it for one user at a time.
+type Waiting struct {
+	log  store.Log
+	most OfflineLimits
+
+	mu    sync.Mutex
+	sizes map[addr.Bare]size // what waits, for users who were written to of late
+}
+
+type size struct{ messages, bytes int }
+
+// maxSizes is for how many users it is remembered how much waits.
+const maxSizes = 10_000
+
+var _ router.Offline = (*Waiting)(nil)
+
+// Put adds a stanza; it is false if that would be too many.
+func (w *Waiting) Put(ctx context.Context, user addr.Bare, stanza []byte) (bool, error) {
+	s, err := w.size(ctx, user)
+	if err != nil {
+		return false, err
+	}
+	s.messages++
+	s.bytes += len(stanza)
+	if s.messages > w.most.Messages || s.bytes > w.most.Bytes {
+		return false, nil
+	}
+	switch _, err := w.log.Append(ctx, user, store.Entry{Time: time.Now(), Stanza: stanza}); {
+	case errors.Is(err, store.ErrDisabled): // nothing may wait
+		return false, nil
+	case err != nil:
+		w.forget(user)
+		return false, err
+	}
+	w.remember(user, s)
+	return true, nil
+}
+
+// Take hands over what waits, and forgets it as far as it is taken.
+func (w *Waiting) Take(ctx context.Context, user addr.Bare, f func(stanza []byte) bool) error {
+	w.forget(user)
+	page, err := w.log.Find(ctx, user, store.Query{})
+	if err != nil || len(page.Entries) == 0 {
+		return err
+	}
+	var ids []string
+	for _, e := range page.Entries {
+		if !f(e.Stanza) {
+			break
+		}
+		ids = append(ids, e.ID)
+	}
+	if ids == nil {
+		return nil
+	}
+	_, err = w.log.Delete(ctx, user, ids, time.Time{})
+	return err
+}
+
+// Sync waits for the disk.
+func (w *Waiting) Sync(ctx context.Context) error { return w.log.Sync(ctx) }
+
+// size is how much waits for a user.
+func (w *Waiting) size(ctx context.Context, user addr.Bare) (s size, err error) {
+	w.mu.Lock()
+	s, ok := w.sizes[user]
+	w.mu.Unlock()
+	if ok {
+		return s, nil
+	}
+	page, err := w.log.Find(ctx, user, store.Query{})
+	for _, e := range page.Entries {
+		s.messages++
+		s.bytes += len(e.Stanza)
+	}
+	return s, err
+}
+
+func (w *Waiting) remember(user addr.Bare, s size) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sizes) >= maxSizes {
+		clear(w.sizes)
+	}
+	w.sizes[user] = s
+}
+
+// Forget drops what is known of a user who was deleted.
+func (w *Waiting) Forget(user addr.Bare) { w.forget(user) }
+
+func (w *Waiting) forget(user addr.Bare) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.sizes, user)
+}
