@@ -78,10 +78,10 @@ type PendingRequest struct {
 // errEdit is what an Edit ends with whose Editor has ended its goroutine.
 var errEdit = &FaultError{Kind: "trap", Err: errors.New("the edit ended without an answer")}
 
-// Editable tells whether the users of a host edit their rosters: whether its Backend is an Editor.
+// Editable tells whether the users of a host edit their rosters: whether its Backend is an Editor, or it has an Own.
 func (e *Engine) Editable(hostname string) bool {
 	h := e.host(hostname)
-	return h != nil && h.editor() != nil
+	return h != nil && e.editor(h) != nil
 }
 
 // Edit makes one change of a user's roster, whether he is online or not, one after the other per user. If he is, what
@@ -100,7 +100,7 @@ func (e *Engine) EditThen(ctx context.Context, ed Edit, made func(Edited)) (Edit
 	if h == nil {
 		return Edited{}, fmt.Errorf("%w for %s", ErrNoHost, ed.User.Domain())
 	}
-	if h.editor() == nil {
+	if e.editor(h) == nil {
 		return Edited{}, fmt.Errorf("roster of %s: %w", ed.User, ErrReadOnly)
 	}
 	if !e.begin() {
@@ -139,15 +139,11 @@ func (e *Engine) EditThen(ctx context.Context, ed Edit, made func(Edited)) (Edit
 
 // edit makes the change and has it told.
 func (e *Engine) edit(h *host, ed Edit, made func(Edited)) (Edited, error) {
-	if _, err := h.breaker.refuses(ReasonEdit); err != nil {
+	leave, err := e.turn(h)
+	if err != nil {
 		return Edited{}, err
 	}
-	ctx, cancel := context.WithTimeout(e.ctx, h.conf().QueueTimeout)
-	defer cancel()
-	if err := h.places.wait(ctx); err != nil {
-		return Edited{}, e.endOf(fmt.Errorf("all calls to the backend were busy: %w", err))
-	}
-	done, err := e.change(h, ed)
+	done, err := e.change(h, ed, leave)
 	if err != nil {
 		return Edited{}, e.endOf(err)
 	}
@@ -156,6 +152,22 @@ func (e *Engine) edit(h *host, ed Edit, made func(Edited)) (Edited, error) {
 		e.changed(h, ed.User)
 	}
 	return done, nil
+}
+
+// turn waits for one of the host's parallel calls, where the Editor is the backend itself.
+func (e *Engine) turn(h *host) (leave func(), err error) {
+	if h.conf().Own != nil {
+		return func() {}, nil
+	}
+	if _, err := h.breaker.refuses(ReasonEdit); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, h.conf().QueueTimeout)
+	defer cancel()
+	if err := h.places.wait(ctx); err != nil {
+		return nil, e.endOf(fmt.Errorf("all calls to the backend were busy: %w", err))
+	}
+	return h.places.leave, nil
 }
 
 // endOf is an error, or that the engine is closed where that has ended a call.
@@ -167,10 +179,10 @@ func (e *Engine) endOf(err error) error {
 }
 
 // change is one call to the Editor. It gives the place back.
-func (e *Engine) change(h *host, ed Edit) (done Edited, err error) {
-	defer h.places.leave()
+func (e *Engine) change(h *host, ed Edit, leave func()) (done Edited, err error) {
+	defer leave()
 	c := h.conf()
-	editor := h.editor()
+	editor := e.editor(h)
 	if editor == nil {
 		return Edited{}, ErrReadOnly // another backend has come meanwhile
 	}
@@ -190,8 +202,9 @@ func (e *Engine) change(h *host, ed Edit) (done Edited, err error) {
 
 // changed makes what is kept of a user's roster stale, and has it fetched if he is online.
 func (e *Engine) changed(h *host, user addr.Bare) {
-	r := e.newRefresh(h, 1)
-	r.spoil(h, []addr.Bare{user})
+	if h.conf().Own == nil {
+		e.newRefresh(h, 1).spoil(h, []addr.Bare{user})
+	}
 	<-e.request(user, ReasonEdit).done
 }
 
@@ -209,7 +222,7 @@ func (e *Engine) Pending(ctx context.Context, user addr.Bare) ([]PendingRequest,
 	if h == nil {
 		return nil, fmt.Errorf("%w for %s", ErrNoHost, user.Domain())
 	}
-	editor := h.editor()
+	editor := e.editor(h)
 	if editor == nil {
 		return nil, fmt.Errorf("roster of %s: %w", user, ErrReadOnly)
 	}
@@ -223,7 +236,15 @@ func (e *Engine) Pending(ctx context.Context, user addr.Bare) ([]PendingRequest,
 }
 
 // editor is nil where the host's rosters are read-only.
-func (h *host) editor() Editor {
+func (e *Engine) editor(h *host) Editor {
+	if h.conf().Own != nil {
+		return keepers{e, h}
+	}
+	return h.stored()
+}
+
+// stored is the Backend of the host if that is where its users edit their rosters, which is at hand; else nil.
+func (h *host) stored() Editor {
 	ed, _ := h.conf().Backend.(Editor)
 	return ed
 }
