@@ -87,6 +87,14 @@ func (h *Host) Providers() []Module {
 // and no other supplies them.
 func (h *Host) StoresRosters() bool { return h.Has("roster") && len(h.Providers()) == 0 }
 
+// PersonalRosters tells whether the users of the host keep contacts of their own beside those that a module supplies.
+func (h *Host) PersonalRosters() bool {
+	return RosterEdit.Get(h) == "personal" && len(h.Providers()) > 0
+}
+
+// EditsRosters tells whether what the users of the host ask for changes rosters.
+func (h *Host) EditsRosters() bool { return h.StoresRosters() || h.PersonalRosters() }
+
 // SharedGroups is the file of the groups that are put into the rosters of the host: those that users edit, or empty
 // ones. It is false if there is none.
 func (h *Host) SharedGroups() (file string, ok bool) {
