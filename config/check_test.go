@@ -227,6 +227,7 @@ func TestRosterEdit(t *testing.T) {
 			says: `warn :1 rosterd_roster_edit: users of VirtualHost "h.example" cannot ask anybody for a subscription, nor answer, since module "block_subscriptions" (`},
 		{name: "rosters that users edit", config: "modules_enabled = { 'roster' } rosterd_roster_edit = 'personal'", edited: true,
 			says: `note :1 rosterd_roster_edit has no effect on VirtualHost "h.example": no backend supplies its rosters`},
+		{name: "written back", config: url + "rosterd_roster_edit = 'writeback'", edited: true},
 		{name: "a store of their own", config: url + "rosterd_roster_edit = 'personal' storage = { roster_own = 'nosuch' }", personal: true, edited: true,
 			says: `refused :1 there is no storage driver "nosuch"`},
 		{name: "a store that nobody needs", config: url + "storage = { roster_own = 'nosuch' }"},
@@ -234,8 +235,8 @@ func TestRosterEdit(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := mustLoad(t, tt.config+"\nVirtualHost 'h.example'")
 			h := c.Host("h.example")
-			if h.PersonalRosters() != tt.personal || h.EditsRosters() != tt.edited {
-				t.Errorf("personal %v, edited %v", h.PersonalRosters(), h.EditsRosters())
+			if h.PersonalRosters() != tt.personal || (h.KeepsContacts() || h.WritesBack()) != tt.edited {
+				t.Errorf("personal %v, edited %v", h.PersonalRosters(), h.KeepsContacts() || h.WritesBack())
 			}
 			var said []string
 			for _, d := range Check(c) {

@@ -92,8 +92,13 @@ func (h *Host) PersonalRosters() bool {
 	return RosterEdit.Get(h) == "personal" && len(h.Providers()) > 0
 }
 
-// EditsRosters tells whether what the users of the host ask for changes rosters.
-func (h *Host) EditsRosters() bool { return h.StoresRosters() || h.PersonalRosters() }
+// WritesBack tells whether the module that supplies the rosters of the host is asked for what users want of them.
+func (h *Host) WritesBack() bool {
+	return RosterEdit.Get(h) == "writeback" && len(h.Providers()) > 0
+}
+
+// KeepsContacts tells whether there are contacts that the users of the host have made themselves.
+func (h *Host) KeepsContacts() bool { return h.StoresRosters() || h.PersonalRosters() }
 
 // SharedGroups is the file of the groups that are put into the rosters of the host: those that users edit, or empty
 // ones. It is false if there is none.

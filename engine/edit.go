@@ -58,6 +58,7 @@ type Edit struct {
 	Contact addr.Bare
 	Action  Action
 	Item    roster.Item // of Set: Name and Groups
+	Rev     string      // for a Writer: the backend's revision of the roster that the user has been told, "" if it is not known
 	Stanza  []byte      // of InSubscribe: what the user is to see, from the contact's bare JID to his
 }
 
@@ -67,6 +68,8 @@ type Edited struct {
 	Route    []Action // subscription stanzas that the user's server sends to the contact, as Out…: those of Remove, or what was routed
 	Deliver  bool     // of In…: the user's resources are to see the stanza
 	Answer   Action   // of In…: what the server answers in the user's stead, "" if nothing
+
+	fetch bool // the backend was asked for the change
 }
 
 // PendingRequest is a subscription request that waits for an answer.
@@ -78,7 +81,7 @@ type PendingRequest struct {
 // errEdit is what an Edit ends with whose Editor has ended its goroutine.
 var errEdit = &FaultError{Kind: "trap", Err: errors.New("the edit ended without an answer")}
 
-// Editable tells whether the users of a host edit their rosters: whether its Backend is an Editor, or it has an Own.
+// Editable tells whether the users of a host edit their rosters: whether its Backend is an Editor, or it has an Own or a Writer.
 func (e *Engine) Editable(hostname string) bool {
 	h := e.host(hostname)
 	return h != nil && e.editor(h) != nil
@@ -144,11 +147,14 @@ func (e *Engine) edit(h *host, ed Edit, made func(Edited)) (Edited, error) {
 		return Edited{}, err
 	}
 	done, err := e.change(h, ed, leave)
+	if done.fetch {
+		defer e.written(ed.User, err)
+	}
 	if err != nil {
 		return Edited{}, e.endOf(err)
 	}
 	made(done)
-	if !same(done.Old, done.New) {
+	if !done.fetch && !same(done.Old, done.New) {
 		e.changed(h, ed.User)
 	}
 	return done, nil
@@ -239,6 +245,9 @@ func (e *Engine) Pending(ctx context.Context, user addr.Bare) ([]PendingRequest,
 func (e *Engine) editor(h *host) Editor {
 	if h.conf().Own != nil {
 		return keepers{e, h}
+	}
+	if h.conf().Writer != nil {
+		return wishes{e, h}
 	}
 	return h.stored()
 }

@@ -54,7 +54,7 @@ func (h Host) withDefaults() Host {
 
 // sameBackend goes by the generations, and where there are none by identity.
 func (h *Host) sameBackend(o *Host) bool {
-	if generation(h.Own) != generation(o.Own) {
+	if generation(h.Own) != generation(o.Own) { // a Writer changes no roster by itself
 		return false
 	}
 	if h.Generation != "" || o.Generation != "" {

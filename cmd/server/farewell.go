@@ -21,7 +21,7 @@ type editor func(context.Context, engine.Edit) (engine.Edited, error)
 // newFarewell looks whom a user has to leave, as long as that is known: before he is deleted.
 func newFarewell(ctx context.Context, cfg *config.Config, stores map[string]store.Stores, user addr.Bare) (f farewell, err error) {
 	h := cfg.Host(user.Domain())
-	if h == nil || !h.EditsRosters() {
+	if h == nil || !h.KeepsContacts() {
 		return nil, nil
 	}
 	all, err := (&plan{cfg: cfg, stores: stores}).edited(h).Leave(ctx, user)
@@ -29,7 +29,7 @@ func newFarewell(ctx context.Context, cfg *config.Config, stores map[string]stor
 		return nil, fmt.Errorf("contacts of %s: %w", user, err)
 	}
 	for _, e := range all {
-		if h := cfg.Host(e.User.Domain()); h != nil && h.EditsRosters() {
+		if h := cfg.Host(e.User.Domain()); h != nil && h.KeepsContacts() {
 			f = append(f, e)
 		}
 	}

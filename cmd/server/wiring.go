@@ -41,7 +41,8 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			AllowPlainUnencrypted: !slices.Contains(config.InsecureSASLMechanisms.Get(h), "PLAIN"),
 			Unlimited:             config.UnlimitedJIDs.Get(h),
 			BlockSubscriptions:    h.Has("block_subscriptions"),
-			Editable:              h.EditsRosters(),
+			Editable:              h.KeepsContacts() || h.WritesBack(),
+			Writeback:             h.WritesBack(),
 			Name:                  config.Name.Get(h),
 			Personal:              personal(h),
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
@@ -133,6 +134,9 @@ func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 		}
 		if h.PersonalRosters() {
 			e.Own = p.ownRosters(h)
+		}
+		if h.WritesBack() {
+			e.Writer = p.plugins[h.Name].rosters
 		}
 		if config.KeepRosters.Get(h) {
 			e.Keeper = db
