@@ -46,6 +46,11 @@ func (c Client) Release(ctx context.Context, users ...string) (list []Outcome, e
 	return list, err
 }
 
+// Deleted says that the accounts of users are gone.
+func (c Client) Deleted(ctx context.Context, users ...string) error {
+	return c.call(ctx, http.MethodPost, "/users/deleted", named{users}, new([]string))
+}
+
 // Overview explains what a user sees.
 func (c Client) Overview(ctx context.Context, user string) (o Overview, err error) {
 	err = c.call(ctx, http.MethodGet, "/roster/explain?"+url.Values{"user": {user}}.Encode(), nil, &o)

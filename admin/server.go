@@ -28,6 +28,7 @@ type Server struct {
 	Rosters  Rosters
 	Sessions func(users ...addr.Bare) []Session       // all of one moment, in the order of the users
 	Source   func(host string) (name string, ok bool) // what supplies the rosters of a host; not ok: it is not served
+	Deleted  func(addr.Bare)                          // has the running server forget a user whose account is gone
 	Patience time.Duration                            // how long a refresh is waited for; 30 s
 	Log      *slog.Logger                             // nil: nowhere
 
@@ -42,6 +43,7 @@ func (s *Server) server() *http.Server {
 		mux.HandleFunc("POST /roster/refresh", s.refresh)
 		mux.HandleFunc("POST /roster/release", s.release)
 		mux.HandleFunc("GET /roster/explain", s.explain)
+		mux.HandleFunc("POST /users/deleted", s.deleted)
 		s.http = &http.Server{
 			Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 			ErrorLog: slog.NewLogLogger(s.log().Handler(), slog.LevelDebug),
@@ -189,6 +191,26 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) {
 		list = append(list, s.releaseOne(ctx, name))
 	}
 	answer(w, list, nil)
+}
+
+// deleted is told of users whose accounts are gone, and answers with their names.
+func (s *Server) deleted(w http.ResponseWriter, r *http.Request) {
+	names, err := decode(w, r)
+	if err != nil {
+		answer(w, nil, err)
+		return
+	}
+	for i, name := range names {
+		u, _, err := s.user(name)
+		if err != nil {
+			answer(w, nil, err)
+			return
+		}
+		s.Deleted(u)
+		s.log().Info("account deleted by the operator", "user", u)
+		names[i] = u.String()
+	}
+	answer(w, names, nil)
 }
 
 // notHeld is the outcome of a release where there is nothing to release.

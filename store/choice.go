@@ -27,7 +27,9 @@ func (Nowhere) Log(string) Log     { return nothing{} }
 type nothing struct{}
 
 func (nothing) Get(context.Context, addr.Bare, string) ([]byte, bool, error) { return nil, false, nil }
-func (nothing) All(context.Context, addr.Bare) (map[string][]byte, error)    { return nil, nil }
+func (nothing) All(context.Context, addr.Bare) (map[string][]byte, error) {
+	return map[string][]byte{}, nil // whose readers add to it
+}
 func (nothing) Users(context.Context, string) iter.Seq2[addr.Bare, error] {
 	return func(func(addr.Bare, error) bool) {}
 }

@@ -18,6 +18,13 @@ const (
 	usersOfStore = `SELECT DISTINCT name FROM keyed WHERE host = ? AND name > ? AND store = ? ORDER BY name LIMIT ?`
 )
 
+// maxPostgresKey is how many bytes host, name, store and key may have together: 2704 is the most that an index of
+// PostgreSQL takes.
+const maxPostgresKey = 2600
+
+// ErrLongKey says that a key is longer than the database can find again.
+var ErrLongKey = errors.New("the key is too long for PostgreSQL")
+
 // keyedTable is one store of values.
 type keyedTable struct {
 	*tables
@@ -63,6 +70,13 @@ func (k *keyedTable) All(ctx context.Context, user addr.Bare) (map[string][]byte
 func (k *keyedTable) Change(ctx context.Context, user addr.Bare, values map[string][]byte) error {
 	if len(values) == 0 {
 		return nil
+	}
+	if k.write.numbered {
+		for key := range values { // or the transaction would fail, with what others have in it
+			if len(k.host)+len(user.Local())+len(k.store)+len(key) > maxPostgresKey {
+				return k.fail(k.store, user, ErrLongKey)
+			}
+		}
 	}
 	err := k.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, _ *batch) error {
 		for key, value := range values {

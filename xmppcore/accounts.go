@@ -10,14 +10,26 @@ import (
 // ownAccounts answers what the users of a host want of their accounts.
 func (s *Server) ownAccounts(h *host) xep.Extension {
 	m := *h.Accounts
-	m.Deleted = func(user addr.Bare) {
-		if h.blocks != nil {
-			h.blocks.Forget(user)
-		}
-		s.pep.Forget(user)
-		s.expel(user)
-	}
+	m.Deleted = s.Deleted
 	return m.Extension()
+}
+
+// Deleted is for a user whose account is no longer there: the streams end, and nothing of what was stored stays in
+// memory, where the next one of that name would find it. Streams end first, and what they had is dropped after them.
+func (s *Server) Deleted(user addr.Bare) {
+	h := s.host(user.Domain())
+	s.expel(user)
+	if h.blocks != nil {
+		h.blocks.Forget(user)
+	}
+	if h.router != nil && h.router.Messages != nil {
+		for _, kept := range []any{h.router.Messages.Archive, h.router.Messages.Offline} {
+			if f, ok := kept.(interface{ Forget(addr.Bare) }); ok {
+				f.Forget(user)
+			}
+		}
+	}
+	s.pep.Forget(user)
 }
 
 // expel ends the streams of a user who does not exist any more (XEP-0077 §3.2).

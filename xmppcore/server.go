@@ -209,6 +209,9 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
+// cutTimeout is how long streams that were cut are waited for: they have nobody to wait for any more.
+const cutTimeout = time.Second
+
 // Shutdown closes all streams with system-shutdown once what is queued for them is written (RFC 6120
 // §4.9.3.19), and returns when they have ended, or cuts them when ctx does.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -235,6 +238,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for res := range s.registry.All() {
 		res.Transport().Abort()
 		cut++
+	}
+	select { // what those had goes where it is kept, which closes next
+	case <-done:
+	case <-time.After(cutTimeout):
 	}
 	return errors.Join(fmt.Errorf("%d streams did not end in time and were cut: %w", cut, ctx.Err()), s.components.Shutdown(ctx))
 }

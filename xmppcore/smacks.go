@@ -38,24 +38,18 @@ func (s *Server) manage(res *registry.Resource, st *scan.Stanza) (ok bool, err e
 	case "a":
 		err = acknowledged(res, st)
 	case "resume": // there is a resource already (XEP-0198 §5)
-		refuse(res)
+		res.Refuse()
 	default:
 		return false, nil
 	}
 	return true, err
 }
 
-func refuse(res *registry.Resource) {
-	res.AppendOwn(func(dst []byte) []byte {
-		return append(dst, "<failed xmlns='"+session.NSManagement+"'><unexpected-request xmlns='"+stanza.NSStanzas+"'/></failed>"...)
-	})
-}
-
 // enable is XEP-0198 §3.
 func enable(res *registry.Resource, m *StreamManagement, st *scan.Stanza) {
 	resume, _ := st.Attr("resume")
 	if m == nil || res.Enable(&m.Management, resume == "true" || resume == "1", patience(st)) != nil {
-		refuse(res)
+		res.Refuse()
 	}
 }
 

@@ -76,6 +76,15 @@ func editKept(cfg *config.Config, stores map[string]store.Stores) editor {
 	}
 }
 
+// tellDeleted has the server of this configuration, if it runs, end the streams of a user who is deleted, and forget him.
+func tellDeleted(ctx context.Context, cfg *config.Config, user addr.Bare) error {
+	client := admin.Client{Socket: config.AdminSocket.Get(cfg.Global())}
+	if err := client.Deleted(ctx, user.String()); err != nil && !errors.Is(err, admin.ErrNotRunning) {
+		return fmt.Errorf("the running server does not know that %s is deleted: %w", user, err)
+	}
+	return nil
+}
+
 // tellServer has the clients of users told by the server of this configuration, if it runs.
 func tellServer(ctx context.Context, cfg *config.Config, users []addr.Bare) error {
 	if len(users) == 0 {

@@ -143,8 +143,12 @@ func deleteUser(ctx context.Context, cfg *config.Config, a userDB, args []string
 	if err != nil {
 		return err
 	}
-	changed, err := contacts.say(ctx, editKept(cfg, stores))
-	err = errors.Join(err, tellServer(ctx, cfg, changed))
+	err = tellDeleted(ctx, cfg, u)
+	if again := a.Forget(ctx, u); again != nil { // what the streams that ended just now have left
+		err = errors.Join(err, again)
+	}
+	changed, failed := contacts.say(ctx, editKept(cfg, stores))
+	err = errors.Join(err, failed, tellServer(ctx, cfg, changed))
 	if len(places) == 0 {
 		fmt.Fprintf(c.out, "%s: what was stored is deleted; who can log in is for module %q to say\n", u, m.Name)
 		return err

@@ -29,8 +29,8 @@ func TestLookup(t *testing.T) {
 }
 
 func TestTablesAreWhole(t *testing.T) {
-	if n := len(Options()); n != 944 {
-		t.Errorf("%d options, want 944", n)
+	if n := len(Options()); n != 945 {
+		t.Errorf("%d options, want 945", n)
 	}
 	if n := len(Modules()); n != 543 {
 		t.Errorf("%d modules, want 543", n)

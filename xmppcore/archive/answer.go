@@ -73,7 +73,7 @@ func (a *Archive) query(q *router.Query) *stanza.Error {
 		return a.failed(err)
 	}
 	if want.count {
-		page.Entries, page.Complete = nil, page.Total == 0
+		page.Entries, page.Complete = nil, len(page.Entries) == 0
 	}
 	q.From.Synced = q.From.Synced || !want.count
 	a.send(q, want, page)

@@ -191,6 +191,12 @@ func (a *Archive) count(ctx context.Context, user addr.Bare) (int, error) {
 	return page.Total, nil
 }
 
+// Forget drops what is known of a user who was deleted: the name may soon be somebody else's.
+func (a *Archive) Forget(user addr.Bare) {
+	a.forget(user)
+	a.prefs.forget(user)
+}
+
 func (a *Archive) forget(user addr.Bare) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

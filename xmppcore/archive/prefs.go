@@ -96,6 +96,12 @@ func (p *preferences) remember(user addr.Bare, v *Preferences) {
 	p.known[user] = v
 }
 
+func (p *preferences) forget(user addr.Bare) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.known, user)
+}
+
 func (p *preferences) set(ctx context.Context, user addr.Bare, v *Preferences) error {
 	if err := p.store.Change(ctx, user, map[string][]byte{"": encode(v)}); err != nil {
 		return fmt.Errorf("archive preferences of %s: %w", user, err)

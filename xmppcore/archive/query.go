@@ -17,6 +17,7 @@ type query struct {
 	id    string // to be in each result
 	flip  bool   // the latest first
 	count bool   // no messages at all
+	part  bool   // before-id or after-id leave out some
 }
 
 func bad(text string) *stanza.Error { return &stanza.Error{Condition: stanza.BadRequest, Text: text} }
@@ -83,9 +84,9 @@ func (q *query) field(name string, f scan.Element) *stanza.Error {
 	case "end":
 		return instant(value(f), &q.End)
 	case "before-id": // a page may begin within these bounds, of which nobody can say how much there is
-		q.Before, q.Count = value(f), false
+		q.Before, q.Count, q.part = value(f), false, true
 	case "after-id":
-		q.After, q.Count = value(f), false
+		q.After, q.Count, q.part = value(f), false, true
 	case "ids":
 		q.IDs = []string{}
 		for v := range f.Elements() {
@@ -143,7 +144,7 @@ func (q *query) paging(set scan.Element) *stanza.Error {
 		}
 	}
 	if q.count {
-		q.Max, q.Count = 1, true
+		q.Max, q.Count = 1, !q.part
 	}
 	return nil
 }

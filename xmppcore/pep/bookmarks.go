@@ -183,11 +183,12 @@ func (b *box) setLegacy(ctx context.Context, s *Service, storage scan.Element, t
 	var gone []string
 	for k := range n.Items {
 		i := &n.Items[k]
-		at := slices.IndexFunc(wanted, func(r room) bool { return r.jid == i.ID })
+		at := slices.IndexFunc(wanted, func(r room) bool { return r.jid == prepared(i.ID) })
 		if at < 0 {
 			gone = append(gone, i.ID)
 			continue
 		}
+		wanted[at].jid = i.ID // it may have been published in another form than the canonical one
 		old, err := b.bookmark(ctx, i)
 		if err != nil {
 			return err
@@ -248,6 +249,14 @@ func rooms(storage scan.Element) (list []room, err error) {
 		}
 	}
 	return list, nil
+}
+
+// prepared is an address in its canonical form; what is none stays.
+func prepared(id string) string {
+	if j, err := addr.Parse(id); err == nil {
+		return j.String()
+	}
+	return id
 }
 
 // tellLegacy tells those clients of the user that want the old node's events what all bookmarks are now.

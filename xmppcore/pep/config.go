@@ -185,6 +185,9 @@ func (c *Config) apply(s submitted, most int) *stanza.Error {
 		if !ok {
 			continue
 		}
+		if f.typ == "text-single" && len(v) == 0 { // a text may be empty (XEP-0004 §3.2)
+			v = []string{""}
+		}
 		if f.typ != "text-multi" && len(v) != 1 || !f.set(c, v) {
 			return refusal(stanza.NotAcceptable, "", "no value of "+f.name)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
+	"rosterd/xmppcore/block"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/stanza"
 )
@@ -63,16 +64,29 @@ func (s *Service) tell(ctx context.Context, b *box, name string, c *Config, even
 // may see the node. The box is held.
 func (s *Service) tellAll(b *box, name string, c *Config, event []byte) {
 	message := appendEvent(nil, b.owner, c, event, nil)
-	s.toAccount(s.Registry.Account(b.owner), b.owner, name, message)
+	mine := s.Registry.Account(b.owner)
+	var blocks *block.List
+	if mine != nil {
+		blocks = mine.Blocks.Load()
+	}
+	s.toAccount(mine, b.owner, blocks, name, message)
 	if c.Access == "whitelist" {
 		return
 	}
-	for _, i := range s.contacts(b.owner) {
+	contacts, known := s.contacts(b.owner)
+	if !known && mine != nil { // they are told when they are known: see RosterChanged
+		mine.Lock()
+		if contacts, known = items(mine); !known {
+			mine.Early = true
+		}
+		mine.Unlock()
+	}
+	for _, i := range contacts {
 		if !i.Subscription.From() || c.Access == "roster" && !slices.ContainsFunc(i.Groups, func(g string) bool { return slices.Contains(c.Groups, g) }) {
 			continue
 		}
 		if a := s.Registry.Account(i.JID); a != nil && !s.barred(b.owner, i.JID) {
-			s.toAccount(a, b.owner, name, message)
+			s.toAccount(a, b.owner, blocks, name, message)
 		}
 	}
 }
@@ -82,21 +96,26 @@ func (s *Service) barred(a, b addr.Bare) bool {
 	return s.Blocked(a, b.Full()) || s.Blocked(b, a.Full())
 }
 
-// contacts are those of a user who is online.
-func (s *Service) contacts(owner addr.Bare) []roster.Item {
+// contacts are those of a user who is online, once they are known.
+func (s *Service) contacts(owner addr.Bare) (list []roster.Item, known bool) {
 	a := s.Registry.Account(owner)
 	if a == nil {
-		return nil
+		return nil, false
 	}
 	a.Lock()
 	defer a.Unlock()
-	r, _ := a.Roster()
-	return r.Items()
+	return items(a)
+}
+
+// items are an account's contacts; under its lock.
+func items(a *registry.Account) (list []roster.Item, known bool) {
+	r, known := a.Roster()
+	return r.Items(), known
 }
 
 // toAccount sends to the resources that want the events of a node; those of a contact only if he wants the owner's
-// presence, too.
-func (s *Service) toAccount(a *registry.Account, owner addr.Bare, name string, message []byte) {
+// presence, too, and has not blocked them.
+func (s *Service) toAccount(a *registry.Account, owner addr.Bare, blocks *block.List, name string, message []byte) {
 	if a == nil {
 		return
 	}
@@ -106,7 +125,7 @@ func (s *Service) toAccount(a *registry.Account, owner addr.Bare, name string, m
 		return
 	}
 	for _, r := range a.Resources() {
-		if r.Available && r.Caps.Wants(name) {
+		if r.Available && r.Caps.Wants(name) && !(a.User != owner && blocks.Has(r.Full)) {
 			full := r.Full.String()
 			r.Append(func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
 		}
@@ -116,7 +135,8 @@ func (s *Service) toAccount(a *registry.Account, owner addr.Bare, name string, m
 // owed are the last items that resources are still to be sent.
 type owed struct {
 	mu      sync.Mutex
-	queue   []debt
+	queue   []*debt
+	whole   map[*registry.Resource]*debt // those in the queue that are of all owners: a client may come and go often
 	workers int
 }
 
@@ -144,12 +164,16 @@ func (s *Service) RosterChanged(a *registry.Account, from, to roster.Roster, fir
 	if s.Host(a.User.Domain()) == nil {
 		return
 	}
+	a.Lock()
+	early := a.Early // the user has published something that contacts could not be told of yet
+	a.Early = false
+	a.Unlock()
 	var seen []addr.Bare
 	for i := range to.All() {
 		if i.Subscription.To() && !from.Wants(i.JID) {
 			seen = append(seen, i.JID)
 		}
-		if !first && i.Subscription.From() && !from.Grants(i.JID) {
+		if (!first || early) && i.Subscription.From() && !from.Grants(i.JID) {
 			s.oweAccount(s.Registry.Account(i.JID), []addr.Bare{a.User})
 		}
 	}
@@ -177,7 +201,22 @@ func (s *Service) owe(d debt) {
 	o := &s.owed
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue = append(o.queue, d)
+	if first := o.whole[d.to]; d.owners == nil && first != nil {
+		first.since = d.since
+		if !slices.Equal(first.nodes, d.nodes) {
+			first.nodes = slices.Concat(first.nodes, d.nodes)
+			slices.Sort(first.nodes)
+			first.nodes = slices.Compact(first.nodes)
+		}
+		return
+	}
+	if d.owners == nil {
+		if o.whole == nil {
+			o.whole = make(map[*registry.Resource]*debt)
+		}
+		o.whole[d.to] = &d
+	}
+	o.queue = append(o.queue, &d)
 	if o.workers < atOnce && s.Go(s.settle) {
 		o.workers++
 	}
@@ -201,12 +240,15 @@ func (o *owed) next(ctx context.Context) (d debt, ok bool) {
 	defer o.mu.Unlock()
 	if len(o.queue) == 0 || ctx.Err() != nil {
 		o.workers--
-		o.queue = nil
+		o.queue, o.whole = nil, nil
 		return d, false
 	}
-	d = o.queue[0]
-	o.queue[0] = debt{}
+	d = *o.queue[0]
+	o.queue[0] = nil
 	o.queue = o.queue[1:]
+	if d.owners == nil {
+		delete(o.whole, d.to)
+	}
 	return d, true
 }
 
@@ -215,7 +257,8 @@ func (s *Service) pay(ctx context.Context, d debt) error {
 	owners := d.owners
 	if owners == nil {
 		owners = []addr.Bare{user}
-		for _, i := range s.contacts(user) {
+		contacts, _ := s.contacts(user)
+		for _, i := range contacts {
 			if i.Subscription.To() && i.JID != user {
 				owners = append(owners, i.JID)
 			}
@@ -224,7 +267,7 @@ func (s *Service) pay(ctx context.Context, d debt) error {
 	var failures []error
 	for _, owner := range owners {
 		h := s.Host(owner.Domain())
-		if h == nil || ctx.Err() != nil || owner != user && s.barred(owner, user) {
+		if h == nil || ctx.Err() != nil || owner != user && (s.barred(owner, user) || s.Blocked(owner, d.to.Full)) {
 			continue
 		}
 		err := s.lastItems(ctx, h, owner, d)

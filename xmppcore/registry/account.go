@@ -30,6 +30,7 @@ type Account struct {
 
 	mu        sync.Mutex
 	resources []*Resource
+	Early     bool // something was published before the roster was there (XEP-0163)
 	roster    roster.Roster
 	history   roster.History    // how roster came about, for clients that hold an old version
 	loaded    bool              // roster is what the engine said

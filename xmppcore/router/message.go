@@ -45,6 +45,9 @@ func (r *Router) message(from Origin, st *scan.Stanza) {
 	if m := r.senders(from, t); m != nil && t.acc != from.Resource.Account {
 		r.sent(&l, m, t.jid)
 	}
+	if t.host != nil {
+		l.undelay(t.host.Domain)
+	}
 	m := t.messages()
 	if m != nil {
 		r.received(&l, m, t, res)

@@ -22,8 +22,9 @@ type Offline interface {
 	registry.Syncer
 	// Put adds a stanza, as it is to be delivered, to those that wait for a user. It is false if too many do.
 	Put(ctx context.Context, user addr.Bare, stanza []byte) (bool, error)
-	// Take hands what waits for a user to f, the oldest first, and then forgets it. f must not keep it.
-	Take(ctx context.Context, user addr.Bare, f func(stanza []byte)) error
+	// Take hands what waits for a user to f, the oldest first, and then forgets it, up to what f did not take. f must not
+	// keep it.
+	Take(ctx context.Context, user addr.Bare, f func(stanza []byte) bool) error
 }
 
 // doors let one goroutine at a time look whether a user is there and act on it: a message that found nobody is kept
@@ -45,7 +46,8 @@ func waits(st *scan.Stanza, typ string) bool {
 		return false
 	}
 	for i := range st.Children {
-		if !child(st, i, nsChatStates, "") && !child(st, i, scan.NSClient, "thread") && !child(st, i, nsHints, "") {
+		said := !child(st, i, nsChatStates, "") && !child(st, i, scan.NSClient, "thread") && !child(st, i, nsHints, "")
+		if said && !child(st, i, nsDelay, "delay") { // which is ours, where a client has not taken the message
 			return true
 		}
 	}
@@ -78,12 +80,27 @@ func (r *Router) keep(l *letter, m *Messages, user addr.Bare) bool {
 // stored is the message as it is delivered later, with the time when it came (XEP-0160 §3, XEP-0203).
 func (l *letter) stored(user addr.Bare) []byte {
 	e := l.edit
-	if !delayed(l.st, user) {
+	if len(e.Drop) > 0 || !delayed(l.st, user) { // what has been kept before is as it was then
 		e.Add = append(e.Add[:len(e.Add):len(e.Add)], "<delay xmlns='"+nsDelay+"'"...)
 		e.Add = append(stanza.AppendAttr(e.Add, "from", user.Domain()), " stamp='"...)
 		e.Add = append(time.Now().UTC().AppendFormat(e.Add, "2006-01-02T15:04:05Z"), "'/>"...)
 	}
 	return stanza.AppendEdited(nil, l.st, l.from.JID.String(), e)
+}
+
+// undelay takes away what says in the name of the recipient's server when the message came: only that knows
+// (XEP-0203 §4).
+func (l *letter) undelay(domain string) {
+	if !has(l.st, nsDelay, "delay") {
+		return
+	}
+	l.drop(func(i int) bool {
+		if !child(l.st, i, nsDelay, "delay") {
+			return false
+		}
+		by, _ := l.st.Element(i).Attr("from")
+		return by == domain
+	})
 }
 
 // delayed tells whether a message has been kept before: the client that took it then has not read it.
@@ -112,11 +129,9 @@ func (r *Router) hand(res *registry.Resource, m *Messages) {
 	door := r.doors.of(user)
 	door.Lock()
 	defer door.Unlock()
-	err := m.Offline.Take(context.Background(), user, func(b []byte) {
-		// Who asks the archive has those that are in it from there.
-		if !res.Synced || !archivedBy(b, user) {
-			res.AppendOwn(func(dst []byte) []byte { return append(dst, b...) })
-		}
+	err := m.Offline.Take(context.Background(), user, func(b []byte) bool {
+		// Who asks the archive has those that are in it from there. When the stream is about to end, they wait on.
+		return res.Synced && archivedBy(b, user) || res.AppendOwn(func(dst []byte) []byte { return append(dst, b...) })
 	})
 	if err != nil {
 		m.Failed("delivering messages that waited", user, err)
@@ -158,6 +173,9 @@ func (r *Router) again(res *registry.Resource, from addr.JID, st *scan.Stanza) b
 	}
 	l := letter{from: Origin{JID: from}, st: st, typ: typeOf(st), archived: h.Messages.Archive != nil && marked(st, user)}
 	if l.typ != "" && l.typ != stanza.TypeNormal && l.typ != stanza.TypeChat {
+		return false
+	}
+	if h.Messages.Offline != nil && !h.Messages.exists(user) { // deleted, though other clients of his may still be leaving
 		return false
 	}
 	l.spread = h.Messages.Carbons && copied(st, l.typ)

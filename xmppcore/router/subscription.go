@@ -184,6 +184,7 @@ func (r *Router) receive(from, to addr.Bare, list []notice) (answers []notice, r
 		case t.host == nil || t.host.BlockSubscriptions || to.Local() == "":
 		case t.host.Editable:
 			answer, err = r.in(t, from, n)
+		case t.bars(from.Full()): // XEP-0191 §3.3: nobody is told anything
 		default:
 			answer, err = r.fixed(to, from, n)
 		}

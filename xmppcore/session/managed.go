@@ -48,6 +48,7 @@ type managed struct {
 	head    []byte  // written before anything else: the answer to a resumption
 	ack     uint32  // to be told, if owed
 	owed    bool
+	refused bool   // a request that is not granted is still to be answered
 	asked   bool   // an acknowledgement is on its way
 	last    uint32 // what the client would have acknowledged when it was asked last
 
@@ -119,6 +120,23 @@ func (s *Session) Acknowledge() {
 	defer s.mu.Unlock()
 	if m := s.managed; m != nil && !s.ending {
 		m.ack, m.owed = m.handled.Load(), true
+		s.start()
+	}
+}
+
+const refusal = "<failed xmlns='" + NSManagement + "'><unexpected-request xmlns='" + stanza.NSStanzas + "'/></failed>"
+
+// Refuse tells the client that what it asks for does not fit here. That is no stanza: neither side counts it, and it is
+// not written again. In the goroutine that reads.
+func (s *Session) Refuse() {
+	if s.managed == nil {
+		s.AppendOwn(func(dst []byte) []byte { return append(dst, refusal...) })
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ending {
+		s.managed.refused = true
 		s.start()
 	}
 }
@@ -196,10 +214,11 @@ func (m *managed) keep(b []byte) {
 	m.count, m.size = m.count+n, m.size+len(b)
 }
 
-// bound drops what was written first, if too much is kept.
+// bound drops what was written first, if too much is kept. A client may ask for more than it acknowledges: of what the
+// server owes it, a few times as much is kept, but what was written last.
 func (s *Session) bound() {
 	m := s.managed
-	for m.again == 0 && len(m.blocks) > 1 && m.size-s.own > s.lim.Hard {
+	for m.again == 0 && len(m.blocks) > 1 && m.size-min(s.own, 4*s.lim.Hard) > s.lim.Hard {
 		m.dropped, m.size = m.dropped+m.blocks[0].n, m.size-len(m.blocks[0].b)
 		m.blocks[0] = block{}
 		m.blocks = m.blocks[1:]
@@ -268,8 +287,12 @@ func (s *Session) takeManaged() job {
 func (s *Session) appendControl(b []byte) []byte {
 	m := s.managed
 	due := s.due() && !s.ending
-	if b == nil && (m.owed || due) {
+	if b == nil && (m.owed || m.refused || due) {
 		b = (*buffers.Get().(*[]byte))[:0]
+	}
+	if m.refused {
+		b = append(b, refusal...)
+		m.refused = false
 	}
 	if m.owed {
 		b = append(b, "<a xmlns='"+NSManagement+"' h='"...)
@@ -309,7 +332,7 @@ func (s *Session) Hibernate() bool {
 		return false
 	}
 	m.away, m.since = true, time.Now()
-	m.head, m.owed, m.asked, s.waiting = nil, false, false, nil // who comes back is active
+	m.head, m.owed, m.refused, m.asked, s.waiting = nil, false, false, false, nil // who comes back is active
 	s.store()
 	if !s.writing {
 		s.writing, m.parked = true, true

@@ -66,17 +66,22 @@ func (w *Waiting) Put(ctx context.Context, user addr.Bare, stanza []byte) (bool,
 	return true, nil
 }
 
-// Take hands over what waits, and forgets it.
-func (w *Waiting) Take(ctx context.Context, user addr.Bare, f func(stanza []byte)) error {
+// Take hands over what waits, and forgets it as far as it is taken.
+func (w *Waiting) Take(ctx context.Context, user addr.Bare, f func(stanza []byte) bool) error {
 	w.forget(user)
 	page, err := w.log.Find(ctx, user, store.Query{})
 	if err != nil || len(page.Entries) == 0 {
 		return err
 	}
-	ids := make([]string, len(page.Entries))
-	for i, e := range page.Entries {
-		f(e.Stanza)
-		ids[i] = e.ID
+	var ids []string
+	for _, e := range page.Entries {
+		if !f(e.Stanza) {
+			break
+		}
+		ids = append(ids, e.ID)
+	}
+	if ids == nil {
+		return nil
 	}
 	_, err = w.log.Delete(ctx, user, ids, time.Time{})
 	return err
@@ -109,6 +114,9 @@ func (w *Waiting) remember(user addr.Bare, s size) {
 	}
 	w.sizes[user] = s
 }
+
+// Forget drops what is known of a user who was deleted.
+func (w *Waiting) Forget(user addr.Bare) { w.forget(user) }
 
 func (w *Waiting) forget(user addr.Bare) {
 	w.mu.Lock()

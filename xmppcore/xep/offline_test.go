@@ -36,7 +36,7 @@ func put(t *testing.T, w *xep.Waiting, text string) bool {
 func take(t *testing.T, w *xep.Waiting) string {
 	t.Helper()
 	var list []string
-	if err := w.Take(t.Context(), waiter, func(b []byte) { list = append(list, string(b)) }); err != nil {
+	if err := w.Take(t.Context(), waiter, func(b []byte) bool { list = append(list, string(b)); return true }); err != nil {
 		t.Fatal(err)
 	}
 	return strings.Join(list, " ")
@@ -92,9 +92,10 @@ func TestOfflineTake(t *testing.T) {
 	put(t, w, "a")
 	put(t, w, "b")
 	var got []string
-	err := w.Take(t.Context(), waiter, func(b []byte) {
+	err := w.Take(t.Context(), waiter, func(b []byte) bool {
 		got = append(got, string(b))
 		put(t, w, fmt.Sprintf("after-%s", b))
+		return true
 	})
 	if err != nil || strings.Join(got, " ") != "a b" {
 		t.Errorf("%v, %v", got, err)
@@ -115,7 +116,7 @@ func TestOfflineFails(t *testing.T) {
 	if ok, err := w.Put(ctx, waiter, []byte("x")); ok || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, %v", ok, err)
 	}
-	if err := w.Take(ctx, waiter, func([]byte) { t.Error("taken") }); !errors.Is(err, context.Canceled) {
+	if err := w.Take(ctx, waiter, func([]byte) bool { t.Error("taken"); return true }); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

@@ -227,3 +227,11 @@ func TestLastActivityAgain(t *testing.T) {
 		t.Errorf("kept %q, %v", kept, err)
 	}
 }
+
+// A store that keeps nothing refuses what a user wants to store (storage = { private = "none" }).
+func TestPrivateNowhere(t *testing.T) {
+	p := &xep.Private{Store: store.Nowhere{}.Keyed("private"), Log: quiet}
+	if got := ask(t, own("set", private("<x xmlns='x'>y</x>")), p.Extension()); !strings.Contains(got, "<error ") {
+		t.Errorf("stored nowhere: %s", got)
+	}
+}
