@@ -122,7 +122,7 @@ func (e *Engine) ask(u *user, why Reason) *flight {
 		return u.running
 	case u.queued == nil:
 		u.queued = newFlight(why)
-	case u.queued.reason.patient(), why == ReasonRefresh, u.queued.reason == ReasonEdit: // an edit may need no fetch
+	case u.queued.reason.patient(), why == ReasonRefresh, u.besides(u.queued): // which would fetch nothing
 		u.queued.reason = why
 	}
 	return u.queued

@@ -174,3 +174,16 @@ module:provides("roster", {
 		})
 	}
 }
+
+// TestWritebackNeedsAnEditor: a host whose plugin takes no edits does not start, and check says so with the line.
+func TestWritebackNeedsAnEditor(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, withScript(`rosterd_roster_edit = "writeback"`))
+	p.c2s, p.http = 5222, 5280
+	p.module(t, "crm", `module:provides("roster", { fetch = function() return {} end })`)
+	p.write(t)
+	_, out, stderr := p.command(t, "", "check")
+	if out += stderr; !strings.Contains(out, `rosterd_roster_edit: module "crm" of example.com takes no edits`) || !strings.Contains(out, "prosody.cfg.lua:") {
+		t.Errorf("check says\n%s", out)
+	}
+}
