@@ -17,6 +17,7 @@ type manager struct {
 	list  string
 	down  error
 	asked int
+	blind bool // it knows no revisions
 }
 
 func (m *manager) Fetch(_ context.Context, r Request) (Answer, error) {
@@ -36,6 +37,9 @@ func (m *manager) Fetch(_ context.Context, r Request) (Answer, error) {
 		items = append(items, i)
 	}
 	list, _ := roster.New(r.User, items...)
+	if m.blind {
+		return Answer{Roster: list}, nil
+	}
 	return Answer{Roster: list, Rev: m.list, Unchanged: r.Rev != "" && r.Rev == m.list}, nil
 }
 
@@ -165,6 +169,47 @@ func TestOwnDuringAnOutage(t *testing.T) {
 		}
 		m.serve("", ErrUnknownUser)
 		d.edit(t, set("tybalt", "juliet", ""))
+	})
+}
+
+// An edit that comes while a fetch waits to begin is told with what that brings, also if it brings nothing.
+func TestOwnBesideAFetchThatFails(t *testing.T) {
+	besideManager(t, nil, func(t *testing.T, d *desk, m *manager) {
+		m.serve("nurse", nil)
+		d.attach(t, "romeo")
+		d.expect(t, "romeo first {nurse=managed}")
+		gate := make(chan struct{})
+		d.book.open(gate) // the first fetch waits for what is the user's own
+		d.ask(d.find(jid("romeo")), ReasonRefresh)
+		synctest.Wait()
+		d.ask(d.find(jid("romeo")), ReasonRefresh)
+		done := make(chan error, 1)
+		go func() { _, err := d.Edit(context.Background(), set("romeo", "juliet", "")); done <- err }()
+		synctest.Wait()
+		m.serve("", errors.New("503"))
+		d.book.open(nil)
+		close(gate)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		d.expect(t, "romeo {nurse=managed} → {juliet nurse=managed} +juliet")
+	})
+}
+
+// What is kept follows the backend also where nobody sees a difference.
+func TestOwnLikeTheManaged(t *testing.T) {
+	kept := &memory{}
+	besideManager(t, func(h *Host) { h.Keeper = kept }, func(t *testing.T, d *desk, m *manager) {
+		m.blind = true
+		d.attach(t, "romeo")
+		d.edit(t, set("romeo", "juliet", "managed"))
+		m.serve("juliet", nil)
+		d.told = nil
+		d.refresh(t, Unchanged)
+		d.expect(t)
+		if doc := kept.docs[jid("romeo")]; !strings.Contains(doc, `"juliet@example.com":`) {
+			t.Errorf("kept: %s", doc)
+		}
 	})
 }
 
