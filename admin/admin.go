@@ -72,6 +72,8 @@ type Contact struct {
 	Groups       []string  `json:"groups,omitzero"`
 	Ask          bool      `json:"ask,omitempty"`
 	Approved     bool      `json:"approved,omitempty"`
+	Of           string    `json:"of,omitempty"`    // whose it is, where users have contacts of their own: "user", or "backend"
+	Hides        bool      `json:"hides,omitempty"` // the backend's, which stands before one of the user's own
 }
 
 // Dropped is a contact as the backend wrote it, and why it was left out.
@@ -130,12 +132,31 @@ func rosterOf(i engine.Inspection, source string) Roster {
 		}
 	}
 	for item := range i.Roster.All() {
-		r.Contacts = append(r.Contacts, contactOf(item))
+		r.Contacts = append(r.Contacts, contactOf(item).of(i.Own))
 	}
 	for _, d := range i.Dropped {
 		r.Dropped = append(r.Dropped, Dropped{d.JID, d.Reason})
 	}
 	return r
+}
+
+// The owners of contacts.
+const (
+	ofUser    = "user"
+	ofBackend = "backend"
+)
+
+// of is the contact with whose it is; where users have none of their own that goes without saying.
+func (c Contact) of(own *engine.Owned) Contact {
+	if own == nil {
+		return c
+	}
+	c.Of = ofBackend
+	if _, ok := own.Contacts.Get(c.JID); ok {
+		c.Of = ofUser
+	}
+	_, c.Hides = own.Hidden.Get(c.JID)
+	return c
 }
 
 func contactOf(i roster.Item) Contact {

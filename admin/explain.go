@@ -34,6 +34,7 @@ type Side struct {
 
 	session Session
 	roster  roster.Roster
+	own     *engine.Owned
 }
 
 // Origin is where a roster comes from.
@@ -60,11 +61,18 @@ type Flow struct {
 // Overview is the answer to "explain" for a user alone.
 type Overview struct {
 	Side
-	Online    int        `json:"online"`    // contacts who are available here
-	Sees      int        `json:"sees"`      // of these, those whose presence comes to the user
-	SeenBy    int        `json:"seen_by"`   // of these, those to whom the user's presence goes, if there is any
-	Elsewhere int        `json:"elsewhere"` // contacts at hosts that are not served
+	Online    int        `json:"online"`        // contacts who are available here
+	Sees      int        `json:"sees"`          // of these, those whose presence comes to the user
+	SeenBy    int        `json:"seen_by"`       // of these, those to whom the user's presence goes, if there is any
+	Elsewhere int        `json:"elsewhere"`     // contacts at hosts that are not served
+	Own       *OwnCount  `json:"own,omitempty"` // nil where users have no contacts of their own
 	HalfOpen  []HalfOpen `json:"half_open,omitzero"`
+}
+
+// OwnCount is how many contacts a user keeps himself.
+type OwnCount struct {
+	Contacts int `json:"contacts"`
+	Hidden   int `json:"hidden"` // by contacts of the backend's
 }
 
 // HalfOpen is a pair whose two rosters do not agree.
@@ -96,6 +104,9 @@ func (s *Server) overview(u addr.Bare) (o Overview, err error) {
 		return o, unknown(u)
 	}
 	o.Side = s.side(u, s.Sessions(u)[0], &i)
+	if i.Own != nil {
+		o.Own = &OwnCount{i.Own.Contacts.Len(), i.Own.Hidden.Len()}
+	}
 	o.Dropped, o.Forgotten = rosterOf(i, "").Dropped, i.DroppedMore
 	for item := range o.roster.All() {
 		if _, served := s.Source(item.JID.Domain()); !served {
@@ -199,6 +210,7 @@ func (s *Server) side(u addr.Bare, session Session, i *engine.Inspection) Side {
 		return side
 	}
 	r := rosterOf(*i, source)
+	side.own = i.Own
 	side.roster = i.Roster // offline: the kept one
 	if session.Loaded {
 		side.roster = session.Roster
@@ -213,7 +225,7 @@ func (s *Server) side(u addr.Bare, session Session, i *engine.Inspection) Side {
 // about looks up what the side's roster says of the other.
 func (s *Side) about(other addr.Bare) {
 	if i, ok := s.roster.Get(other); ok {
-		c := contactOf(i)
+		c := contactOf(i).of(s.own)
 		s.Says, s.Grants, s.Wants = &c, i.Subscription.From(), i.Subscription.To()
 	}
 }

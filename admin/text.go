@@ -96,6 +96,9 @@ func (o Overview) WriteText(w io.Writer) error {
 	p.side(&o.Side)
 	p.field("contacts", "%d: %d available here, of whom it sees %d and %d see it; %d at other servers, which are not reached",
 		o.Roster.Contacts, o.Online, o.Sees, o.SeenBy, o.Elsewhere)
+	if o.Own != nil {
+		p.field("of these", "%d the user's own; %d more of these are hidden by the backend's", o.Own.Contacts, o.Own.Hidden)
+	}
 	if len(o.HalfOpen) > 0 {
 		p.line("\nThe two rosters do not agree about")
 		t := p.table()
@@ -265,8 +268,22 @@ func (p *page) says(s, other *Side) {
 		text += ", approved beforehand"
 	}
 	p.field("contact", "%s", text)
+	if c.Of != "" {
+		p.field("", "%s", c.owner())
+	}
 	p.field("", "lets it see %s: %s", s.JID, yes(s.Grants, "from or both"))
 	p.field("", "shows it to %s: %s", s.JID, yes(s.Wants, "to or both"))
+}
+
+// owner says whose a contact is.
+func (c Contact) owner() string {
+	switch {
+	case c.Of == ofUser:
+		return "the user's own"
+	case c.Hides:
+		return "the backend's, before one of the user's own"
+	}
+	return "the backend's"
 }
 
 func yes(b bool, which string) string {
@@ -282,7 +299,7 @@ func (p *page) contacts(list []Contact) {
 		return
 	}
 	t := p.table()
-	fmt.Fprintf(t, "CONTACT\tSUBSCRIPTION\tNAME\tGROUPS\n")
+	fmt.Fprintf(t, "CONTACT\tSUBSCRIPTION\tNAME\tGROUPS%s\n", map[bool]string{true: "\tWHOSE"}[list[0].Of != ""])
 	for _, c := range list {
 		sub := c.Subscription
 		if c.Ask {
@@ -291,7 +308,11 @@ func (p *page) contacts(list []Contact) {
 		if c.Approved {
 			sub += " approved"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", c.JID, sub, orDash(printable(c.Name)), orDash(groups(c.Groups)))
+		whose := ""
+		if c.Of != "" {
+			whose = "\t" + c.owner()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s%s\n", c.JID, sub, orDash(printable(c.Name)), orDash(groups(c.Groups)), whose)
 	}
 	p.flush(t)
 }

@@ -14,6 +14,7 @@ func (ck *checker) hosts() {
 	for _, h := range ck.Config.hosts {
 		ck.rosters(h)
 		ck.groups(h)
+		ck.rosterEdit(h)
 		ck.storage(h)
 		ck.authentication(h)
 		ck.login(h)
@@ -69,6 +70,22 @@ func (ck *checker) rosters(h *Host) {
 			}
 		}
 		ck.add(Refused, CodeRoster, h, "", h.Pos(), fmt.Sprintf("%s: no module supplies its rosters", h.section.title()), hint)
+	}
+}
+
+// rosterEdit: what would let users edit rosters, and does not.
+func (ck *checker) rosterEdit(h *Host) {
+	how, pos, set := RosterEdit.Lookup(h)
+	if !set || how == "refuse" {
+		return
+	}
+	if len(h.Providers()) == 0 {
+		ck.once(Note, CodeMoot, h, RosterEdit.Name, pos, fmt.Sprintf("rosterd_roster_edit has no effect on %s: no backend supplies its rosters", h.section.title()), "")
+		return
+	}
+	if m, on := h.Module("block_subscriptions"); on {
+		ck.once(Warn, CodeOption, h, RosterEdit.Name, pos, fmt.Sprintf("rosterd_roster_edit: users of %s cannot ask anybody for a subscription, nor answer, since %s drops that", h.section.title(), named(m)),
+			"under the host, write modules_disabled = { \"block_subscriptions\" }")
 	}
 }
 

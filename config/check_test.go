@@ -213,6 +213,44 @@ func TestNothingIsSilent(t *testing.T) {
 	}
 }
 
+func TestRosterEdit(t *testing.T) {
+	const url = "http_roster_url = 'http://localhost/%s' modules_enabled = { 'http_roster_admin' } "
+	for _, tt := range []struct {
+		name, config     string
+		personal, edited bool
+		says             string
+	}{
+		{name: "unless it is said", config: url},
+		{name: "refused", config: url + "rosterd_roster_edit = 'refuse'"},
+		{name: "personal", config: url + "rosterd_roster_edit = 'personal' rosterd_pending_requests = 5", personal: true, edited: true},
+		{name: "personal, and dropped", config: url + "rosterd_roster_edit = 'personal' modules_enabled = { 'http_roster_admin', 'block_subscriptions' }", personal: true, edited: true,
+			says: `warn :1 rosterd_roster_edit: users of VirtualHost "h.example" cannot ask anybody for a subscription, nor answer, since module "block_subscriptions" (`},
+		{name: "rosters that users edit", config: "modules_enabled = { 'roster' } rosterd_roster_edit = 'personal'", edited: true,
+			says: `note :1 rosterd_roster_edit has no effect on VirtualHost "h.example": no backend supplies its rosters`},
+		{name: "written back", config: url + "rosterd_roster_edit = 'writeback'", edited: true},
+		{name: "a store of their own", config: url + "rosterd_roster_edit = 'personal' storage = { roster_own = 'nosuch' }", personal: true, edited: true,
+			says: `refused :1 there is no storage driver "nosuch"`},
+		{name: "a store that nobody needs", config: url + "storage = { roster_own = 'nosuch' }"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := mustLoad(t, tt.config+"\nVirtualHost 'h.example'")
+			h := c.Host("h.example")
+			if h.PersonalRosters() != tt.personal || (h.KeepsContacts() || h.WritesBack()) != tt.edited {
+				t.Errorf("personal %v, edited %v", h.PersonalRosters(), h.KeepsContacts() || h.WritesBack())
+			}
+			var said []string
+			for _, d := range Check(c) {
+				if d.Name == RosterEdit.Name || d.Name == "storage" || d.Name == PendingRequests.Name {
+					said = append(said, fmt.Sprintf("%s :%d %s", d.Severity, d.Pos.Line, d.Message))
+				}
+			}
+			if tt.says == "" && len(said) > 0 || tt.says != "" && (len(said) != 1 || !strings.HasPrefix(said[0], tt.says)) {
+				t.Errorf("said %q, want %q", said, tt.says)
+			}
+		})
+	}
+}
+
 // One source of rosters is enough, and there has to be one.
 func TestSourcesOfRosters(t *testing.T) {
 	const url = "http_roster_url = 'http://localhost/%s' "

@@ -87,6 +87,19 @@ func (h *Host) Providers() []Module {
 // and no other supplies them.
 func (h *Host) StoresRosters() bool { return h.Has("roster") && len(h.Providers()) == 0 }
 
+// PersonalRosters tells whether the users of the host keep contacts of their own beside those that a module supplies.
+func (h *Host) PersonalRosters() bool {
+	return RosterEdit.Get(h) == "personal" && len(h.Providers()) > 0
+}
+
+// WritesBack tells whether the module that supplies the rosters of the host is asked for what users want of them.
+func (h *Host) WritesBack() bool {
+	return RosterEdit.Get(h) == "writeback" && len(h.Providers()) > 0
+}
+
+// KeepsContacts tells whether there are contacts that the users of the host have made themselves.
+func (h *Host) KeepsContacts() bool { return h.StoresRosters() || h.PersonalRosters() }
+
 // SharedGroups is the file of the groups that are put into the rosters of the host: those that users edit, or empty
 // ones. It is false if there is none.
 func (h *Host) SharedGroups() (file string, ok bool) {

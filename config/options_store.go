@@ -96,7 +96,7 @@ func (h *Host) Driver(store string) Driver {
 }
 
 // kept are the stores that rosterd has, by Prosody's names where there are some.
-var kept = []string{"accounts", "archive", "archive_prefs", "blocklist", "lastactivity", "offline", "pep", "pep_data", "private", "roster", "rosterd_seen", "smacks_h", "vcard"}
+var kept = []string{"accounts", "archive", "archive_prefs", "blocklist", "lastactivity", "offline", "pep", "pep_data", "private", "roster", "roster_own", "rosterd_seen", "smacks_h", "vcard"}
 
 // kept are the stores that rosterd has for this host, of which one has the name that the file gives it.
 func (h *Host) kept() []string {
@@ -126,7 +126,7 @@ func (ck *checker) storage(h *Host) {
 func (ck *checker) store(h *Host, store string) {
 	driver, pos := h.storageDriver(store)
 	list := drivers(store)
-	moot := store == "accounts" && !internalAccounts(h) || store == "roster" && !h.StoresRosters()
+	moot := store == "accounts" && !internalAccounts(h) || store == "roster" && !h.StoresRosters() || store == "roster_own" && !h.PersonalRosters()
 	switch {
 	case slices.Contains(list, driver):
 		if driver == "sql" && !moot {
@@ -135,7 +135,7 @@ func (ck *checker) store(h *Host, store string) {
 	case moot && slices.Contains(drivers(""), driver):
 	case moot && store == "roster" && prosodyHas(driver):
 		ck.once(Note, CodeMoot, h, "storage", pos, fmt.Sprintf("rosters are not stored by %q: they come from the backend", driver), "")
-	case moot && store == "accounts":
+	case moot && (store == "accounts" || store == "roster_own"):
 	case store == "accounts":
 		ck.once(Refused, CodeAccounts, h, "storage", pos, fmt.Sprintf("accounts are stored by %q, which is not available", driver), storageHint(driver, list))
 	case prosodyHas(driver):

@@ -514,7 +514,7 @@ func TestKeptForm(t *testing.T) {
 	want, _ := roster.New(jid("romeo"), item, roster.Item{JID: jid("nurse"), Subscription: roster.None, Name: "\ufffd<&\""})
 	m := &memory{}
 	u := newUser(jid("romeo"), newHost("example.com", Host{Keeper: m}), nil)
-	u.roster, u.rev, u.fetched = want, `W/"1"`, time.Date(2024, 2, 29, 1, 2, 3, 4, time.UTC)
+	u.roster, u.managed, u.rev, u.fetched = want, want, `W/"1"`, time.Date(2024, 2, 29, 1, 2, 3, 4, time.UTC)
 	e := New(nil, nil, slog.New(slog.DiscardHandler))
 	e.keep(u)
 	w := newUser(jid("romeo"), u.host, nil)

@@ -22,7 +22,7 @@ func (e *Engine) Contact(ctx context.Context, user, contact addr.Bare) (i roster
 		return roster.Item{}, false, nil
 	}
 	c := h.conf()
-	if h.editor() != nil {
+	if h.stored() != nil {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		ans, err := c.Backend.Fetch(ctx, Request{User: user, Reason: ReasonTest})
@@ -32,14 +32,23 @@ func (e *Engine) Contact(ctx context.Context, user, contact addr.Bare) (i roster
 		i, ok = ans.Roster.Get(contact)
 		return i, ok, nil
 	}
-	if c.Keeper == nil {
-		return roster.Item{}, false, nil
+	if c.Keeper != nil {
+		doc, there, err := c.Keeper.LoadRoster(ctx, user)
+		if err != nil {
+			return roster.Item{}, false, err
+		}
+		if there {
+			if i, ok, err = keptItem(user, contact, doc); ok || err != nil {
+				return i, ok, err
+			}
+		}
 	}
-	doc, ok, err := c.Keeper.LoadRoster(ctx, user)
-	if err != nil || !ok {
-		return roster.Item{}, false, err
+	own, err := c.own(ctx, user)
+	if err != nil {
+		return roster.Item{}, false, fmt.Errorf("roster of %s: %w", user, err)
 	}
-	return keptItem(user, contact, doc)
+	i, ok = own.Get(contact)
+	return i, ok, nil
 }
 
 // keptItem reads one item out of what is kept, without making a roster of it.

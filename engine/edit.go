@@ -58,6 +58,7 @@ type Edit struct {
 	Contact addr.Bare
 	Action  Action
 	Item    roster.Item // of Set: Name and Groups
+	Rev     string      // for a Writer: the backend's revision of the roster that the user has been told, "" if it is not known
 	Stanza  []byte      // of InSubscribe: what the user is to see, from the contact's bare JID to his
 }
 
@@ -67,6 +68,8 @@ type Edited struct {
 	Route    []Action // subscription stanzas that the user's server sends to the contact, as Out…: those of Remove, or what was routed
 	Deliver  bool     // of In…: the user's resources are to see the stanza
 	Answer   Action   // of In…: what the server answers in the user's stead, "" if nothing
+
+	fetch bool // the backend was asked for the change
 }
 
 // PendingRequest is a subscription request that waits for an answer.
@@ -78,10 +81,10 @@ type PendingRequest struct {
 // errEdit is what an Edit ends with whose Editor has ended its goroutine.
 var errEdit = &FaultError{Kind: "trap", Err: errors.New("the edit ended without an answer")}
 
-// Editable tells whether the users of a host edit their rosters: whether its Backend is an Editor.
+// Editable tells whether the users of a host edit their rosters: whether its Backend is an Editor, or it has an Own or a Writer.
 func (e *Engine) Editable(hostname string) bool {
 	h := e.host(hostname)
-	return h != nil && h.editor() != nil
+	return h != nil && e.editor(h) != nil
 }
 
 // Edit makes one change of a user's roster, whether he is online or not, one after the other per user. If he is, what
@@ -100,7 +103,7 @@ func (e *Engine) EditThen(ctx context.Context, ed Edit, made func(Edited)) (Edit
 	if h == nil {
 		return Edited{}, fmt.Errorf("%w for %s", ErrNoHost, ed.User.Domain())
 	}
-	if h.editor() == nil {
+	if e.editor(h) == nil {
 		return Edited{}, fmt.Errorf("roster of %s: %w", ed.User, ErrReadOnly)
 	}
 	if !e.begin() {
@@ -139,23 +142,38 @@ func (e *Engine) EditThen(ctx context.Context, ed Edit, made func(Edited)) (Edit
 
 // edit makes the change and has it told.
 func (e *Engine) edit(h *host, ed Edit, made func(Edited)) (Edited, error) {
-	if _, err := h.breaker.refuses(ReasonEdit); err != nil {
+	leave, err := e.turn(h)
+	if err != nil {
 		return Edited{}, err
 	}
-	ctx, cancel := context.WithTimeout(e.ctx, h.conf().QueueTimeout)
-	defer cancel()
-	if err := h.places.wait(ctx); err != nil {
-		return Edited{}, e.endOf(fmt.Errorf("all calls to the backend were busy: %w", err))
+	done, err := e.change(h, ed, leave)
+	if done.fetch {
+		defer e.written(ed.User, err)
 	}
-	done, err := e.change(h, ed)
 	if err != nil {
 		return Edited{}, e.endOf(err)
 	}
 	made(done)
-	if !same(done.Old, done.New) {
+	if !done.fetch && !same(done.Old, done.New) {
 		e.changed(h, ed.User)
 	}
 	return done, nil
+}
+
+// turn waits for one of the host's parallel calls, where the Editor is the backend itself.
+func (e *Engine) turn(h *host) (leave func(), err error) {
+	if h.conf().Own != nil {
+		return func() {}, nil
+	}
+	if _, err := h.breaker.refuses(ReasonEdit); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, h.conf().QueueTimeout)
+	defer cancel()
+	if err := h.places.wait(ctx); err != nil {
+		return nil, e.endOf(fmt.Errorf("all calls to the backend were busy: %w", err))
+	}
+	return h.places.leave, nil
 }
 
 // endOf is an error, or that the engine is closed where that has ended a call.
@@ -167,10 +185,10 @@ func (e *Engine) endOf(err error) error {
 }
 
 // change is one call to the Editor. It gives the place back.
-func (e *Engine) change(h *host, ed Edit) (done Edited, err error) {
-	defer h.places.leave()
+func (e *Engine) change(h *host, ed Edit, leave func()) (done Edited, err error) {
+	defer leave()
 	c := h.conf()
-	editor := h.editor()
+	editor := e.editor(h)
 	if editor == nil {
 		return Edited{}, ErrReadOnly // another backend has come meanwhile
 	}
@@ -190,8 +208,9 @@ func (e *Engine) change(h *host, ed Edit) (done Edited, err error) {
 
 // changed makes what is kept of a user's roster stale, and has it fetched if he is online.
 func (e *Engine) changed(h *host, user addr.Bare) {
-	r := e.newRefresh(h, 1)
-	r.spoil(h, []addr.Bare{user})
+	if h.conf().Own == nil {
+		e.newRefresh(h, 1).spoil(h, []addr.Bare{user})
+	}
 	<-e.request(user, ReasonEdit).done
 }
 
@@ -209,7 +228,7 @@ func (e *Engine) Pending(ctx context.Context, user addr.Bare) ([]PendingRequest,
 	if h == nil {
 		return nil, fmt.Errorf("%w for %s", ErrNoHost, user.Domain())
 	}
-	editor := h.editor()
+	editor := e.editor(h)
 	if editor == nil {
 		return nil, fmt.Errorf("roster of %s: %w", user, ErrReadOnly)
 	}
@@ -223,7 +242,18 @@ func (e *Engine) Pending(ctx context.Context, user addr.Bare) ([]PendingRequest,
 }
 
 // editor is nil where the host's rosters are read-only.
-func (h *host) editor() Editor {
+func (e *Engine) editor(h *host) Editor {
+	if h.conf().Own != nil {
+		return keepers{e, h}
+	}
+	if h.conf().Writer != nil {
+		return wishes{e, h}
+	}
+	return h.stored()
+}
+
+// stored is the Backend of the host if that is where its users edit their rosters, which is at hand; else nil.
+func (h *host) stored() Editor {
 	ed, _ := h.conf().Backend.(Editor)
 	return ed
 }

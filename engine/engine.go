@@ -20,6 +20,8 @@ import (
 // Host is how the rosters of one VirtualHost are had. Zero fields mean the defaults.
 type Host struct {
 	Backend      Backend
+	Own          Own           // contacts of the users' own beside those of Backend; nil: there are none
+	Writer       Writer        // takes edits of the users to the backend; nil: they are refused, or there is an Own, or Backend is an Editor
 	Keeper       Keeper        // nil: the last good roster lives as long as the user's session
 	Timeout      time.Duration // of one call; 5 s
 	Parallel     int           // calls at a time; 16

@@ -54,10 +54,24 @@ func (h Host) withDefaults() Host {
 
 // sameBackend goes by the generations, and where there are none by identity.
 func (h *Host) sameBackend(o *Host) bool {
+	if generation(h.Own) != generation(o.Own) { // a Writer changes no roster by itself
+		return false
+	}
 	if h.Generation != "" || o.Generation != "" {
 		return h.Generation == o.Generation
 	}
 	return reflect.ValueOf(h.Backend).Comparable() && h.Backend == o.Backend
+}
+
+// generation tells one Own from another, and from none.
+func generation(o Own) string {
+	switch g := o.(type) {
+	case nil:
+		return ""
+	case Generational:
+		return "own " + g.Generation()
+	}
+	return "own"
 }
 
 // host is nil if there is none of that name.

@@ -123,6 +123,7 @@ type Inspection struct {
 	State      string // "fresh", "stale": the last good one, since something failed; "absent": none is served; "offline"
 	Fetching   bool   // a fetch is under way
 	Roster     roster.Roster
+	Own        *Owned // which of it is whose, where the users of the host have contacts of their own beside the managed ones
 	Rev        string
 	Fetched    time.Time // when the backend last said what Roster holds; zero: never
 	FreshUntil time.Time // a login until then needs no fetch; zero: every first login fetches
@@ -140,6 +141,36 @@ type Inspection struct {
 	Breaker BreakerState // of the host
 }
 
+// Owned is what a user keeps beside what the backend supplies.
+type Owned struct {
+	Contacts roster.Roster // of the roster
+	Hidden   roster.Roster // by those that the backend has too; they are back when it no longer does
+}
+
+// owned sorts what is a user's own. It is nil where nobody has any.
+func (e *Engine) owned(h *host, user addr.Bare, managed roster.Roster) *Owned {
+	if h.conf().Own == nil {
+		return nil
+	}
+	own, err := h.conf().own(e.ctx, user)
+	if err != nil {
+		e.log.Error("reading the contacts of a user's own", "user", user, "error", err)
+		return &Owned{}
+	}
+	var shown, hidden []roster.Item
+	for i := range own.All() {
+		if _, both := managed.Get(i.JID); both {
+			hidden = append(hidden, i)
+		} else {
+			shown = append(shown, i)
+		}
+	}
+	o := &Owned{}
+	o.Contacts, _ = roster.New(user, shown...)
+	o.Hidden, _ = roster.New(user, hidden...)
+	return o
+}
+
 // Inspect looks at a user, online or not. It is false if the host is not served, or nothing is known of the user. Who
 // edits his roster has it where it is kept: that is read if he is offline.
 func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
@@ -150,7 +181,7 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 			return Inspection{}, false
 		}
 		u = newUser(user, h, nil)
-		if h.editor() != nil {
+		if h.stored() != nil {
 			e.read(u)
 		} else {
 			e.remember(u)
@@ -161,11 +192,15 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	n := int(u.attached)
 	s.mu.Unlock()
 	u.mu.Lock()
+	managed := u.managed
+	u.mu.Unlock()
+	own := e.owned(u.host, user, managed)
+	u.mu.Lock()
 	defer u.mu.Unlock()
 	i := Inspection{
-		User: user, Resources: n, State: u.state.String(), Fetching: u.running != nil,
+		User: user, Own: own, Resources: n, State: u.state.String(), Fetching: u.running != nil,
 		Roster: u.roster, Rev: u.rev, Fetched: u.fetched, FreshUntil: u.terms().FreshUntil, ServeUntil: u.terms().ServeUntil,
-		Kept: u.kept || u.host.editor() != nil, NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
+		Kept: u.kept || u.host.stored() != nil, NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
 	}
 	if u.held != nil {
 		held := *u.held
@@ -178,7 +213,10 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	if n == 0 {
 		i.State = "offline"
 	}
-	return i, n > 0 || !u.fetched.IsZero() || i.LastError != nil
+	if own != nil && u.fetched.IsZero() && u.state == absent { // what is known of the roster
+		i.Roster = own.Contacts
+	}
+	return i, n > 0 || !u.fetched.IsZero() || i.LastError != nil || i.Roster.Len() > 0
 }
 
 // read asks the backend for the roster of somebody who is offline.
@@ -195,7 +233,7 @@ func (e *Engine) read(u *user) {
 		}
 	})
 	if r.err == nil {
-		u.roster, u.fetched = r.ans.Roster, time.Now()
+		u.roster, u.managed, u.fetched = r.ans.Roster, r.ans.Roster, time.Now()
 	}
 }
 

@@ -49,6 +49,11 @@ func (e *Engine) remember(u *user) {
 		e.log.Error("the last good roster cannot be read; it is passed over", "user", u.addr, "error", err)
 		return
 	}
+	own, err := h.own(e.ctx, u.addr)
+	if err != nil {
+		e.log.Error("reading the contacts of a user's own", "user", u.addr, "error", err)
+		return
+	}
 	if k.Generation != h.Generation {
 		k.FreshUntil = time.Time{}
 	}
@@ -57,7 +62,7 @@ func (e *Engine) remember(u *user) {
 	if u.state != absent || !u.fetched.IsZero() {
 		return // something newer came meanwhile
 	}
-	u.roster, u.rev, u.fetched, u.history = r, k.Rev, k.Fetched, k.History
+	u.roster, u.managed, u.rev, u.fetched, u.history = beside(u.addr, r, own), r, k.Rev, k.Fetched, k.History
 	u.setTerms(k.terms)
 	u.generation, u.held, u.kept = k.Generation, k.Held, true
 }
@@ -77,7 +82,7 @@ func (e *Engine) keep(u *user) {
 		return
 	}
 	u.mu.Lock()
-	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history, terms: u.terms(), Generation: u.generation, Held: u.held}, u.roster
+	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history, terms: u.terms(), Generation: u.generation, Held: u.held}, u.managed
 	u.kept = true
 	u.mu.Unlock()
 	k.Items = r.EncodeJSON()

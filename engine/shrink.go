@@ -51,7 +51,7 @@ func (e *Engine) guard(u *user, ans Answer) error {
 		return nil
 	}
 	u.mu.Lock()
-	from, before, release := u.roster, u.held, u.release
+	from, before, release := u.managed, u.held, u.release
 	u.mu.Unlock()
 	of := from.Len()
 	if of < smallRoster {

@@ -34,6 +34,7 @@ type user struct {
 	retries int32 // failures in a row that are this user's
 
 	roster     roster.Roster
+	managed    roster.Roster // what of it the backend has said: all, where the host has no Own
 	rev        string
 	generation string    // of the backend that roster is of
 	fetched    time.Time // when the backend last said what roster holds
@@ -117,11 +118,11 @@ func (e *Engine) ask(u *user, why Reason) *flight {
 		return nil
 	case u.running == nil:
 		return e.takeOff(u, newFlight(why))
-	case why.patient() && !u.running.failed:
+	case why.patient() && !u.running.failed && !u.besides(u.running):
 		return u.running
 	case u.queued == nil:
 		u.queued = newFlight(why)
-	case u.queued.reason.patient(), why == ReasonRefresh:
+	case u.queued.reason.patient(), why == ReasonRefresh, u.besides(u.queued): // which would fetch nothing
 		u.queued.reason = why
 	}
 	return u.queued
@@ -167,6 +168,9 @@ func (e *Engine) fly(u *user, f *flight) {
 		return
 	}
 	e.remember(u)
+	if e.edited(u, f) {
+		return
+	}
 	if f.reason.patient() && e.serveFresh(u) {
 		return
 	}
@@ -187,10 +191,16 @@ func (e *Engine) fly(u *user, f *flight) {
 		err = e.guard(u, ans)
 		cause = cmp.Or(cause, err)
 	}
+	var own roster.Roster
+	if err == nil {
+		own, err = u.host.conf().own(e.ctx, u.addr)
+	} else if mixed := e.mixed(u, f); mixed != nil {
+		err = errors.Join(err, mixed)
+	}
 	if err != nil {
 		e.failed(u, f, err, took)
 	} else {
-		f.change = e.apply(u, f, ans)
+		f.change = e.apply(u, f, ans, own)
 		e.log.Debug("roster fetched", "user", u.addr, "reason", f.reason, "contacts", ans.Roster.Len(), "unchanged", ans.Unchanged, "changes", len(f.change), "took", took)
 	}
 	e.observed(u, f, ans, cause, took)
@@ -211,23 +221,23 @@ func (e *Engine) over(u *user, f *flight) bool {
 // keptLongEnough is how old the date of a kept roster may become before it is written again for its date alone.
 const keptLongEnough = time.Hour
 
-// apply makes a good answer the user's roster and tells the watcher.
-func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change) {
+// apply makes a good answer, with what is the user's own, his roster and tells the watcher.
+func (e *Engine) apply(u *user, f *flight, ans Answer, own roster.Roster) (changes []roster.Change) {
 	u.mu.Lock()
-	from, first, rev, known, last := u.roster, u.state == absent, u.rev, !u.fetched.IsZero(), u.fetched
+	from, managed, first, rev, known, last := u.roster, u.managed, u.state == absent, u.rev, !u.fetched.IsZero(), u.fetched
 	terms, held := u.terms(), u.held
 	u.mu.Unlock()
 	if ans.Unchanged {
-		ans.Roster, ans.Rev = from, cmp.Or(ans.Rev, rev)
+		ans.Roster, ans.Rev = managed, cmp.Or(ans.Rev, rev)
 	}
-	to := ans.Roster
+	to := beside(u.addr, ans.Roster, own)
 	var steps []roster.Change // since the last good one, which may be of a former life
 	if known {
 		steps = roster.Diff(from, to)
 	}
 	u.mu.Lock()
 	u.history = u.history.After(from, steps, u.host.conf().Steps)
-	u.roster, u.rev, u.state, u.fetched = to, ans.Rev, fresh, time.Now()
+	u.roster, u.managed, u.rev, u.state, u.fetched = to, ans.Roster, ans.Rev, fresh, time.Now()
 	now := termsOf(ans, u.fetched)
 	u.setTerms(now)
 	u.generation, u.held = f.generation, nil
@@ -237,7 +247,7 @@ func (e *Engine) apply(u *user, f *flight, ans Answer) (changes []roster.Change)
 	u.mu.Unlock()
 
 	f.others = e.otherSidesOf(u, f.reason, to, steps, first)
-	worthKeeping := rev != ans.Rev || !from.Equal(to) || !known || time.Since(last).Abs() > keptLongEnough ||
+	worthKeeping := rev != ans.Rev || !from.Equal(to) || !managed.Equal(ans.Roster) || !known || time.Since(last).Abs() > keptLongEnough ||
 		held != nil || !terms.plain() || !now.plain()
 	switch {
 	case !first:
@@ -321,7 +331,7 @@ func (e *Engine) logFailure(u *user, f *flight, err error, took time.Duration, s
 func (e *Engine) mayBeEmpty(u *user) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.host.conf().MissingEmpty || u.roster.Len() == 0
+	return u.host.conf().MissingEmpty || u.managed.Len() == 0
 }
 
 func (e *Engine) report(u *user, bad []roster.BadItem) {

@@ -42,7 +42,7 @@ var table = []description{
 	{"rosterd_contacts_dropped_total", isCounter, told, []string{"host"}, "contacts of answers that could not be used"},
 	{"rosterd_fetches_spared_total", isCounter, read, nil, "logins that needed no fetch, since the roster was fresh"},
 
-	{"rosterd_plugin_calls_total", isCounter, told, []string{"host", "plugin", "work", "outcome"}, "calls of a plugin; work is roster, auth, http or timer; outcome is ok, unknown-user, denied, temporary, permanent, timeout, canceled, or what was wrong with the plugin itself: deadline, instructions, memory, trap, protocol, fault"},
+	{"rosterd_plugin_calls_total", isCounter, told, []string{"host", "plugin", "work", "outcome"}, "calls of a plugin; work is roster, edit, auth, http or timer; outcome is ok, unknown-user, denied, temporary, permanent, timeout, canceled, or what was wrong with the plugin itself: deadline, instructions, memory, trap, protocol, fault"},
 	{"rosterd_plugin_call_duration_seconds", isHistogram, told, []string{"host", "plugin", "work"}, "time that a call of a plugin took, with what it waited for"},
 	{"rosterd_plugin_memory_bytes", isGauge, read, []string{"host", "plugin"}, "resident memory of the processes of a plugin that has its own"},
 	{"rosterd_plugin_restarts_total", isCounter, read, []string{"host", "plugin"}, "how often the process of a plugin had to be started again, since the plugin was loaded"},

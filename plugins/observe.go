@@ -14,6 +14,7 @@ type Work string
 // The kinds of work.
 const (
 	WorkRoster Work = "roster"
+	WorkEdit   Work = "edit"
 	WorkAuth   Work = "auth"
 	WorkHTTP   Work = "http"
 	WorkTimer  Work = "timer"

@@ -73,6 +73,11 @@ func (o *Opened) Fetch(ctx context.Context, r engine.Request) (ans engine.Answer
 	return ans, err
 }
 
+// Edit takes an edit of a roster to the backend.
+func (o *Opened) Edit(ctx context.Context, e engine.Edit) error {
+	return o.call(WorkEdit, func() error { return o.Plugin.Edit(ctx, e) })
+}
+
 // Authenticate asks who somebody is. Its errors do not show the password.
 func (o *Opened) Authenticate(ctx context.Context, user addr.Bare, password string) error {
 	err := o.call(WorkAuth, func() error { return o.Plugin.Authenticate(ctx, user, password) })

@@ -22,6 +22,7 @@ type Plugin interface {
 	Info() Info
 	engine.Backend      // the rosters of its host
 	engine.Generational // changes with the code and the options that it was opened with
+	Editor
 	Authenticator
 	Handler
 	Ticker
@@ -31,6 +32,7 @@ type Plugin interface {
 // Info is what a plugin supplies. It is known when the plugin is opened, and does not change.
 type Info struct {
 	Roster bool
+	Edit   bool // of the rosters that it supplies
 	Auth   bool
 	App    string          // what http_paths calls its routes; "" is the module's name without "http_"
 	Path   string          // where its routes want to be, such as "/crm"; "" is "/" and App
@@ -93,6 +95,11 @@ func (Nothing) Generation() string { return "" }
 // Fetch is not supplied.
 func (Nothing) Fetch(context.Context, engine.Request) (engine.Answer, error) {
 	return engine.Answer{}, &engine.PermanentError{Err: ErrUnsupported}
+}
+
+// Edit is not supplied.
+func (Nothing) Edit(context.Context, engine.Edit) error {
+	return &engine.PermanentError{Err: ErrUnsupported}
 }
 
 // Authenticate is not supplied.

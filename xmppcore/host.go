@@ -26,7 +26,8 @@ type Host struct {
 	Auth                  *auth.Host
 
 	BlockSubscriptions bool     // module block_subscriptions
-	Editable           bool     // its users change their rosters, whose engine.Backend is an Editor
+	Editable           bool     // its users change their rosters, or what is their own of them: engine.Engine has an Editor for it
+	Writeback          bool     // where Editable: a backend decides, so that no approval in advance is promised
 	Modules            []string // those of disco, ping, version, time and server_contact_info that are enabled
 	Name               string   // for disco
 	Personal           Personal // for pep and those that need it

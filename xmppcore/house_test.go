@@ -96,6 +96,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "montague.example", Editable: true, Modules: []string{"ping"}}, // but for nobody, anybody is there
 			{Domain: "capulet.example", Editable: true},
 			{Domain: "verona.example", Editable: true, Blocking: &xmppcore.Blocking{Keep: 2}},
+			{Domain: "own.example", Editable: true}, // a backend supplies rosters, and users have contacts of their own beside them
 			{Domain: "shy.example", Editable: true, BlockSubscriptions: true},
 			{Domain: "block.example", Modules: append([]string{"private", "lastactivity", "uptime"}, all...), Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "legacy.example", Modules: []string{"vcard_legacy", "vcard4", "bookmarks", "private"}},
@@ -138,6 +139,10 @@ func (h *house) start() {
 		backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 100}
 		if host.Domain == "kept.example" || host.Domain == "block.example" {
 			backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Timeout: time.Minute, Steps: 3, Keeper: &h.kept}
+		}
+		if host.Domain == "own.example" {
+			backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Own: &stored.Rosters{Values: host.Stores.Keyed("roster_own")}, Timeout: time.Minute, Steps: 100}
+			continue
 		}
 		if host.Editable {
 			backends[host.Domain] = engine.Host{Backend: h.edited(host), Timeout: time.Minute, Steps: 100}

@@ -47,7 +47,7 @@ func (s *Server) RosterChanged(ev engine.Event) {
 
 // rosterFeatures are what streams announce of rosters.
 func (h *Host) rosterFeatures() []byte {
-	if h.Editable {
+	if h.Editable && !h.Writeback {
 		return []byte(rosterproto.Feature + rosterproto.PreApproval)
 	}
 	return []byte(rosterproto.Feature)

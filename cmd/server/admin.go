@@ -54,6 +54,9 @@ func source(h *config.Host) string {
 		}
 		list = append(list, name)
 	}
+	if h.PersonalRosters() {
+		list = append(list, "and contacts of the user's own")
+	}
 	return strings.Join(list, "; ")
 }
 

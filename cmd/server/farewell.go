@@ -21,15 +21,15 @@ type editor func(context.Context, engine.Edit) (engine.Edited, error)
 // newFarewell looks whom a user has to leave, as long as that is known: before he is deleted.
 func newFarewell(ctx context.Context, cfg *config.Config, stores map[string]store.Stores, user addr.Bare) (f farewell, err error) {
 	h := cfg.Host(user.Domain())
-	if h == nil || !h.StoresRosters() {
+	if h == nil || !h.KeepsContacts() {
 		return nil, nil
 	}
-	all, err := (&plan{cfg: cfg, stores: stores}).rosters(h).Leave(ctx, user)
+	all, err := (&plan{cfg: cfg, stores: stores}).edited(h).Leave(ctx, user)
 	if err != nil {
 		return nil, fmt.Errorf("contacts of %s: %w", user, err)
 	}
 	for _, e := range all {
-		if h := cfg.Host(e.User.Domain()); h != nil && h.StoresRosters() {
+		if h := cfg.Host(e.User.Domain()); h != nil && h.KeepsContacts() {
 			f = append(f, e)
 		}
 	}
@@ -72,7 +72,7 @@ func (l leaving) Delete(ctx context.Context, user addr.Bare) ([]store.Place, err
 func editKept(cfg *config.Config, stores map[string]store.Stores) editor {
 	p := &plan{cfg: cfg, stores: stores}
 	return func(ctx context.Context, e engine.Edit) (engine.Edited, error) {
-		return p.rosters(cfg.Host(e.User.Domain())).Edit(ctx, e)
+		return p.edited(cfg.Host(e.User.Domain())).Edit(ctx, e)
 	}
 }
 

@@ -283,6 +283,9 @@ func provided(o *trial.Opened) (list []string) {
 	if info.Roster {
 		list = append(list, "rosters")
 	}
+	if info.Edit {
+		list = append(list, "edits of rosters")
+	}
 	if info.Auth {
 		list = append(list, "passwords")
 	}

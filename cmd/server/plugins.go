@@ -93,6 +93,10 @@ func (h *hosted) assign(host *config.Host) error {
 		if h.rosters = h.modules[m.Name]; !h.rosters.Info().Roster {
 			return fmt.Errorf("%v: module %q of %s supplies no rosters after all", m.Pos, m.Name, host.Name)
 		}
+		if host.WritesBack() && !h.rosters.Info().Edit {
+			_, pos, _ := config.RosterEdit.Lookup(host)
+			return fmt.Errorf("%v: rosterd_roster_edit: module %q of %s takes no edits", pos, m.Name, host.Name)
+		}
 	}
 	if m, ok := host.Authenticator(); ok {
 		if h.passwords = h.modules[m.Name]; !h.passwords.Info().Auth {

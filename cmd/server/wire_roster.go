@@ -28,7 +28,7 @@ func (p *plan) storedHost(h *config.Host) engine.Host {
 func (p *plan) rosters(h *config.Host) *stored.Rosters {
 	r := &stored.Rosters{
 		Values: p.stores[h.Name].Keyed("roster"),
-		Limits: stored.Limits{Items: config.RosterItems.Get(h), Requests: config.PendingRequests.Get(h), Bytes: config.RosterSize.Get(h)},
+		Limits: storedLimits(h),
 	}
 	if h.StorageDriver("roster") == "internal" {
 		folder := config.DataPath.Get(p.cfg.Global())
@@ -37,6 +37,23 @@ func (p *plan) rosters(h *config.Host) *stored.Rosters {
 		}
 	}
 	return r
+}
+
+// ownRosters are the contacts that users keep beside those of the backend.
+func (p *plan) ownRosters(h *config.Host) engine.Own {
+	return storedRosters{p.edited(h), placeOf(h, "roster_own")}
+}
+
+// edited is what the users of a host edit: their rosters, or contacts beside those of the backend.
+func (p *plan) edited(h *config.Host) *stored.Rosters {
+	if h.StoresRosters() {
+		return p.rosters(h)
+	}
+	return &stored.Rosters{Values: p.stores[h.Name].Keyed("roster_own"), Limits: storedLimits(h)}
+}
+
+func storedLimits(h *config.Host) stored.Limits {
+	return stored.Limits{Items: config.RosterItems.Get(h), Requests: config.PendingRequests.Get(h), Bytes: config.RosterSize.Get(h)}
 }
 
 // prosodyRoster is a roster in Prosody's data folder. An error stays until somebody has looked at the file.

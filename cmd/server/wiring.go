@@ -41,7 +41,8 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			AllowPlainUnencrypted: !slices.Contains(config.InsecureSASLMechanisms.Get(h), "PLAIN"),
 			Unlimited:             config.UnlimitedJIDs.Get(h),
 			BlockSubscriptions:    h.Has("block_subscriptions"),
-			Editable:              h.StoresRosters(),
+			Editable:              h.KeepsContacts() || h.WritesBack(),
+			Writeback:             h.WritesBack(),
 			Name:                  config.Name.Get(h),
 			Personal:              personal(h),
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
@@ -130,6 +131,12 @@ func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 		e := engine.Host{
 			Backend: p.plugins[h.Name].rosters, Timeout: config.BackendTimeout.Get(h), Parallel: config.BackendParallel.Get(h),
 			MissingEmpty: config.MissingUser.Get(h) == "empty", OneSided: !config.RefreshOtherSide.Get(h), Steps: config.RosterSteps.Get(h), Breaker: config.BackendBreaker.Get(h), ShrinkGuard: config.ShrinkGuard.Get(h),
+		}
+		if h.PersonalRosters() {
+			e.Own = p.ownRosters(h)
+		}
+		if h.WritesBack() {
+			e.Writer = p.plugins[h.Name].rosters
 		}
 		if config.KeepRosters.Get(h) {
 			e.Keeper = db

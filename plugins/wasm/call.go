@@ -36,6 +36,7 @@ type call struct {
 	rev      string         // for the module: the revision that we hold
 	password string
 	webhook  *plugins.Call
+	edit     *engine.Edit
 	loading  bool // the plugin is being opened: what it says in rosterd_init is said once
 
 	in       *instance
@@ -147,6 +148,8 @@ func (c *call) subject() string {
 		return "init for " + c.plugin.host
 	case opAuth:
 		return "auth of " + c.user.User.String()
+	case opEdit:
+		return "edit of the roster of " + c.user.User.String()
 	case opWebhook:
 		return fmt.Sprintf("http %s %s for %s", c.webhook.Method, c.webhook.Path, c.plugin.host)
 	}
@@ -223,12 +226,18 @@ func (c *call) verdict(code int32) error {
 	case returnOK:
 		return nil
 	case returnNotFound:
+		if c.op == opEdit {
+			return because(engine.ErrNoItem, text)
+		}
 		return because(engine.ErrUnknownUser, text)
 	case returnTemporary:
 		return &engine.TemporaryError{RetryAfter: after, Err: c.why(code, text)}
 	case returnPermanent:
 		return &engine.PermanentError{Err: c.why(code, text)}
 	case returnDenied:
+		if c.op == opEdit {
+			return plugins.Veto(text)
+		}
 		return because(engine.ErrDenied, text)
 	}
 	return c.plugin.failure(c, wrong("%s returned %d, which is none of 0 to 4", c.plugin.export(c.op), code))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rosterd/engine"
+	"rosterd/engine/roster"
 	"rosterd/plugins"
 	"rosterd/plugins/wasm/module/asm"
 )
@@ -479,5 +480,33 @@ func TestSecondInstance(t *testing.T) {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestEdit is about what users want of their rosters.
+func TestEdit(t *testing.T) {
+	const asked = `{"op":"edit","user":"john@example.com","local":"john","host":"example.com","id":"17","action":"remove","contact":"joe@example.net","name":"J\"","subscription":"to","groups":["a"],` +
+		`"ask":"subscribe","approved":true,"rev":"","etag":""}`
+	for returns, want := range map[int32]string{0: "", 1: "no such contact: " + asked, 2: asked, 3: asked, 4: "the backend does not allow it: " + asked, 5: "edit of the roster of john@example.com: rosterd_edit returned 5"} {
+		both := newGuest("input_len", "input_read", "fail")
+		c := asm.Code{}.I32(dst).I32(0).Call(both.imported["input_len"]).Call(both.imported["input_read"]).LocalSet(0)
+		c = c.I32(returns).I32(0).I32(dst).LocalGet(0).Call(both.imported["fail"])
+		both.export("rosterd_edit", c.I32(returns))
+		p := open(t, both.export("rosterd_fetch", asm.Code{}.I32(0)).Bytes(), setting{}, &world{})
+		err := p.Edit(t.Context(), engine.Edit{ID: "17", User: user(t, "john@example.com"), Contact: user(t, "joe@example.net"), Action: engine.Remove, Rev: "another",
+			Item: roster.Item{Name: `J"`, Groups: []string{"a"}, Subscription: roster.To, Ask: true, Approved: true}})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: %v, want %s", returns, err, want)
+		}
+		var veto *engine.VetoError
+		if errors.As(err, &veto) != (returns == 4) || errors.Is(err, engine.ErrNoItem) != (returns == 1) {
+			t.Errorf("%d: %v", returns, err)
+		}
+		if i := p.Info(); !i.Edit || !i.Roster {
+			t.Errorf("supplies %+v", i)
+		}
+	}
+	if err := open(t, writes(empty, 0), setting{}, &world{}).Edit(t.Context(), engine.Edit{User: user(t, "john@example.com")}); !errors.Is(err, plugins.ErrUnsupported) {
+		t.Error(err)
 	}
 }

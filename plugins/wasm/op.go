@@ -14,10 +14,11 @@ const (
 	opFetch
 	opAuth
 	opWebhook
+	opEdit
 	ops // how many there are
 )
 
-var opNames = [ops]string{"init", "transform", "fetch", "auth", "webhook"}
+var opNames = [ops]string{"init", "transform", "fetch", "auth", "webhook", "edit"}
 
 func (o op) String() string { return opNames[o] }
 
@@ -27,6 +28,8 @@ func (o op) export() string { return "rosterd_" + opNames[o] }
 // work is what it counts as.
 func (o op) work() plugins.Work {
 	switch o {
+	case opEdit:
+		return plugins.WorkEdit
 	case opAuth:
 		return plugins.WorkAuth
 	case opWebhook:

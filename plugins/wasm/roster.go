@@ -135,6 +135,8 @@ func (c *call) appendMore(b []byte) []byte {
 		}
 	case opAuth:
 		field("password", c.password)
+	case opEdit:
+		b = c.appendEdit(b)
 	case opWebhook:
 		b = c.appendWebhook(b)
 	}

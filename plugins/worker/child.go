@@ -238,6 +238,12 @@ func (c *child) perform(ctx context.Context, d *decoder) (b []byte, err error) {
 		}
 		reply, err := p.Handle(ctx, call)
 		return appendReply(b, reply), err
+	case opEdit:
+		e := d.edit()
+		if err := d.end("an edit"); err != nil {
+			return nil, err
+		}
+		return b, p.Edit(ctx, e)
 	case opTick:
 		timer := int(d.int())
 		if err := d.end("a timer"); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
+	"rosterd/engine/roster"
 	"rosterd/plugins"
 )
 
@@ -316,7 +317,7 @@ const (
 )
 
 func appendReadiness(b []byte, r readiness) []byte {
-	b = appendText(appendText(appendBool(appendBool(b, r.info.Roster), r.info.Auth), r.info.App), r.info.Path)
+	b = appendText(appendText(appendBool(appendBool(appendBool(b, r.info.Roster), r.info.Edit), r.info.Auth), r.info.App), r.info.Path)
 	b = appendUint(b, uint64(len(r.info.Routes)))
 	for _, route := range r.info.Routes {
 		b = appendText(appendText(b, route.Method), route.Path)
@@ -329,7 +330,7 @@ func appendReadiness(b []byte, r readiness) []byte {
 }
 
 func (d *decoder) readiness() (r readiness) {
-	r.info.Roster, r.info.Auth, r.info.App, r.info.Path = d.bool(), d.bool(), d.text(), d.text()
+	r.info.Roster, r.info.Edit, r.info.Auth, r.info.App, r.info.Path = d.bool(), d.bool(), d.bool(), d.text(), d.text()
 	if n := d.count(2); n > maxRoutes {
 		d.fail()
 	} else if n > 0 {
@@ -362,6 +363,7 @@ const (
 	opAuthenticate
 	opHandle
 	opTick
+	opEdit
 )
 
 func appendRequest(b []byte, r engine.Request) []byte {
@@ -370,6 +372,24 @@ func appendRequest(b []byte, r engine.Request) []byte {
 
 func (d *decoder) request() engine.Request {
 	return engine.Request{User: d.user(), Reason: engine.Reason(d.text()), Rev: d.text()}
+}
+
+// appendEdit leaves out what no backend is asked.
+func appendEdit(b []byte, e engine.Edit) []byte {
+	for _, s := range []string{e.ID, e.User.String(), e.Contact.String(), string(e.Action), e.Rev, e.Item.Name} {
+		b = appendText(b, s)
+	}
+	return appendTexts(appendBool(appendBool(append(b, byte(e.Item.Subscription)), e.Item.Ask), e.Item.Approved), e.Item.Groups)
+}
+
+func (d *decoder) edit() (e engine.Edit) {
+	e.ID, e.User, e.Contact, e.Action, e.Rev = d.text(), d.user(), d.user(), engine.Action(d.text()), d.text()
+	e.Item = roster.Item{JID: e.Contact, Name: d.text()}
+	if e.Item.Subscription = roster.Subscription(d.byte()); e.Item.Subscription > roster.Both {
+		d.fail()
+	}
+	e.Item.Ask, e.Item.Approved, e.Item.Groups = d.bool(), d.bool(), d.texts()
+	return e
 }
 
 func (d *decoder) user() addr.Bare {

@@ -16,7 +16,7 @@ import (
 // sentinels are known by their place here, on both sides: the child is of the same build as its parent.
 var sentinels = []error{
 	engine.ErrUnknownUser, engine.ErrDenied, plugins.ErrUnsupported, plugins.ErrLimit, plugins.ErrRefused, plugins.ErrInvalid,
-	context.Canceled, context.DeadlineExceeded,
+	context.Canceled, context.DeadlineExceeded, engine.ErrNoItem,
 }
 
 // faultKinds may be named by a child; they become labels of metrics.
@@ -29,6 +29,7 @@ const (
 	errorPermanent
 	errorFault
 	errorOption
+	errorVeto
 )
 
 // maxText bounds the text of an error.
@@ -62,6 +63,8 @@ func appendNode(b []byte, err error, depth int) []byte {
 		return appendNode(append(b, errorPermanent), e.Err, depth-1)
 	case *engine.FaultError:
 		return appendNode(append(b, errorFault, byte(max(0, slices.Index(faultKinds, e.Kind)))), e.Err, depth-1)
+	case *engine.VetoError:
+		return appendText(append(b, errorVeto), e.Text)
 	case *plugins.OptionError:
 		return appendText(appendText(appendText(append(b, errorOption), e.Name), e.Pos), e.Reason)
 	}
@@ -90,7 +93,7 @@ func causes(err error) (list []error) {
 
 func known(err error) bool {
 	switch err.(type) {
-	case *engine.TemporaryError, *engine.PermanentError, *engine.FaultError, *plugins.OptionError:
+	case *engine.TemporaryError, *engine.PermanentError, *engine.FaultError, *engine.VetoError, *plugins.OptionError:
 		return true
 	}
 	return slices.Contains(sentinels, err)
@@ -118,6 +121,8 @@ func (d *decoder) node(depth int) error {
 		}
 	case errorOption:
 		return &plugins.OptionError{Name: cut(d.text(), maxLine), Pos: cut(d.text(), maxLine), Reason: cut(d.text(), maxText)}
+	case errorVeto:
+		return plugins.Veto(d.text())
 	case errorText:
 		e := &told{text: cut(d.text(), maxText)}
 		for range d.count(2) {

@@ -139,6 +139,19 @@ func (p *Plugin) Fetch(ctx context.Context, r engine.Request) (engine.Answer, er
 	return a, p.wrong(what, err)
 }
 
+// Edit has the child take an edit to the backend. It is sent once, whatever happens.
+func (p *Plugin) Edit(ctx context.Context, e engine.Edit) error {
+	if !p.is.info.Edit {
+		return plugins.Nothing{}.Edit(ctx, e)
+	}
+	what := "edit of the roster of " + e.User.String()
+	d, err := p.do(ctx, request{op: opEdit, body: appendEdit(nil, e), edit: true, what: what})
+	if err != nil {
+		return err
+	}
+	return p.wrong(what, d.end("a verdict"))
+}
+
 // Authenticate asks the child about a password.
 func (p *Plugin) Authenticate(ctx context.Context, user addr.Bare, password string) error {
 	if !p.is.info.Auth {

@@ -314,7 +314,11 @@ func (r *Router) requests(res *registry.Resource) {
 
 // refusal is what a client learns of a change that was not made; what is nobody's decision, the log learns.
 func (r *Router) refusal(user addr.Bare, err error) *stanza.Error {
+	var veto *engine.VetoError
+	var temporary *engine.TemporaryError
 	switch {
+	case errors.As(err, &veto):
+		return &stanza.Error{Condition: stanza.NotAllowed, Text: veto.Text}
 	case errors.Is(err, engine.ErrReadOnly):
 		return &stanza.Error{Condition: stanza.NotAllowed, Text: engine.ErrReadOnly.Error()}
 	case errors.Is(err, engine.ErrDenied):
@@ -325,6 +329,10 @@ func (r *Router) refusal(user addr.Bare, err error) *stanza.Error {
 		return &stanza.Error{Condition: stanza.ItemNotFound}
 	case errors.Is(err, engine.ErrClosed), errors.Is(err, engine.ErrNoHost):
 		return &stanza.Error{Type: stanza.Wait, Condition: stanza.ServiceUnavailable}
+	}
+	if errors.As(err, &temporary) {
+		r.log().Warn("the backend cannot say whether a roster may be changed", "user", user, "error", err)
+		return &stanza.Error{Type: stanza.Wait, Condition: stanza.RemoteServerTimeout, Text: "the server of the contacts cannot be reached"}
 	}
 	r.log().Error("changing a roster", "user", user, "error", err)
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -3,6 +3,7 @@
 --     { "marie@example.com": { "name": "Marie", "groups": ["Friends"], "subscription": "both" } }
 
 local http = require "net.http";
+local json = require "util.json";
 
 local contacts_of = module:get_option_url_template("http_roster_url", "http://localhost/%s");
 
@@ -16,4 +17,24 @@ local function fetch(username, req)
 	return response; -- as it is: rosterd reads this form itself, and knows what 304, 404 and 503 mean
 end
 
-module:provides("roster", { fetch = fetch });
+-- With rosterd_roster_edit = "writeback": PUT of the contact as the user wants it, with what he has done, or DELETE. The backend decides.
+local function edit(username, change)
+	local path, query = contacts_of(username):match("^([^?]*)(.*)$");
+	local url = path:gsub("/$", "") .. "/" .. http.urlencode(change.contact) .. query;
+	local request = { method = "DELETE", headers = { ["Idempotency-Key"] = change.id, ["If-Match"] = change.etag } };
+	if change.action ~= "remove" then
+		request.method = "PUT";
+		request.headers["Content-Type"] = "application/json";
+		request.body = json.encode {
+			action = change.action, name = change.name, groups = change.groups[1] and change.groups,
+			subscription = change.subscription, ask = change.ask, approved = change.approved,
+		};
+	end
+	local response, err = http.request(url, request);
+	if not response then
+		return nil, "temporary", err;
+	end
+	return response; -- 2xx: taken; 403, 409: no, in the words of a plain text; 404: no such contact
+end
+
+module:provides("roster", { fetch = fetch, edit = edit });

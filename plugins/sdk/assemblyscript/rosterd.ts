@@ -1228,6 +1228,12 @@ export class Request {
   // Of rosterd_auth.
   get password(): string { return this.input.get("password").text(); }
 
+  // Of rosterd_edit: what a user wants of his roster. Code.Ok says that the backend has taken it, fail(Code.Denied, text) is its no, in
+  // words for the user. Name, groups and the rest of the item are in input.
+  get id(): string { return this.input.get("id").text(); }
+  get action(): string { return this.input.get("action").text(); }
+  get contact(): string { return this.input.get("contact").text(); }
+
   // Of rosterd_webhook.
   get method(): string { return this.input.get("method").text(); }
   get path(): string { return this.input.get("path").text(); }

@@ -32,7 +32,8 @@
  * ROSTERD_TRANSFORM, ROSTERD_AUTH and ROSTERD_WEBHOOK are for functions of the same kind: one that maps req->response, the answer
  * that rosterd has asked for; one that knows whether req->password is right, and returns ROSTERD_OK or ROSTERD_DENIED; and one
  * that reads a request from outside, req->method, req->rest and req->response with its header and body, and ends with
- * return rosterd_reply_with(&reply), which names the users whose rosters have changed.
+ * return rosterd_reply_with(&reply), which names the users whose rosters have changed. ROSTERD_EDIT is for what users want of their
+ * rosters: see rosterd_wanted.
  *
  * It needs no C library:
  *
@@ -1421,6 +1422,10 @@ ROSTERD__INLINE int32_t rosterd__init(int (*f)(const rosterd_request *)) {
 #define ROSTERD_FETCH(f) ROSTERD_EXPORT(rosterd_fetch) int32_t rosterd_fetch(void); int32_t rosterd_fetch(void) { return rosterd__call(f); }
 #define ROSTERD_TRANSFORM(f) ROSTERD_EXPORT(rosterd_transform) int32_t rosterd_transform(void); int32_t rosterd_transform(void) { return rosterd__call(f); }
 #define ROSTERD_AUTH(f) ROSTERD_EXPORT(rosterd_auth) int32_t rosterd_auth(void); int32_t rosterd_auth(void) { return rosterd__call(f); }
+/* What a user wants of his roster: rosterd_wanted(req, "action"), "contact", "id", "name", "subscription", "ask" and "etag", and what else
+ * is in req->input. ROSTERD_OK says that the backend has taken it; rosterd_fail(ROSTERD_DENIED, text) is its no, in words for the user. */
+ROSTERD__INLINE rosterd_str rosterd_wanted(const rosterd_request *r, const char *name) { return rosterd__asked(r->input, name); }
+#define ROSTERD_EDIT(f) ROSTERD_EXPORT(rosterd_edit) int32_t rosterd_edit(void); int32_t rosterd_edit(void) { return rosterd__call(f); }
 #define ROSTERD_WEBHOOK(f) ROSTERD_EXPORT(rosterd_webhook) int32_t rosterd_webhook(void); int32_t rosterd_webhook(void) { return rosterd__call(f); }
 
 /* What rosterd_webhook answers. All zero: nobody is refreshed, and the answer is rosterd's own. */

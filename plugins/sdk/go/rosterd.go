@@ -47,7 +47,7 @@
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags='-s -w' -o mod_intranet.wasm .
 //
 // A plugin supplies what it exports: rosterd_fetch or rosterd_transform for rosters, rosterd_auth for passwords,
-// rosterd_webhook for requests from outside. Variables are those of one instance. There may be several, none of them
+// rosterd_webhook for requests from outside, rosterd_edit for what users want of their rosters. Variables are those of one instance. There may be several, none of them
 // lasts, and one serves many users: what must be kept is for Set.
 //
 // What is printed goes to rosterd's log, time and crypto/rand are as usual, and there are no files and no network but
@@ -83,6 +83,32 @@ type Login struct {
 	Host     string `json:"host"`
 	Password string `json:"password"`
 }
+
+// Wish is what a user wants of his roster.
+type Wish struct {
+	User    string `json:"user"`
+	Local   string `json:"local"`
+	Host    string `json:"host"`
+	ID      string `json:"id"`      // of this request: two with the same are one
+	Action  string `json:"action"`  // "set", "remove", "subscribe", "subscribed", "unsubscribe" or "unsubscribed"
+	Contact string `json:"contact"` // bare JID
+
+	Name         string   `json:"name"`
+	Subscription string   `json:"subscription"`
+	Groups       []string `json:"groups"`
+	Ask          string   `json:"ask"` // "subscribe", or ""
+	Approved     bool     `json:"approved"`
+	Rev          string   `json:"rev"`  // of the roster that the user has been told, "" if it has none
+	ETag         string   `json:"etag"` // of the same, if it has a strong one
+}
+
+// Veto is the no of a backend, in words for the user.
+type Veto string
+
+func (v Veto) Error() string { return string(v) }
+
+// Is tells that it is an ErrDenied.
+func (Veto) Is(target error) bool { return target == ErrDenied }
 
 // Call is a request from outside.
 type Call struct {
@@ -205,6 +231,18 @@ func Auth(f func(*Login) error) int32 {
 			return err
 		}
 		return f(&l)
+	})
+}
+
+// Edit takes to the backend what a user wants of his roster, for rosterd_edit: nil says that it is taken, a Veto is its no, ErrNotFound
+// that there is no such contact.
+func Edit(f func(*Wish) error) int32 {
+	return run(func() error {
+		var w Wish
+		if err := input(&w); err != nil {
+			return err
+		}
+		return f(&w)
 	})
 }
 

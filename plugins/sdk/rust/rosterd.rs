@@ -46,6 +46,7 @@
 //! | `fetch` | `fn(&mut State, &Request) -> Result<Roster, Error>` | rosters |
 //! | `transform` | `fn(&mut State, &Request, &http::Response) -> Result<Roster, Error>` | rosters, of an answer that rosterd has asked for |
 //! | `auth` | `fn(&mut State, &Login) -> Result<(), Error>` | passwords: `Ok` lets the user in, `Error::Denied` does not |
+//! | `edit` | `fn(&mut State, &Wish) -> Result<(), Error>` | what users want of their rosters: `Error::Denied` is the backend's no, in words for the user |
 //! | `webhook` | `fn(&mut State, &Call) -> Result<Reply, Error>` | requests from outside |
 //!
 //! The state is that of one instance. There may be several, none of them lasts, and one serves many users: what must be
@@ -94,6 +95,12 @@ macro_rules! rosterd_plugin {
             $crate::rosterd::exports::auth(&ROSTERD_STATE, |state, login| ($function)(state, login))
         }
     };
+    (@ edit $function:expr) => {
+        #[no_mangle]
+        pub extern "C" fn rosterd_edit() -> i32 {
+            $crate::rosterd::exports::edit(&ROSTERD_STATE, |state, wish| ($function)(state, wish))
+        }
+    };
     (@ webhook $function:expr) => {
         #[no_mangle]
         pub extern "C" fn rosterd_webhook() -> i32 {
@@ -125,6 +132,30 @@ pub struct Login {
     pub local: String,
     pub host: String,
     pub password: String,
+}
+
+/// What a user wants of his roster.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    pub user: String,
+    pub local: String,
+    pub host: String,
+    /// Of this request: two with the same are one.
+    pub id: String,
+    /// "set", "remove", "subscribe", "subscribed", "unsubscribe" or "unsubscribed".
+    pub action: String,
+    /// Bare JID.
+    pub contact: String,
+    pub name: String,
+    pub subscription: String,
+    pub groups: Vec<String>,
+    /// "subscribe", or "".
+    pub ask: String,
+    pub approved: bool,
+    /// Revision of the roster that the user has been told, "" if it has none.
+    pub rev: String,
+    /// Of the same, if it has a strong one.
+    pub etag: String,
 }
 
 /// A request from outside.
@@ -907,6 +938,13 @@ pub mod exports {
         }))
     }
 
+    pub fn edit<S>(slot: &'static Slot<S>, edit: impl FnOnce(&mut S, &Wish) -> Result<(), Error>) -> i32 {
+        end(asked().and_then(|input| {
+            let wish = wish(&input)?;
+            with(slot, |state| edit(state, &wish))
+        }))
+    }
+
     pub fn webhook<S>(slot: &'static Slot<S>, webhook: impl FnOnce(&mut S, &Call) -> Result<Reply, Error>) -> i32 {
         end(asked().and_then(|input| {
             let call = call(&input)?;
@@ -955,6 +993,27 @@ pub mod exports {
         let document = json::parse(input)?;
         let o = document.root();
         Ok(Login { user: text(o, "user")?, local: text(o, "local")?, host: text(o, "host")?, password: text(o, "password")? })
+    }
+
+    fn wish(input: &str) -> Result<Wish, json::Error> {
+        let document = json::parse(input)?;
+        let o = document.root();
+        let groups = o.need("groups")?.items()?.map(|group| Ok(group.text()?.into_owned()));
+        Ok(Wish {
+            user: text(o, "user")?,
+            local: text(o, "local")?,
+            host: text(o, "host")?,
+            id: text(o, "id")?,
+            action: text(o, "action")?,
+            contact: text(o, "contact")?,
+            name: text(o, "name")?,
+            subscription: text(o, "subscription")?,
+            groups: groups.collect::<Result<_, json::Error>>()?,
+            ask: text(o, "ask")?,
+            approved: o.need("approved")?.boolean()?,
+            rev: text(o, "rev")?,
+            etag: text(o, "etag")?,
+        })
     }
 
     fn response(input: &str) -> Result<http::Response, json::Error> {

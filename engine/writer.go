@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+)
+
+// Writer takes what users want of their rosters to a backend that decides, and whose rosters are then fetched.
+type Writer interface {
+	// Edit asks for one change of a user's own: one of Set, Remove and Out…, with the contact's item as the user wants
+	// it to be. nil says that the backend has taken it. A *VetoError is its no, ErrNoItem says that it does not know the
+	// contact; anything else leaves open what has become of it. It is asked once for an Edit, whatever happens: a
+	// Writer that does send it again does so under the same ID.
+	Edit(ctx context.Context, e Edit) error
+}
+
+// VetoError is the no of a backend to what a user wants of his roster.
+type VetoError struct{ Text string } // for the user; may be ""
+
+func (e *VetoError) Error() string {
+	if e.Text == "" {
+		return "the backend does not allow it"
+	}
+	return "the backend does not allow it: " + e.Text
+}
+
+// Is tells that it is an ErrDenied.
+func (e *VetoError) Is(target error) bool { return target == ErrDenied }
+
+// Name is the stanza or the change that an action stands for, without the direction: "set", "remove", "subscribe", "subscribed",
+// "unsubscribe", "unsubscribed".
+func (a Action) Name() string {
+	name, _ := strings.CutPrefix(string(a), "out-")
+	return strings.TrimPrefix(name, "in-")
+}
+
+// wishes are the Editor of a host whose backend decides what becomes of its users' edits.
+type wishes struct {
+	e *Engine
+	h *host
+}
+
+// Edit hands the backend what the user wants. What comes for him is not asked of it: requests are answered as his roster
+// says. Contacts of other hosts are told what the backend has allowed; those of the same one it has itself.
+func (w wishes) Edit(ctx context.Context, ed Edit) (Edited, error) {
+	i, known, err := w.e.Contact(ctx, ed.User, ed.Contact)
+	if err != nil {
+		return Edited{}, err
+	}
+	var old *roster.Item
+	if known {
+		old = &i
+	}
+	done := Edited{Old: old, New: old}
+	switch ed.Action {
+	case InSubscribe:
+		done.Answer = OutUnsubscribed
+		if i.Subscription.From() {
+			done.Answer = OutSubscribed
+		}
+		return done, nil
+	case InSubscribed, InUnsubscribe, InUnsubscribed:
+		return done, nil
+	case Remove:
+		if !known {
+			return Edited{}, fmt.Errorf("%s in the roster of %s: %w", ed.Contact, ed.User, ErrNoItem)
+		}
+	case Set:
+		i.Name, i.Groups = ed.Item.Name, ed.Item.Groups
+	}
+	i.JID = ed.Contact
+	ed.Item, ed.Rev = i, w.e.rev(ed.User)
+	done.fetch = true
+	if err := w.h.conf().Writer.Edit(ctx, ed); err != nil {
+		return done, fmt.Errorf("%s %s in the roster of %s: %w", ed.Action, ed.Contact, ed.User, err)
+	}
+	if ed.Contact.Domain() != ed.User.Domain() {
+		done.Route = routed(ed.Action, i.Subscription)
+	}
+	return done, nil
+}
+
+// routed are the subscription stanzas that another server has to hear of.
+func routed(a Action, s roster.Subscription) (list []Action) {
+	switch {
+	case a == Set:
+		return nil
+	case a != Remove:
+		return []Action{a}
+	}
+	if s.To() {
+		list = append(list, OutUnsubscribe)
+	}
+	if s.From() {
+		list = append(list, OutUnsubscribed)
+	}
+	return list
+}
+
+// Pending is nothing: requests are answered at once.
+func (w wishes) Pending(context.Context, addr.Bare) ([]PendingRequest, error) { return nil, nil }
+
+// rev is the backend's revision of the roster that a user has been told, "" if it is not known.
+func (e *Engine) rev(user addr.Bare) string {
+	u := e.find(user)
+	if u == nil {
+		return ""
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.generation != u.host.conf().Generation {
+		return ""
+	}
+	return u.rev
+}
+
+// written has the roster of a user fetched whose backend was asked for a change, and those of the contacts with whom that
+// has made or ended something. Nobody waits for it where the backend has failed, since it may well fail again.
+func (e *Engine) written(user addr.Bare, failed error) {
+	var veto *VetoError
+	switch {
+	case errors.As(failed, &veto):
+		return
+	case failed != nil:
+		e.request(user, ReasonRefresh)
+		return
+	}
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	e.Refresh(ctx, user.Domain(), []string{user.Local()}) // what fails there is logged there, and tried again
+}

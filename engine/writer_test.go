@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rosterd/engine/roster"
+)
+
+// judge is a Writer: the contact's localpart says what it answers, and whom it takes the manager serves from then on.
+type judge struct {
+	m     *manager
+	asked []Edit
+}
+
+func (j *judge) Edit(ctx context.Context, e Edit) error {
+	j.asked = append(j.asked, e)
+	switch e.Contact.Local() {
+	case "veto":
+		return &VetoError{"ask the nurse"}
+	case "nobody":
+		return fmt.Errorf("%w: 404", ErrNoItem)
+	case "down":
+		return &TemporaryError{Err: errors.New("503")}
+	case "slow":
+		j.m.serve("slow", nil) // it has happened, and nobody has heard of it
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	j.m.serve(e.Contact.Local(), nil)
+	return nil
+}
+
+func beforeJudge(t *testing.T, test func(*testing.T, *desk, *manager, *judge)) {
+	m := &manager{}
+	j := &judge{m: m}
+	atDesk(t, func(h *Host) { h.Backend, h.Writer, h.Generation, h.OneSided = m, j, "1", false }, func(t *testing.T, d *desk) { test(t, d, m, j) })
+}
+
+// The backend decides before anybody is told; then its roster is fetched.
+func TestWriter(t *testing.T) {
+	beforeJudge(t, func(t *testing.T, d *desk, m *manager, j *judge) {
+		m.serve("nurse", nil)
+		d.attach(t, "romeo")
+		d.expect(t, "romeo first {nurse=managed}")
+		e := set("romeo", "juliet", "J")
+		e.Item.Groups = []string{"Loves"}
+		d.edit(t, e)
+		d.expect(t, "romeo {nurse=managed} → {juliet=managed} +juliet -nurse")
+		want := Edit{User: jid("romeo"), Contact: jid("juliet"), Action: Set, Rev: "nurse", Item: roster.Item{JID: jid("juliet"), Name: "J", Groups: []string{"Loves"}}}
+		if got := j.asked[0]; got.ID == "" || got.Action != want.Action || got.Rev != want.Rev || !got.Item.Equal(want.Item) {
+			t.Errorf("asked %+v", got)
+		}
+		d.edit(t, Edit{User: jid("romeo"), Contact: jid("juliet"), Action: OutSubscribe})
+		if got := j.asked[1]; got.ID == j.asked[0].ID || got.Item.Name != "managed" || got.Item.Subscription != roster.Both || got.Rev != "juliet" {
+			t.Errorf("asked %+v", got)
+		}
+		d.expect(t)
+		if m.asked != 3 {
+			t.Errorf("%d fetches", m.asked)
+		}
+	})
+}
+
+// A no changes nothing; where nobody knows what has become of it, the roster shows it. It is asked for once.
+func TestWriterThatRefuses(t *testing.T) {
+	beforeJudge(t, func(t *testing.T, d *desk, m *manager, j *judge) {
+		m.serve("nurse", nil)
+		d.attach(t, "romeo")
+		d.expect(t, "romeo first {nurse=managed}")
+		var veto *VetoError
+		var temporary *TemporaryError
+		for _, tt := range []struct {
+			contact string
+			is      func(error) bool
+			fetches int
+		}{
+			{"veto", func(err error) bool {
+				return errors.As(err, &veto) && veto.Text == "ask the nurse" && errors.Is(err, ErrDenied)
+			}, 0},
+			{"nobody", func(err error) bool { return errors.Is(err, ErrNoItem) }, 1},
+			{"down", func(err error) bool { return errors.As(err, &temporary) }, 1},
+		} {
+			asked, fetches := len(j.asked), m.asked
+			_, err := d.Edit(context.Background(), Edit{User: jid("romeo"), Contact: jid(tt.contact), Action: OutSubscribe})
+			synctest.Wait()
+			if !tt.is(err) || len(j.asked) != asked+1 || m.asked != fetches+tt.fetches {
+				t.Errorf("%s: %v, asked %d times, %d fetches", tt.contact, err, len(j.asked)-asked, m.asked-fetches)
+			}
+		}
+		d.expect(t)
+		if _, err := d.Edit(context.Background(), set("romeo", "slow", "")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("slow: %v", err)
+		}
+		synctest.Wait()
+		d.expect(t, "romeo {nurse=managed} → {slow=managed} +slow -nurse")
+		asked := len(j.asked)
+		if _, err := d.Edit(context.Background(), Edit{User: jid("romeo"), Contact: jid("juliet"), Action: Remove}); !errors.Is(err, ErrNoItem) || len(j.asked) != asked {
+			t.Errorf("who is not there: %v", err)
+		}
+		time.Sleep(time.Hour) // of the test's own clock
+		if len(j.asked) != asked {
+			t.Error("it was asked again")
+		}
+	})
+}
+
+// What comes for a user is answered as his roster says, and never asked of the backend; who is elsewhere hears what it allows.
+func TestWriterAndOthers(t *testing.T) {
+	beforeJudge(t, func(t *testing.T, d *desk, m *manager, j *judge) {
+		m.serve("nurse juliet:to", nil)
+		d.attach(t, "romeo")
+		for who, want := range map[string]Action{"nurse": OutSubscribed, "juliet": OutUnsubscribed, "paris": OutUnsubscribed} {
+			done, err := d.Edit(context.Background(), Edit{User: jid("romeo"), Contact: jid(who), Action: InSubscribe})
+			if err != nil || done.Answer != want || done.Deliver {
+				t.Errorf("%s asks: %+v, %v", who, done, err)
+			}
+			for _, a := range []Action{InSubscribed, InUnsubscribe, InUnsubscribed} {
+				if done, err := d.Edit(context.Background(), Edit{User: jid("romeo"), Contact: jid(who), Action: a}); err != nil || done.Answer != "" || done.Deliver {
+					t.Errorf("%s %s: %+v, %v", who, a, done, err)
+				}
+			}
+		}
+		if len(j.asked) != 0 {
+			t.Errorf("asked %+v", j.asked)
+		}
+		if list, err := d.Pending(context.Background(), jid("romeo")); err != nil || len(list) != 0 {
+			t.Errorf("%v, %v", list, err)
+		}
+		for who, want := range map[string][]Action{"juliet": nil, "juliet@other.example": {OutSubscribe}} {
+			done, err := d.Edit(context.Background(), Edit{User: jid("romeo"), Contact: jid(who), Action: OutSubscribe})
+			if err != nil || !slices.Equal(done.Route, want) {
+				t.Errorf("%s: %+v, %v", who, done, err)
+			}
+		}
+	})
+	for _, tt := range []struct {
+		a    Action
+		s    roster.Subscription
+		want []Action
+	}{
+		{Set, roster.Both, nil}, {OutUnsubscribe, roster.None, []Action{OutUnsubscribe}}, {Remove, roster.None, nil},
+		{Remove, roster.To, []Action{OutUnsubscribe}}, {Remove, roster.Both, []Action{OutUnsubscribe, OutUnsubscribed}},
+	} {
+		if got := routed(tt.a, tt.s); !slices.Equal(got, tt.want) {
+			t.Errorf("%s of %s: %v", tt.a, tt.s, got)
+		}
+	}
+	for a, want := range map[Action]string{Set: "set", Remove: "remove", OutSubscribe: "subscribe", InUnsubscribed: "unsubscribed"} {
+		if got := a.Name(); got != want {
+			t.Errorf("%s is named %s", a, got)
+		}
+	}
+}
