@@ -2,7 +2,6 @@ package xmppcore
 
 import (
 	"rosterd/engine/addr"
-	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/xep"
 )
@@ -32,19 +31,18 @@ func (s *Server) Deleted(user addr.Bare) {
 	s.pep.Forget(user)
 }
 
-// expel ends the streams of a user who does not exist any more (XEP-0077 §3.2).
+// expel ends the streams of a user who does not exist any more (XEP-0077 §3.2). His resources are nobody's at once:
+// nothing reaches them while their clients take the time that limits allow to hear of the error and to close.
 func (s *Server) expel(user addr.Bare) {
-	for _, res := range s.resources(user) {
-		res.Close(&stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account is deleted"})
-	}
-}
-
-func (s *Server) resources(user addr.Bare) []*registry.Resource {
 	a := s.registry.Account(user)
 	if a == nil {
-		return nil
+		return
 	}
-	a.Lock()
-	defer a.Unlock()
-	return a.Resources()
+	gone := &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account is deleted"}
+	a.Turn.Do(func() {
+		for _, res := range a.Resources() { // leave changes another copy of the list
+			s.leave(res)
+			res.Close(gone)
+		}
+	})
 }

@@ -181,3 +181,42 @@ func TestMessagesOfTheDead(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDeletedWithoutACloseOfTheClient: who does not close a stream that is over, because the account is gone, is told
+// nothing more on it and is nowhere.
+func TestDeletedWithoutACloseOfTheClient(t *testing.T) {
+	managed := func(c *xmppcore.Config) {
+		c.Hosts[len(c.Hosts)-1].Management = &xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 10}
+	}
+	for _, x := range []struct {
+		name   string
+		change func(*xmppcore.Config)
+		enable string
+	}{
+		{"plain", func(*xmppcore.Config) {}, ""},
+		{"stream management", managed, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			base := lettersHost(t)
+			h := newHouse(t, func(c *xmppcore.Config) { base(c); x.change(c) })
+			juliet, romeo := h.newUser("juliet", "x"), h.newUser("romeo", "a")
+			h.send(romeo, x.enable+"<presence/>")
+			h.ping(romeo)
+			h.srv.Deleted(addr.MustBare("romeo@house.example"))
+			if n := h.srv.Sessions(); n != 1 {
+				t.Errorf("%d sessions, not that of juliet alone", n)
+			}
+			h.send(juliet, "<message id='m' to='"+romeo.JID+"' type='headline'><body>secret</body></message><iq id='i' to='"+romeo.JID+"' type='get'><query xmlns='q'/></iq>")
+			h.expect(juliet, "the bounce", func(e xmpptest.Element) bool { return e.Attr("id") == "i" && e.Attr("type") == "error" })
+			e := h.expect(romeo, "a stream error", func(e xmpptest.Element) bool {
+				if strings.Contains(e.String(), "secret") {
+					t.Errorf("delivered: %s", e)
+				}
+				return e.Name.Local == "error" && e.Name.Space == "http://etherx.jabber.org/streams"
+			})
+			if !strings.Contains(e.String(), "not-authorized") {
+				t.Errorf("got %s", e)
+			}
+		})
+	}
+}
