@@ -1,27 +1,77 @@
 package router
 
 import (
+	"context"
+	"errors"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"rosterd/engine/addr"
 )
 
 var romeo, juliet = addr.MustBare("romeo@example.com"), addr.MustBare("juliet@example.com")
 
+// head is enter for who waits as long as it takes.
+func (r *rows) head(user addr.Bare) *visit {
+	v, err := r.enter(context.Background(), user)
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Who waits behind somebody who hangs gives up in time, and so does who goes on to him; those behind them neither
+// overtake him nor wait for them afterwards.
+func TestRowsGiveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r rows
+		hangs := r.head(juliet)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := r.enter(ctx, juliet); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("entered behind somebody who hangs: %v", err)
+		}
+		v := r.head(romeo)
+		if err := v.goOn(ctx, juliet); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("went on behind somebody who hangs: %v", err)
+		}
+		v.end()
+		r.head(romeo).end()
+		var third bool
+		go func() {
+			v := r.head(juliet)
+			third = true
+			v.end()
+		}()
+		synctest.Wait()
+		if third {
+			t.Error("overtook somebody who hangs")
+		}
+		hangs.end()
+		synctest.Wait()
+		if !third {
+			t.Error("waits for those who gave up")
+		}
+		if len(r.last) != 0 {
+			t.Errorf("%d rows are left", len(r.last))
+		}
+	})
+}
+
 // Who goes on to a row waits there, and nobody waits for him in the row that he has left.
 func TestRowsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r rows
 		var done []string
-		busy := r.enter(juliet)
+		busy := r.head(juliet)
 		for _, name := range []string{"first", "second"} {
 			go func() {
-				v := r.enter(romeo)
-				v.goOn(juliet)
+				v := r.head(romeo)
+				v.goOn(context.Background(), juliet)
 				done = append(done, name)
 				v.end()
 			}()
@@ -30,7 +80,7 @@ func TestRowsWait(t *testing.T) {
 		if len(done) > 0 {
 			t.Errorf("done while somebody else was: %v", done)
 		}
-		r.enter(romeo).end()
+		r.head(romeo).end()
 		busy.end()
 		synctest.Wait()
 		if !slices.Equal(done, []string{"first", "second"}) {
@@ -63,9 +113,9 @@ func TestRowsKeepOrder(t *testing.T) {
 		here := i % 2
 		all.Go(func() {
 			var number int
-			v := r.enter(users[here])
+			v := r.head(users[here])
 			alone(here, func() { begun[here]++; number = begun[here] })
-			v.goOn(users[1-here])
+			v.goOn(context.Background(), users[1-here])
 			alone(1-here, func() {
 				if number != followed[here]+1 {
 					t.Errorf("%d comes after %d", number, followed[here])

@@ -32,8 +32,13 @@ type Rosters interface {
 // maxRequest is how many bytes a subscription request may have, which is kept until it is answered.
 const maxRequest = 8 << 10
 
-// patience is how long one change of a roster may take.
+// patience is how long one change of a roster may take, with what follows from it and the wait for its turn.
 const patience = 30 * time.Second
+
+// patiently is the context of one change.
+func patiently() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), patience)
+}
 
 // notice is a subscription stanza, named by what its sender does.
 type notice struct {
@@ -117,10 +122,15 @@ func (q *Query) Edit(action engine.Action, item roster.Item) *stanza.Error {
 
 // edit makes a change that a user wants, and carries what it means to the contact: st if that is what it is about.
 func (r *Router) edit(e engine.Edit, st []byte) *stanza.Error {
-	v := r.rows.enter(e.User)
+	ctx, cancel := patiently()
+	defer cancel()
+	v, err := r.rows.enter(ctx, e.User)
+	if err != nil {
+		return r.refusal(e.User, err)
+	}
 	defer v.end()
 	first := r.first(e)
-	done, err := r.apply(e, func(done engine.Edited) {
+	done, err := r.apply(ctx, e, func(done engine.Edited) {
 		if first != nil && len(done.Route) > 0 {
 			first.Send(st)
 		}
@@ -141,8 +151,10 @@ func (r *Router) edit(e engine.Edit, st []byte) *stanza.Error {
 	if len(list) == 0 {
 		return nil
 	}
-	v.goOn(e.Contact) // in front of what follows from the user's next edit
-	return r.deal(v, e.User, e.Contact, list)
+	if err := v.goOn(ctx, e.Contact); err != nil { // in front of what follows from the user's next edit
+		return r.refusal(e.Contact, err)
+	}
+	return r.deal(ctx, v, e.User, e.Contact, list)
 }
 
 // first is who has to hear of a change before the user's presence does what it means: a component that is told of an
@@ -156,24 +168,32 @@ func (r *Router) first(e engine.Edit) *session.Session {
 
 // carry brings subscription stanzas to another's roster. What cannot be done there is said in the error.
 func (r *Router) carry(from, to addr.Bare, list []notice) *stanza.Error {
-	v := r.rows.enter(to)
+	ctx, cancel := patiently()
+	defer cancel()
+	v, err := r.rows.enter(ctx, to)
+	if err != nil {
+		return r.refusal(to, err)
+	}
 	defer v.end()
-	return r.deal(v, from, to, list)
+	return r.deal(ctx, v, from, to, list)
 }
 
 // deal is carry for who is at the head of the recipient's row. Answers that servers give in the stead of users go back
 // the same way; an answer is not answered.
-func (r *Router) deal(v *visit, from, to addr.Bare, list []notice) *stanza.Error {
-	answers, refused := r.receive(from, to, list)
-	if len(answers) > 0 {
-		v.goOn(from)
-		r.receive(to, from, answers)
+func (r *Router) deal(ctx context.Context, v *visit, from, to addr.Bare, list []notice) *stanza.Error {
+	answers, refused := r.receive(ctx, from, to, list)
+	if len(answers) == 0 {
+		return refused
 	}
+	if err := v.goOn(ctx, from); err != nil {
+		return r.refusal(from, err)
+	}
+	r.receive(ctx, to, from, answers)
 	return refused
 }
 
 // receive gives subscription stanzas to whoever is behind an address.
-func (r *Router) receive(from, to addr.Bare, list []notice) (answers []notice, refused *stanza.Error) {
+func (r *Router) receive(ctx context.Context, from, to addr.Bare, list []notice) (answers []notice, refused *stanza.Error) {
 	t := r.target(to.Full())
 	for _, n := range list {
 		var answer engine.Action
@@ -183,10 +203,10 @@ func (r *Router) receive(from, to addr.Bare, list []notice) (answers []notice, r
 			t.component.Send(n.stanza)
 		case t.host == nil || t.host.BlockSubscriptions || to.Local() == "":
 		case t.host.Editable:
-			answer, err = r.in(t, from, n)
+			answer, err = r.in(ctx, t, from, n)
 		case t.bars(from.Full()): // XEP-0191 §3.3: nobody is told anything
 		default:
-			answer, err = r.fixed(to, from, n)
+			answer, err = r.fixed(ctx, to, from, n)
 		}
 		if err != nil {
 			refused = r.refusal(to, err)
@@ -199,12 +219,10 @@ func (r *Router) receive(from, to addr.Bare, list []notice) (answers []notice, r
 }
 
 // fixed answers a request to a user whose roster is not his to change, as the roster says: nobody else will.
-func (r *Router) fixed(me, from addr.Bare, n notice) (answer engine.Action, err error) {
+func (r *Router) fixed(ctx context.Context, me, from addr.Bare, n notice) (answer engine.Action, err error) {
 	if n.action != engine.OutSubscribe {
 		return "", nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	switch i, _, err := r.Rosters.Contact(ctx, me, from); {
 	case err != nil:
 		return "", err
@@ -215,14 +233,14 @@ func (r *Router) fixed(me, from addr.Bare, n notice) (answer engine.Action, err 
 }
 
 // in is a subscription stanza for a user of ours (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3).
-func (r *Router) in(t target, from addr.Bare, n notice) (answer engine.Action, err error) {
+func (r *Router) in(ctx context.Context, t target, from addr.Bare, n notice) (answer engine.Action, err error) {
 	me := t.jid.Bare()
 	blocked := t.bars(from.Full())
 	if n.action == engine.OutSubscribe {
 		if blocked { // XEP-0191 §3.3: nothing comes of it, and nobody is told
 			return "", nil
 		}
-		switch there, err := r.exists(t); {
+		switch there, err := r.exists(ctx, t); {
 		case err != nil:
 			return "", fmt.Errorf("looking for an account: %w", err)
 		case !there:
@@ -233,7 +251,7 @@ func (r *Router) in(t target, from addr.Bare, n notice) (answer engine.Action, e
 	if e.Action == engine.InSubscribe {
 		e.Stanza = n.stanza
 	}
-	done, err := r.apply(e, func(done engine.Edited) {
+	done, err := r.apply(ctx, e, func(done engine.Edited) {
 		if done.Deliver && !blocked { // what a contact who is blocked takes back is gone, but he is not heard
 			r.show(e, n.stanza)
 		}
@@ -242,20 +260,16 @@ func (r *Router) in(t target, from addr.Bare, n notice) (answer engine.Action, e
 }
 
 // exists tells whether there is such a user: nothing is kept for others.
-func (r *Router) exists(t target) (bool, error) {
+func (r *Router) exists(ctx context.Context, t target) (bool, error) {
 	if t.acc != nil || t.host.Exists == nil {
 		return true, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	return t.host.Exists(ctx, t.jid.Bare())
 }
 
 // apply makes one change, at the head of its user's row. Made is called before anybody is told what has become of the
 // roster: a client sees a stanza before the push that it causes (RFC 6121 §3.1.6, §3.2.3, §3.3.3).
-func (r *Router) apply(e engine.Edit, made func(engine.Edited)) (engine.Edited, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
+func (r *Router) apply(ctx context.Context, e engine.Edit, made func(engine.Edited)) (engine.Edited, error) {
 	return r.Rosters.EditThen(ctx, e, func(done engine.Edited) {
 		defer func() { // it runs in a goroutine of the engine, which must not end by a mistake of ours
 			if p := recover(); p != nil {
@@ -293,11 +307,14 @@ func awaitRequests(res *registry.Resource) {
 // until there is an answer. Requests that come from now on it gets with the others.
 func (r *Router) requests(res *registry.Resource) {
 	a := res.Account
-	v := r.rows.enter(a.User)
-	defer v.end()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := patiently()
 	defer cancel()
-	list, err := r.Rosters.Pending(ctx, a.User)
+	v, err := r.rows.enter(ctx, a.User)
+	var list []engine.PendingRequest
+	if err == nil {
+		defer v.end()
+		list, err = r.Rosters.Pending(ctx, a.User)
+	}
 	if err != nil && !errors.Is(err, engine.ErrClosed) {
 		r.log().Error("reading subscription requests", "user", a.User, "error", err)
 	}
