@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine/addr"
@@ -62,7 +63,7 @@ func (n *node) find(id string) int {
 // queued: nobody sees an older event after a newer one.
 type box struct {
 	owner addr.Bare
-	turn  sync.Mutex // guards the fields below
+	turn  chan struct{} // has an element while somebody holds the box, who alone may touch the fields below
 
 	host  *Host
 	nodes map[string]*node // nil: not read yet, or unknown since a store has failed
@@ -70,7 +71,9 @@ type box struct {
 	at    time.Time // when they were read
 	moved bool      // bookmarks were looked for in their old place
 
-	refs  int           // guarded by boxes.mu, as the rest
+	stale atomic.Bool // who opens it next reads it again
+
+	refs  int           // guarded by boxes.mu, as the rest; of who holds it or waits for it
 	place *list.Element // among those that nobody holds, nil while somebody does
 	bytes int           // as it was counted when it was put back
 }
@@ -83,10 +86,19 @@ type boxes struct {
 	bytes int       // of those
 }
 
-// open takes a user's box. Close puts it back.
+// open takes a user's box. Close puts it back. The error is that of the store, or of ctx if somebody else holds the box
+// for longer.
 func (s *Service) open(ctx context.Context, h *Host, owner addr.Bare) (*box, error) {
 	b := s.boxes.take(owner)
-	b.turn.Lock()
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		s.boxes.leave(b, h.MaxBoxes)
+		return nil, fmt.Errorf("wait for what %s has published: %w", owner, ctx.Err())
+	}
+	if b.stale.Swap(false) {
+		b.nodes = nil
+	}
 	if b.nodes != nil && b.host == h && time.Since(b.at) < maxAge {
 		return b, nil
 	}
@@ -98,19 +110,18 @@ func (s *Service) open(ctx context.Context, h *Host, owner addr.Bare) (*box, err
 	return b, nil
 }
 
-// Forget is for a user whose account was deleted, with all that is stored of him.
+// Forget is for a user whose account was deleted, with all that is stored of him. It does not wait for who holds his box.
 func (s *Service) Forget(user addr.Bare) {
-	if h := s.Host(user.Domain()); h != nil {
-		b := s.boxes.take(user)
-		b.turn.Lock()
-		b.host, b.nodes = h, nil
-		s.close(b)
+	s.boxes.mu.Lock()
+	defer s.boxes.mu.Unlock()
+	if b := s.boxes.all[user]; b != nil {
+		b.stale.Store(true)
 	}
 }
 
 func (s *Service) close(b *box) {
 	size, most := b.size(), b.host.MaxBoxes
-	b.turn.Unlock()
+	<-b.turn
 	s.boxes.put(b, size, most)
 }
 
@@ -122,7 +133,7 @@ func (l *boxes) take(owner addr.Bare) *box {
 		if l.all == nil {
 			l.all = make(map[addr.Bare]*box)
 		}
-		b = &box{owner: owner}
+		b = &box{owner: owner, turn: make(chan struct{}, 1)}
 		l.all[owner] = b
 	}
 	if b.place != nil {
@@ -134,11 +145,23 @@ func (l *boxes) take(owner addr.Bare) *box {
 	return b
 }
 
-// put keeps a box that nobody holds any more, until there are too many or they are too large.
+// put puts back a box that takes so much memory.
 func (l *boxes) put(b *box, size, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.bytes = size
+	l.drop(b, most)
+}
+
+// leave is for who has waited for a box in vain.
+func (l *boxes) leave(b *box, most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(b, most)
+}
+
+// drop keeps a box that nobody holds any more, until there are too many or they are too large.
+func (l *boxes) drop(b *box, most int) {
 	if b.refs--; b.refs > 0 {
 		return
 	}

@@ -356,3 +356,36 @@ func BenchmarkPublish(b *testing.B) {
 		}
 	}
 }
+
+// TestBoxHeld: who waits for a box that somebody holds who hangs gives up when his time is over, and nobody else waits.
+func TestBoxHeld(t *testing.T) {
+	w := newWorld(t)
+	held, err := w.open(t.Context(), w.host, romeo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.open(ctx, w.host, romeo); !errors.Is(err, context.Canceled) {
+		t.Errorf("opened a box that is held: %v", err)
+	}
+	other, err := w.open(t.Context(), w.host, addr.MustBare("juliet@example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.close(other)
+	w.Forget(romeo)
+	w.close(held)
+	before := w.nodes.gets
+	again, err := w.open(t.Context(), w.host, romeo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.nodes.gets == before {
+		t.Error("what was forgotten is still known")
+	}
+	w.close(again)
+	if n := len(w.boxes.all); n != w.boxes.idle.Len() {
+		t.Errorf("%d boxes, of which nobody holds %d", n, w.boxes.idle.Len())
+	}
+}

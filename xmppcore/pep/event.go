@@ -280,6 +280,8 @@ func (s *Service) pay(ctx context.Context, d debt) error {
 
 // lastItems sends a resource the last items of what one user has published, as far as he wants and may see them.
 func (s *Service) lastItems(ctx context.Context, h *Host, owner addr.Bare, d debt) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout) // others are owed something, too
+	defer cancel()
 	b, err := s.open(ctx, h, owner)
 	if err != nil {
 		return err
