@@ -54,8 +54,8 @@ func (l *LastActivity) answer(q *router.Query) *stanza.Error {
 		if err != nil {
 			return l.failed(user, err)
 		}
-		if !granted { // nor that there is such a user
-			return &stanza.Error{Condition: stanza.Forbidden}
+		if !granted { // the same as for who is blocked (XEP-0191 §3.3) and for a user who is none (RFC 6121 §8.5.1)
+			return &stanza.Error{Condition: stanza.ServiceUnavailable}
 		}
 	}
 	if l.Online(user) {
