@@ -51,6 +51,7 @@ type managed struct {
 	refused bool   // a request that is not granted is still to be answered
 	asked   bool   // an acknowledgement is on its way
 	last    uint32 // what the client would have acknowledged when it was asked last
+	marks   []mark // by count
 
 	away    bool // there is no stream
 	parked  bool // and nobody writes to one
@@ -63,6 +64,35 @@ type block struct {
 	b  []byte
 	n  int // stanzas
 	at time.Time
+}
+
+// mark is who waits for the client to acknowledge what there was at some time.
+type mark struct {
+	count int // of stanzas that are not acknowledged, up to there
+	then  []func()
+}
+
+// notify has something called when all that is kept now is acknowledged.
+func (m *managed) notify(then []func()) {
+	if len(then) > 0 {
+		m.marks = append(m.marks, mark{m.count, then})
+	}
+}
+
+// reached moves the marks by k acknowledged stanzas, and returns what those that were reached have called.
+func (m *managed) reached(k int) (then []func()) {
+	left := m.marks[:0]
+	for _, a := range m.marks {
+		if a.count -= k; a.count > 0 {
+			left = append(left, a)
+		} else {
+			then = append(then, a.then...)
+		}
+	}
+	if m.marks = left; len(left) == 0 {
+		m.marks = nil
+	}
+	return then
 }
 
 // Errors of Enable and Resume.
@@ -143,16 +173,24 @@ func (s *Session) Refuse() {
 
 // Acknowledged notes that the client has handled so many stanzas in all, modulo 2^32. The error is a *TooHigh.
 func (s *Session) Acknowledged(h uint32) error {
+	then, err := s.acknowledged(h)
+	for _, f := range then {
+		f()
+	}
+	return err
+}
+
+func (s *Session) acknowledged(h uint32) (then []func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.managed
 	if m == nil {
-		return nil
+		return nil, nil
 	}
 	m.asked = false
 	before := m.acked
-	if err := m.release(h); err != nil {
-		return err
+	if then, err = m.release(h); err != nil {
+		return nil, err
 	}
 	s.own = min(s.own, s.queued())
 	if m.acked != before {
@@ -161,14 +199,14 @@ func (s *Session) Acknowledged(h uint32) error {
 	if s.due() {
 		s.start()
 	}
-	return nil
+	return then, nil
 }
 
-// release forgets what the client has.
-func (m *managed) release(h uint32) error {
+// release forgets what the client has, and returns who waits for that.
+func (m *managed) release(h uint32) (then []func(), err error) {
 	k := h - m.acked
 	if uint64(k) > uint64(m.count) {
-		return &TooHigh{h, m.acked + uint32(m.count)}
+		return nil, &TooHigh{h, m.acked + uint32(m.count)}
 	}
 	m.acked = h
 	old := min(int(k), m.dropped)
@@ -190,7 +228,10 @@ func (m *managed) release(h uint32) error {
 	if len(m.blocks) == 0 {
 		m.blocks = nil
 	}
-	return nil
+	if m.marks != nil {
+		then = m.reached(int(k))
+	}
+	return then, nil
 }
 
 // lengthOf is how many bytes the first n elements of b have.
@@ -232,7 +273,8 @@ func (s *Session) store() {
 		s.managed.keep(s.out)
 		release(s.out)
 	}
-	s.out = nil
+	s.managed.notify(s.then)
+	s.out, s.then = nil, nil
 }
 
 // due tells whether to ask for an acknowledgement: not before the last one has come, and not if nothing could have
@@ -276,8 +318,14 @@ func (s *Session) takeManaged() job {
 	if s.ease(); caughtUp {
 		s.moved = time.Now()
 	}
+	if m.count > 0 {
+		m.notify(s.then)
+	} else {
+		j.then = s.then
+	}
+	s.then = nil
 	j.b = s.appendControl(j.b)
-	if len(j.b) == 0 {
+	if len(j.b) == 0 && j.then == nil {
 		s.writing = s.ending
 	}
 	return j
@@ -399,8 +447,11 @@ func (s *Session) Resumption() (id string, handled uint32) {
 // *TooHigh; then the transport has not been touched, and the session is over or hibernates.
 func (s *Session) Resume(tr stream.Transport, h uint32) error {
 	for {
-		old, change, err := s.exchange(tr, h)
+		old, then, change, err := s.exchange(tr, h)
 		if change == nil {
+			for _, f := range then {
+				f()
+			}
 			return err
 		}
 		old.Abort()
@@ -409,36 +460,44 @@ func (s *Session) Resume(tr stream.Transport, h uint32) error {
 }
 
 // exchange sets the transport. If one is still in use, that comes back instead, and what tells when to try again.
-func (s *Session) exchange(tr stream.Transport, h uint32) (old stream.Transport, change <-chan struct{}, err error) {
+func (s *Session) exchange(tr stream.Transport, h uint32) (old stream.Transport, then []func(), change <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.managed
 	switch {
 	case s.ending:
-		return nil, nil, ErrOver
+		return nil, nil, nil, ErrOver
 	case !m.parked:
-		return s.tr, m.change(), nil
+		return s.tr, nil, m.change(), nil
 	}
-	return nil, nil, s.resume(tr, h)
+	then, err = s.resume(tr, h)
+	return nil, then, nil, err
 }
 
-func (s *Session) resume(tr stream.Transport, h uint32) error {
+func (s *Session) resume(tr stream.Transport, h uint32) (then []func(), err error) {
 	m := s.managed
-	if err := m.release(h); err != nil {
-		return err
+	if m.forgot(h) { // what it wants again is not there any more, and its count would never be ours
+		s.end(&stanza.StreamError{Condition: stanza.StreamResourceConstraint, Text: "the client has acknowledged more than it says that it has handled"})
+		return nil, ErrOver
+	}
+	if then, err = m.release(h); err != nil {
+		return nil, err
 	}
 	s.own = min(s.own, s.queued())
 	if m.dropped > 0 { // what the client has not had is not there any more
 		s.end(&stanza.StreamError{Condition: stanza.StreamResourceConstraint, Text: "the client has missed more than is kept"})
-		return ErrOver
+		return then, ErrOver
 	}
 	s.tr, m.away, m.parked, m.again, m.last = tr, false, false, len(m.blocks), m.acked
 	m.head = fmt.Appendf(nil, "<resumed xmlns='%s' previd='%s' h='%d'/>", NSManagement, m.id, m.handled.Load())
 	s.writing = false
 	s.start()
 	m.signal()
-	return nil
+	return then, nil
 }
+
+// forgot tells whether a client has handled less than it has acknowledged before.
+func (m *managed) forgot(h uint32) bool { return int32(h-m.acked) < 0 }
 
 // relinquish gives up what is kept: it counts as lost.
 func (s *Session) relinquish() {

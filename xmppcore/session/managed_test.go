@@ -458,6 +458,9 @@ func TestResumptions(t *testing.T) {
 	if err := s.Enable(rules, true, 0); err != nil {
 		t.Fatal(err)
 	}
+	enabled := make(chan struct{})
+	s.Delivered(func() { close(enabled) })
+	<-enabled // a client does not resume what it does not know of
 	c := &counting{t: t, next: make([]int, writers), each: each}
 	var all sync.WaitGroup
 	for n := range streams {

@@ -57,6 +57,7 @@ type Session struct {
 	reason  *stanza.StreamError
 	moved   time.Time     // when the writer last took something
 	lost    []byte        // whole stanzas that the client did not take, or perhaps not
+	then    []func()      // to be called when what is in out is delivered: see Delivered
 	drained chan struct{} // closed when the writer has taken what is in out
 	over    chan struct{} // closed when closed is set, if anybody waits
 }
@@ -109,6 +110,31 @@ func (s *Session) AppendOwn(f func(dst []byte) []byte) bool {
 	ok := s.append(f)
 	s.own += s.queued() - before
 	return ok
+}
+
+// Delivered has f called, once, when what is queued now has been taken: written, or where the client acknowledges,
+// acknowledged. It is not called if the session ends before; then part of it may be Lost. f must not wait.
+func (s *Session) Delivered(f func()) {
+	if s.attach(f) {
+		f()
+	}
+}
+
+// attach is false if f is to be called later.
+func (s *Session) attach(f func()) (now bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.managed
+	switch {
+	case s.ending:
+	case len(s.out) == 0 && m != nil && m.count > 0:
+		m.notify([]func(){f})
+	case len(s.out) > 0 || s.writing:
+		s.then = append(s.then, f)
+	default:
+		return true
+	}
+	return false
 }
 
 // pending is how many bytes have still to be written.
@@ -206,15 +232,20 @@ func (s *Session) start() {
 // write empties the outbox and ends with it. After the end of the stream, s.writing stays, so that nobody
 // starts a second writer.
 func (s *Session) write() {
+	broken := false
 	for {
 		tr, j := s.take()
 		switch {
 		case len(j.b) > 0:
 			if tr.Write(j.bytes()) != nil {
+				broken = true
 				tr.Abort()
 				s.lose(j.b[:j.unkept])
 			}
 			j.done()
+			j.tell(broken)
+		case j.then != nil:
+			j.tell(broken)
 		case j.end:
 			tr.Close(j.reason)
 			s.finish(tr)
@@ -233,8 +264,20 @@ type job struct {
 	at     time.Time // when b was queued, if it is late
 	domain string    // of the host that has delayed it
 
+	then []func() // to be called when it is written
+
 	end    bool
 	reason *stanza.StreamError
+}
+
+// tell tells those who wait for what was before to be written. If it was not, it is among what is lost.
+func (j *job) tell(broken bool) {
+	if broken {
+		return
+	}
+	for _, f := range j.then {
+		f()
+	}
 }
 
 // bytes are what is to be written.
@@ -259,10 +302,10 @@ func (s *Session) take() (stream.Transport, job) {
 		return s.tr, s.takeManaged()
 	}
 	s.awake()
-	j := job{b: s.out, unkept: len(s.out), end: s.ending, reason: s.reason}
-	s.out, s.own = nil, 0
+	j := job{b: s.out, unkept: len(s.out), then: s.then, end: s.ending, reason: s.reason}
+	s.out, s.own, s.then = nil, 0, nil
 	s.moving()
-	if len(j.b) == 0 {
+	if len(j.b) == 0 && j.then == nil {
 		s.writing = s.ending
 	}
 	return s.tr, j
