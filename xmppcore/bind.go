@@ -175,6 +175,7 @@ func (s *Server) run(res *registry.Resource) {
 	for _, l := range res.Late() {
 		s.router.Undelivered(res, l.Stanzas, l.At)
 	}
+	s.router.Ended(res)
 }
 
 // handle routes one stanza. A mistake of ours costs the stream that ran into it, and nobody else.

@@ -41,16 +41,7 @@ func (s *Server) left(user addr.Bare, status string) {
 	if l == nil {
 		return
 	}
-	write := l.Left(user, status)
-	if write == nil {
-		return
+	if write := l.Left(user, status); write != nil {
+		s.aside(write)
 	}
-	if !s.begin() {
-		write()
-		return
-	}
-	go func() {
-		defer s.work.Done()
-		write()
-	}()
 }

@@ -85,6 +85,7 @@ func New(c Config) *Server {
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.router = router.Router{Registry: &s.registry, Presence: &s.presence, Log: c.Log, Host: func(domain string) *router.Host { return s.host(domain).router }}
+	s.router.Aside = s.aside
 	s.presence = presence.Presence{Registry: &s.registry, Router: &s.router, Left: s.left}
 	s.negotiator = stream.Server{Host: func(domain string) *stream.Host { return s.host(domain).stream }, Limits: c.Stream, Trusted: c.Trusted}
 	s.startPersonal()
@@ -184,6 +185,18 @@ func (s *Server) begin() bool {
 	}
 	s.work.Add(1)
 	return true
+}
+
+// aside does something that nobody waits for but Shutdown.
+func (s *Server) aside(f func()) {
+	if !s.begin() {
+		f()
+		return
+	}
+	go func() {
+		defer s.work.Done()
+		f()
+	}()
 }
 
 func (s *Server) listen(ln net.Listener) bool {

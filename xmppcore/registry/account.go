@@ -65,6 +65,8 @@ type Resource struct {
 	Caps       *Capabilities         // what its client says it can do, nil if that is not known
 	CapsVer    string                // the hash that it said so by, as it stands in its presence (XEP-0115)
 
+	handed *handed // messages that waited for the user, nil if there are none: see Hand
+
 	Owed      map[string]func(*scan.Stanza) // by id: what is to be done with answers to the server's own requests
 	Questions uint32                        // how many of those there were
 }

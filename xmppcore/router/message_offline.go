@@ -2,8 +2,6 @@ package router
 
 import (
 	"context"
-	"hash/maphash"
-	"sync"
 	"time"
 
 	"rosterd/engine/addr"
@@ -22,19 +20,17 @@ type Offline interface {
 	registry.Syncer
 	// Put adds a stanza, as it is to be delivered, to those that wait for a user. It is false if too many do.
 	Put(ctx context.Context, user addr.Bare, stanza []byte) (bool, error)
-	// Take hands what waits for a user to f, the oldest first, and then forgets it, up to what f did not take. f must not
-	// keep it.
-	Take(ctx context.Context, user addr.Bare, f func(stanza []byte) bool) error
+	// Each hands what waits for a user to f, the oldest first, until that is false. f must not keep it.
+	Each(ctx context.Context, user addr.Bare, f func(id string, stanza []byte) bool) error
+	// Drop forgets what does not wait any more.
+	Drop(ctx context.Context, user addr.Bare, ids []string) error
 }
 
-// doors let one goroutine at a time look whether a user is there and act on it: a message that found nobody is kept
-// before the user who comes meanwhile takes what there is, or finds the user.
-type doors [64]sync.Mutex
+// offlinePatience is how long one user's messages wait for the store, and for those before them.
+const offlinePatience = 10 * time.Second
 
-var doorSeed = maphash.MakeSeed()
-
-func (d *doors) of(user addr.Bare) *sync.Mutex {
-	return &d[maphash.String(doorSeed, user.String())%uint64(len(d))]
+func offlinePatiently() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), offlinePatience)
 }
 
 // waits tells whether a message is kept for a user who is not there (XEP-0160 §3, XEP-0334 §4.1).
@@ -60,13 +56,18 @@ func (r *Router) keep(l *letter, m *Messages, user addr.Bare) bool {
 	if m.Offline == nil || !waits(l.st, l.typ) || r.Registry.Account(user) == nil && !m.exists(user) {
 		return l.archived
 	}
-	door := r.doors.of(user)
-	door.Lock()
-	defer door.Unlock()
+	ctx, cancel := offlinePatiently()
+	defer cancel()
+	v, err := r.doors.enter(ctx, user)
+	if err != nil {
+		m.Failed("keeping a message for a user who is offline", user, err)
+		return l.archived
+	}
+	defer v.end()
 	if a := r.Registry.Account(user); a != nil && l.toAvailable(a, false) {
 		return true // who has come meanwhile
 	}
-	ok, err := m.Offline.Put(context.Background(), user, l.stored(user))
+	ok, err := m.Offline.Put(ctx, user, l.stored(user))
 	if err != nil {
 		m.Failed("keeping a message for a user who is offline", user, err)
 	}
@@ -113,29 +114,6 @@ func delayed(st *scan.Stanza, user addr.Bare) bool {
 		}
 	}
 	return false
-}
-
-// hand gives a resource, once it listens, what waits for its user. In the goroutine that reads its stream.
-func (r *Router) hand(res *registry.Resource, m *Messages) {
-	user := res.Account.User
-	if m.Came != nil {
-		if err := m.Came(context.Background(), user); err != nil {
-			m.Failed("noting who has come", user, err)
-		}
-	}
-	if m.Offline == nil {
-		return
-	}
-	door := r.doors.of(user)
-	door.Lock()
-	defer door.Unlock()
-	err := m.Offline.Take(context.Background(), user, func(b []byte) bool {
-		// Who asks the archive has those that are in it from there. When the stream is about to end, they wait on.
-		return res.Synced && archivedBy(b, user) || res.AppendOwn(func(dst []byte) []byte { return append(dst, b...) })
-	})
-	if err != nil {
-		m.Failed("delivering messages that waited", user, err)
-	}
 }
 
 // archivedBy tells whether a stanza that was stored is in the archive of a user, too.

@@ -57,7 +57,8 @@ type Router struct {
 	Registry *registry.Registry
 	Presence *presence.Presence
 
-	doors doors
+	doors    rows // of who looks whether a user is there and acts on it: what finds nobody is kept before the user comes
+	underway underway
 
 	// Host returns the host that serves a prepared domain now, nil if there is none.
 	Host func(domain string) *Host
@@ -70,6 +71,9 @@ type Router struct {
 
 	Rosters Rosters      // that users change; nil where no host is Editable
 	Log     *slog.Logger // of what could not be done; nil means slog.Default
+
+	// Aside does something that nobody waits for but a stop. nil: in a goroutine, for which that does not wait.
+	Aside func(func())
 
 	rows rows
 }
@@ -203,6 +207,9 @@ func (r *Router) Undelivered(res *registry.Resource, stanzas []byte, at time.Tim
 	for e := range stanza.Elements(stanzas) {
 		if _, err := sc.Next(e, &st); err != nil {
 			return // what is left is no stanza that was routed
+		}
+		if res.Return(handedKey(e)) { // it is still kept
+			continue
 		}
 		if stanza.KindOf(&st) == stanza.Message && !waited(res, &st) && r.others(res, &st, at) {
 			continue

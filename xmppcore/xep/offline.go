@@ -66,24 +66,22 @@ func (w *Waiting) Put(ctx context.Context, user addr.Bare, stanza []byte) (bool,
 	return true, nil
 }
 
-// Take hands over what waits, and forgets it as far as it is taken.
-func (w *Waiting) Take(ctx context.Context, user addr.Bare, f func(stanza []byte) bool) error {
-	w.forget(user)
+// Each hands over what waits, until f does not want more.
+func (w *Waiting) Each(ctx context.Context, user addr.Bare, f func(id string, stanza []byte) bool) error {
 	page, err := w.log.Find(ctx, user, store.Query{})
-	if err != nil || len(page.Entries) == 0 {
-		return err
-	}
-	var ids []string
 	for _, e := range page.Entries {
-		if !f(e.Stanza) {
+		if !f(e.ID, e.Stanza) {
 			break
 		}
-		ids = append(ids, e.ID)
 	}
-	if ids == nil {
-		return nil
-	}
-	_, err = w.log.Delete(ctx, user, ids, time.Time{})
+	return err
+}
+
+// Drop forgets what does not wait any more.
+func (w *Waiting) Drop(ctx context.Context, user addr.Bare, ids []string) error {
+	w.forget(user)
+	_, err := w.log.Delete(ctx, user, ids, time.Time{})
+	w.forget(user) // who has counted meanwhile
 	return err
 }
 

@@ -33,13 +33,26 @@ func put(t *testing.T, w *xep.Waiting, text string) bool {
 	return ok
 }
 
-func take(t *testing.T, w *xep.Waiting) string {
+func waiting(t *testing.T, w *xep.Waiting) (ids []string, text string) {
 	t.Helper()
 	var list []string
-	if err := w.Take(t.Context(), waiter, func(b []byte) bool { list = append(list, string(b)); return true }); err != nil {
+	err := w.Each(t.Context(), waiter, func(id string, b []byte) bool {
+		ids, list = append(ids, id), append(list, string(b))
+		return true
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Join(list, " ")
+	return ids, strings.Join(list, " ")
+}
+
+func take(t *testing.T, w *xep.Waiting) string {
+	t.Helper()
+	ids, text := waiting(t, w)
+	if err := w.Drop(t.Context(), waiter, ids); err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // How much waits has an end, in messages and in bytes, for each user alone, also after a restart.
@@ -83,24 +96,34 @@ func TestOfflineLimits(t *testing.T) {
 	}
 }
 
-// What was taken is gone; what came meanwhile is not.
-func TestOfflineTake(t *testing.T) {
+// What was dropped is gone; what came meanwhile is not, nor what nobody wanted yet.
+func TestOfflineDrop(t *testing.T) {
 	w, _ := xep.Offline(offlineLog(t), xep.OfflineLimits{})
 	if got := take(t, w); got != "" {
 		t.Errorf("at first there is %s", got)
 	}
 	put(t, w, "a")
 	put(t, w, "b")
-	var got []string
-	err := w.Take(t.Context(), waiter, func(b []byte) bool {
-		got = append(got, string(b))
+	put(t, w, "c")
+	var ids []string
+	err := w.Each(t.Context(), waiter, func(id string, b []byte) bool {
+		if len(ids) == 2 {
+			return false
+		}
+		ids = append(ids, id)
 		put(t, w, fmt.Sprintf("after-%s", b))
 		return true
 	})
-	if err != nil || strings.Join(got, " ") != "a b" {
-		t.Errorf("%v, %v", got, err)
+	if err != nil || len(ids) != 2 {
+		t.Errorf("%v, %v", ids, err)
 	}
-	if got := take(t, w); got != "after-a after-b" {
+	if _, got := waiting(t, w); got != "a b c after-a after-b" {
+		t.Errorf("before it is dropped there is %q", got)
+	}
+	if err := w.Drop(t.Context(), waiter, ids); err != nil {
+		t.Error(err)
+	}
+	if got := take(t, w); got != "c after-a after-b" {
 		t.Errorf("then there is %q", got)
 	}
 	if err := w.Sync(t.Context()); err != nil {
@@ -116,7 +139,7 @@ func TestOfflineFails(t *testing.T) {
 	if ok, err := w.Put(ctx, waiter, []byte("x")); ok || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, %v", ok, err)
 	}
-	if err := w.Take(ctx, waiter, func([]byte) bool { t.Error("taken"); return true }); !errors.Is(err, context.Canceled) {
+	if err := w.Each(ctx, waiter, func(string, []byte) bool { t.Error("taken"); return true }); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,69 @@
+package registry
+
+// handed are messages that have waited for a user and are on their way to a client, by their IDs where they are kept.
+type handed struct {
+	keys map[string]uint64 // what they are known by
+	back []string          // those that the client did not take
+}
+
+// Hand notes that a message is about to be sent.
+func (r *Resource) Hand(id string, key uint64) {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	if r.handed == nil {
+		r.handed = &handed{keys: make(map[string]uint64)}
+	}
+	r.handed.keys[id] = key
+}
+
+// Unhand tells whether a message was on its way, which it is no longer.
+func (r *Resource) Unhand(id string) bool {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	if r.handed == nil {
+		return false
+	}
+	_, ok := r.handed.keys[id]
+	if delete(r.handed.keys, id); len(r.handed.keys) == 0 && len(r.handed.back) == 0 {
+		r.handed = nil
+	}
+	return ok
+}
+
+// Return notes that the client did not take a message. It is false if that was not on its way.
+func (r *Resource) Return(key uint64) bool {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	if r.handed == nil {
+		return false
+	}
+	for id, k := range r.handed.keys {
+		if k == key {
+			delete(r.handed.keys, id)
+			r.handed.back = append(r.handed.back, id)
+			return true
+		}
+	}
+	return false
+}
+
+// Handed are the messages that the client did not take and those that it has, once it has left. It is asked once.
+func (r *Resource) Handed() (back, has []string) {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	if r.handed != nil {
+		back = r.handed.back
+		for id := range r.handed.keys {
+			has = append(has, id)
+		}
+	}
+	r.handed = nil
+	return back, has
+}
+
+// Hears is Listens for who does not hold the account's lock.
+func (r *Resource) Hears() bool {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	return r.Listens()
+}
