@@ -15,6 +15,7 @@ type Work string
 const (
 	WorkRoster Work = "roster"
 	WorkEdit   Work = "edit"
+	WorkCard   Work = "vcard"
 	WorkAuth   Work = "auth"
 	WorkHTTP   Work = "http"
 	WorkTimer  Work = "timer"

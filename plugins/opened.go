@@ -78,6 +78,15 @@ func (o *Opened) Edit(ctx context.Context, e engine.Edit) error {
 	return o.call(WorkEdit, func() error { return o.Plugin.Edit(ctx, e) })
 }
 
+// Card asks for the vCard of a user.
+func (o *Opened) Card(ctx context.Context, user addr.Bare) (card engine.Card, err error) {
+	err = o.call(WorkCard, func() (err error) {
+		card, err = o.Plugin.Card(ctx, user)
+		return err
+	})
+	return card, err
+}
+
 // Authenticate asks who somebody is. Its errors do not show the password.
 func (o *Opened) Authenticate(ctx context.Context, user addr.Bare, password string) error {
 	err := o.call(WorkAuth, func() error { return o.Plugin.Authenticate(ctx, user, password) })

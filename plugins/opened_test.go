@@ -92,6 +92,9 @@ func (w *worker) Handle(ctx context.Context, _ Call) (Reply, error) {
 	return Reply{Status: 201}, w.work(ctx)
 }
 func (w *worker) Edit(ctx context.Context, _ engine.Edit) error { return w.work(ctx) }
+func (w *worker) Card(ctx context.Context, _ addr.Bare) (engine.Card, error) {
+	return engine.Card{}, w.work(ctx)
+}
 func (w *worker) Tick(ctx context.Context, timer int) (time.Duration, error) {
 	return time.Duration(timer) * time.Second, w.work(ctx)
 }

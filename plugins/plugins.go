@@ -23,6 +23,7 @@ type Plugin interface {
 	engine.Backend      // the rosters of its host
 	engine.Generational // changes with the code and the options that it was opened with
 	Editor
+	engine.CardSource // what users are to others; where it is supplied
 	Authenticator
 	Handler
 	Ticker
@@ -33,6 +34,7 @@ type Plugin interface {
 type Info struct {
 	Roster bool
 	Edit   bool // of the rosters that it supplies
+	Card   bool // vCards of their users
 	Auth   bool
 	App    string          // what http_paths calls its routes; "" is the module's name without "http_"
 	Path   string          // where its routes want to be, such as "/crm"; "" is "/" and App
@@ -100,6 +102,11 @@ func (Nothing) Fetch(context.Context, engine.Request) (engine.Answer, error) {
 // Edit is not supplied.
 func (Nothing) Edit(context.Context, engine.Edit) error {
 	return &engine.PermanentError{Err: ErrUnsupported}
+}
+
+// Card is not supplied.
+func (Nothing) Card(context.Context, addr.Bare) (engine.Card, error) {
+	return engine.Card{}, &engine.PermanentError{Err: ErrUnsupported}
 }
 
 // Authenticate is not supplied.

@@ -53,7 +53,7 @@ var moduleAPI = []Entry{
 	{Name: "module:get_option_period", Fit: Different, Note: `"m" and "mo" are errors: Prosody takes them for months, and people mean minutes`},
 	{Name: "module:get_option_path", Fit: Different, Note: "the text as it is: scripts have no files"},
 	{Name: "module:get_option_url_template", Fit: Own, Note: "a function that puts a user name, percent-encoded, into the option's URL at %s"},
-	{Name: `module:provides("roster")`, Fit: Own, Note: "fetch(user, req), map(body, user, req), and edit(user, change)"},
+	{Name: `module:provides("roster")`, Fit: Own, Note: "fetch(user, req), map(body, user, req), edit(user, change), and vcard(request)"},
 	{Name: `module:provides("auth")`, Fit: Different, Note: "test_password is called, or get_password where there is none, and is_enabled; what they return is true, false or nil. rosterd does SASL and the rest itself: other fields are not called, get_sasl_handler neither, so that what is checked only there belongs into test_password. A false in a call whose requests all failed, or were answered with 5xx, is an outage and no wrong password"},
 	{Name: `module:provides("http")`, Fit: Different, Note: "default_path, name and route; http_paths and CORS are the server's; a path without its trailing slash is not redirected; no streaming uploads"},
 	{Name: "module:provides, other kinds", Fit: Absent},

@@ -71,6 +71,8 @@ func (p *Plugin) subject(c *call) string {
 		return "auth of " + c.request.User.String()
 	case plugins.WorkEdit:
 		return "edit of the roster of " + c.request.User.String()
+	case plugins.WorkCard:
+		return "vCard of " + c.request.User.String()
 	case plugins.WorkHTTP:
 		return fmt.Sprintf("http %s for %s", p.routeName(c.index), p.host)
 	case plugins.WorkTimer:

@@ -13,6 +13,7 @@ import (
 type supply struct {
 	fetch   *glua.LFunction
 	change  *glua.LFunction // edit
+	vcard   *glua.LFunction
 	mapBody *glua.LFunction
 	hooks   []hook // of roster-load
 
@@ -59,7 +60,7 @@ func (m *machine) provides(l *glua.LState) int {
 	}
 	c.provided[p.place] = true
 	t := l.CheckTable(3)
-	if c.loading() || c.work == p.work || c.work == plugins.WorkEdit && p.work == plugins.WorkRoster {
+	if c.loading() || c.work == p.work || p.work == plugins.WorkRoster && (c.work == plugins.WorkEdit || c.work == plugins.WorkCard) {
 		p.read(m, l, t)
 	}
 	return 0
@@ -96,12 +97,13 @@ func (m *machine) known(l *glua.LState, kind string, t *glua.LTable, fields map[
 	})
 }
 
-var rosterFields = names("fetch edit map name")
+var rosterFields = names("fetch edit vcard map name")
 
 func (m *machine) provideRoster(l *glua.LState, t *glua.LTable) {
 	m.known(l, "roster", t, rosterFields)
 	m.call.fetch = functionOf(l, "roster", t, "fetch")
 	m.call.change = functionOf(l, "roster", t, "edit")
+	m.call.vcard = functionOf(l, "roster", t, "vcard")
 	m.call.mapBody = functionOf(l, "roster", t, "map")
 	if m.call.fetch == nil {
 		l.RaiseError("module:provides(%q): no function fetch", "roster")
@@ -111,7 +113,7 @@ func (m *machine) provideRoster(l *glua.LState, t *glua.LTable) {
 // info is what a script provides, once it has been loaded.
 func (m *machine) info() (plugins.Info, error) {
 	c := m.call
-	info := plugins.Info{Roster: c.fetch != nil || len(c.hooks) > 0, Edit: c.change != nil, Auth: c.testPassword != nil || c.getPassword != nil, App: c.app, Path: c.path}
+	info := plugins.Info{Roster: c.fetch != nil || len(c.hooks) > 0, Edit: c.change != nil, Card: c.vcard != nil, Auth: c.testPassword != nil || c.getPassword != nil, App: c.app, Path: c.path}
 	if c.fetch != nil && len(c.hooks) > 0 {
 		return info, fmt.Errorf(`the script has both module:provides("roster", …) and module:hook("roster-load", …)`)
 	}

@@ -244,6 +244,13 @@ func (c *child) perform(ctx context.Context, d *decoder) (b []byte, err error) {
 			return nil, err
 		}
 		return b, p.Edit(ctx, e)
+	case opCard:
+		user := d.user()
+		if err := d.end("a user"); err != nil {
+			return nil, err
+		}
+		card, err := p.Card(ctx, user)
+		return appendCard(b, card), err
 	case opTick:
 		timer := int(d.int())
 		if err := d.end("a timer"); err != nil {

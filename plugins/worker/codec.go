@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -317,7 +319,7 @@ const (
 )
 
 func appendReadiness(b []byte, r readiness) []byte {
-	b = appendText(appendText(appendBool(appendBool(appendBool(b, r.info.Roster), r.info.Edit), r.info.Auth), r.info.App), r.info.Path)
+	b = appendText(appendText(appendBool(appendBool(appendBool(appendBool(b, r.info.Roster), r.info.Edit), r.info.Card), r.info.Auth), r.info.App), r.info.Path)
 	b = appendUint(b, uint64(len(r.info.Routes)))
 	for _, route := range r.info.Routes {
 		b = appendText(appendText(b, route.Method), route.Path)
@@ -330,7 +332,7 @@ func appendReadiness(b []byte, r readiness) []byte {
 }
 
 func (d *decoder) readiness() (r readiness) {
-	r.info.Roster, r.info.Edit, r.info.Auth, r.info.App, r.info.Path = d.bool(), d.bool(), d.bool(), d.text(), d.text()
+	r.info.Roster, r.info.Edit, r.info.Card, r.info.Auth, r.info.App, r.info.Path = d.bool(), d.bool(), d.bool(), d.bool(), d.text(), d.text()
 	if n := d.count(2); n > maxRoutes {
 		d.fail()
 	} else if n > 0 {
@@ -364,6 +366,7 @@ const (
 	opHandle
 	opTick
 	opEdit
+	opCard
 )
 
 func appendRequest(b []byte, r engine.Request) []byte {
@@ -390,6 +393,24 @@ func (d *decoder) edit() (e engine.Edit) {
 	}
 	e.Item.Ask, e.Item.Approved, e.Item.Groups = d.bool(), d.bool(), d.texts()
 	return e
+}
+
+func appendCard(b []byte, c engine.Card) []byte {
+	var doc bytes.Buffer
+	e := json.NewEncoder(&doc)
+	e.SetEscapeHTML(false) // it would take more room than the card may
+	if err := e.Encode(c); err != nil {
+		panic(err) // strings and bytes
+	}
+	return appendBytes(b, bytes.TrimSuffix(doc.Bytes(), []byte("\n")))
+}
+
+func (d *decoder) card(user addr.Bare) (engine.Card, error) {
+	doc := d.bytes()
+	if err := d.end("a vCard"); err != nil {
+		return engine.Card{}, err
+	}
+	return engine.ParseCard(user, doc)
 }
 
 func (d *decoder) user() addr.Bare {

@@ -152,6 +152,20 @@ func (p *Plugin) Edit(ctx context.Context, e engine.Edit) error {
 	return p.wrong(what, d.end("a verdict"))
 }
 
+// Card asks the child for the vCard of a user, and does not trust what it says.
+func (p *Plugin) Card(ctx context.Context, user addr.Bare) (engine.Card, error) {
+	if !p.is.info.Card {
+		return plugins.Nothing{}.Card(ctx, user)
+	}
+	what := "vCard of " + user.String()
+	d, err := p.do(ctx, request{op: opCard, body: appendText(nil, user.String()), what: what})
+	if err != nil {
+		return engine.Card{}, err
+	}
+	c, err := d.card(user)
+	return c, p.wrong(what, err)
+}
+
 // Authenticate asks the child about a password.
 func (p *Plugin) Authenticate(ctx context.Context, user addr.Bare, password string) error {
 	if !p.is.info.Auth {

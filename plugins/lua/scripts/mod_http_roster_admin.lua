@@ -37,4 +37,17 @@ local function edit(username, change)
 	return response; -- 2xx: taken; 403, 409: no, in the words of a plain text; 404: no such contact
 end
 
-module:provides("roster", { fetch = fetch, edit = edit });
+-- With rosterd_vcard_url: what GET of it says of a user, such as { "fn": "Anna", "photo": { "type": "image/png", "data": "…" } }; 404 is nothing.
+local vcard;
+if module:get_option_string("rosterd_vcard_url") then
+	local card_of = module:get_option_url_template("rosterd_vcard_url");
+	function vcard(request)
+		local response, err = http.request(card_of(request.username));
+		if not response then
+			return nil, "temporary", err;
+		end
+		return response;
+	end
+end
+
+module:provides("roster", { fetch = fetch, edit = edit, vcard = vcard });
