@@ -89,7 +89,8 @@ func (e *Engine) Editable(hostname string) bool {
 
 // Edit makes one change of a user's roster, whether he is online or not, one after the other per user. If he is, what
 // changed has been told to the watcher when it returns; so a watcher must not wait for it. An Edit without an ID is
-// given one. When ctx ends first, an Edit that has begun goes on, and so does the telling. The error wraps ErrNoHost,
+// given one. When ctx ends first, an Edit that has begun goes on, and so does the telling: for that alone nobody is told
+// that his change has failed. The error wraps ErrNoHost,
 // ErrReadOnly, ErrClosed, that of ctx, or is the Editor's; a roster that cannot be fetched after the change is none.
 func (e *Engine) Edit(ctx context.Context, ed Edit) (Edited, error) {
 	return e.EditThen(ctx, ed, func(Edited) {})
@@ -116,7 +117,7 @@ func (e *Engine) EditThen(ctx context.Context, ed Edit, made func(Edited)) (Edit
 		edited Edited
 		err    error
 	}
-	got := make(chan outcome, 1)
+	got, taken := make(chan outcome, 1), make(chan Edited, 1)
 	before, done := e.edits.queue(ed.User)
 	go func() {
 		defer e.work.Done()
@@ -130,12 +131,22 @@ func (e *Engine) EditThen(ctx context.Context, ed Edit, made func(Edited)) (Edit
 			o.err = err
 			return
 		}
-		o.edited, o.err = e.edit(h, ed, made)
+		o.edited, o.err = e.edit(h, ed, func(d Edited) {
+			made(d)
+			taken <- d
+		})
 	}()
 	select {
 	case o := <-got:
 		return o.edited, o.err
 	case <-ctx.Done():
+	}
+	select {
+	case o := <-got:
+		return o.edited, o.err
+	case d := <-taken:
+		return d, nil
+	default:
 		return Edited{}, fmt.Errorf("edit the roster of %s: %w", ed.User, ctx.Err())
 	}
 }
@@ -148,7 +159,7 @@ func (e *Engine) edit(h *host, ed Edit, made func(Edited)) (Edited, error) {
 	}
 	done, err := e.change(h, ed, leave)
 	if done.fetch {
-		defer e.written(ed.User, err)
+		defer e.written(h, ed.User, err)
 	}
 	if err != nil {
 		return Edited{}, e.endOf(err)

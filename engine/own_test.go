@@ -18,9 +18,23 @@ type manager struct {
 	down  error
 	asked int
 	blind bool // it knows no revisions
+	gate  chan struct{}
+}
+
+// hold has it answer when the gate is closed; nil: at once.
+func (m *manager) hold(gate chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gate = gate
 }
 
 func (m *manager) Fetch(_ context.Context, r Request) (Answer, error) {
+	m.mu.Lock()
+	gate := m.gate
+	m.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked++

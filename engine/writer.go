@@ -77,6 +77,9 @@ func (w wishes) Edit(ctx context.Context, ed Edit) (Edited, error) {
 	ed.Item, ed.Rev = i, w.e.rev(ed.User)
 	done.fetch = true
 	if err := w.h.conf().Writer.Edit(ctx, ed); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = &TemporaryError{Err: err} // of a backend that is slow
+		}
 		return done, fmt.Errorf("%s %s in the roster of %s: %w", ed.Action, ed.Contact, ed.User, err)
 	}
 	if ed.Contact.Domain() != ed.User.Domain() {
@@ -121,16 +124,14 @@ func (e *Engine) rev(user addr.Bare) string {
 
 // written has the roster of a user fetched whose backend was asked for a change, and those of the contacts with whom that
 // has made or ended something. Nobody waits for it where the backend has failed, since it may well fail again.
-func (e *Engine) written(user addr.Bare, failed error) {
+func (e *Engine) written(h *host, user addr.Bare, failed error) {
 	var veto *VetoError
-	switch {
-	case errors.As(failed, &veto):
-		return
-	case failed != nil:
-		e.request(user, ReasonRefresh)
+	if errors.As(failed, &veto) {
 		return
 	}
-	ctx, cancel := context.WithCancel(e.ctx)
-	defer cancel()
-	e.Refresh(ctx, user.Domain(), []string{user.Local()}) // what fails there is logged there, and tried again
+	r := e.newRefresh(h, 1) // what fails there is logged there, and tried again
+	r.spoil(h, []addr.Bare{user})
+	if r.start([]addr.Bare{user}); failed == nil {
+		<-r.done
+	}
 }

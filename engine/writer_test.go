@@ -157,3 +157,23 @@ func TestWriterAndOthers(t *testing.T) {
 		}
 	}
 }
+
+// What the backend has taken has not failed because its roster is long in coming.
+func TestWriterWhoseRosterIsLate(t *testing.T) {
+	beforeJudge(t, func(t *testing.T, d *desk, m *manager, j *judge) {
+		m.serve("nurse", nil)
+		d.attach(t, "romeo")
+		d.expect(t, "romeo first {nurse=managed}")
+		gate := make(chan struct{})
+		m.hold(gate)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := d.Edit(ctx, set("romeo", "paris", "")); err != nil || ctx.Err() == nil {
+			t.Errorf("taken, and yet %v", err)
+		}
+		m.hold(nil)
+		close(gate)
+		synctest.Wait()
+		d.expect(t, "romeo {nurse=managed} → {paris=managed} +paris -nurse")
+	})
+}
