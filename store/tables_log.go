@@ -446,6 +446,7 @@ func (l *logTable) Expire(ctx context.Context, host string, before time.Time, mo
 	}
 	var gone atomic.Int64 // some may have been deleted meanwhile
 	err = l.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, _ *batch) error {
+		gone.Store(0)
 		for _, e := range old {
 			res, err := l.write.exec(ctx, tx, deleteEntry, e[0], e[1])
 			if err != nil {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -167,6 +169,65 @@ func TestEntriesWait(t *testing.T) {
 	}
 	if all, err := k.All(ctx, juliet); len(all) != 0 || err != nil {
 		t.Errorf("what was refused is there: %q, %v", all, err)
+	}
+}
+
+// What SQLite refuses does not cost what is in the same transaction; who wanted it hears of it, and nobody else.
+func TestRefusedAlone(t *testing.T) {
+	ctx, s := t.Context(), open(t, filepath.Join(t.TempDir(), "db"))
+	w, l, k := s.tables.writer, s.Stores("example.com").Log("archive"), s.Stores("example.com").Keyed("private")
+	refused := func(ctx context.Context, tx *sql.Tx, _ *batch) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO keyed (host, name, store, key, value) VALUES ('a', 'b', 'c', x'', NULL)`)
+		return err
+	}
+	set := func(i int) func(context.Context, *sql.Tx, *batch) error {
+		return func(ctx context.Context, tx *sql.Tx, _ *batch) error {
+			return k.(*keyedTable).set(ctx, tx, juliet, fmt.Append(nil, i), []byte("x"))
+		}
+	}
+	enter := func(what string) func(context.Context, *sql.Tx, *batch) error {
+		return func(ctx context.Context, tx *sql.Tx, b *batch) error {
+			return l.(*logTable).insert(ctx, tx, b, juliet, l.(*logTable).last.Add(1), Entry{Stanza: []byte(what)})
+		}
+	}
+	errs := make([]error, 8)
+	w.mu.Lock() // so that all of it is one transaction
+	for i := range errs {
+		do := set(i)
+		if i%4 == 1 {
+			do = refused
+		}
+		w.queued = append(w.queued, change{do: do, failed: &errs[i]})
+		if i == 2 || i == 6 {
+			w.queued = append(w.queued, change{do: enter(fmt.Sprint(i)), entry: true, log: logKey{juliet, "archive"}, size: 1})
+			w.waiting[logKey{juliet, "archive"}]++
+			w.backlog++
+		}
+	}
+	w.queued = append(w.queued, change{do: refused, entry: true, log: logKey{romeo, "archive"}, size: 1})
+	w.waiting[logKey{romeo, "archive"}]++
+	w.backlog++
+	c := w.next
+	w.mu.Unlock()
+	if err := w.await(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if c.of(logKey{juliet, "archive"}) != nil || c.of(logKey{romeo, "archive"}) == nil || c.of(logKey{}) == nil {
+		t.Errorf("of entries that are lost: %v", c.lost)
+	}
+	for i, err := range errs {
+		if (err != nil) != (i%4 == 1) {
+			t.Errorf("change %d: %v", i, err)
+		}
+	}
+	if got := fmt.Sprint(stanzas(t, l, juliet)); got != "[2 6]" {
+		t.Errorf("entries %s", got)
+	}
+	if err := l.Sync(ctx); err != nil {
+		t.Errorf("sync after all: %v", err)
+	}
+	if err := s.Writable(ctx); err != nil || w.backlog != 0 {
+		t.Errorf("%v, %d bytes are left", err, w.backlog)
 	}
 }
 

@@ -3,15 +3,21 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
 )
 
 // tableWriter commits what is to be written to tables, in a goroutine of its own that close stops. What comes while one
 // commit runs makes up the next, so that many who wait for the disk wait for it together. Entries for which nobody waits
-// linger a moment for others.
+// linger a moment for others. What the database refuses of itself does not cost the others that are written with it.
 type tableWriter struct {
 	db     *sql.DB
 	turn   *sync.Mutex // held for each commit
@@ -37,19 +43,37 @@ type tableWriter struct {
 	closed  bool
 }
 
-// change is something to do in a transaction. An entry stays queued until it could be written; for anything else
-// somebody waits, and hears of the failure.
+// change is something to do in a transaction, perhaps more than once. An entry stays queued until it could be written or
+// is refused; for anything else somebody waits, and hears of the failure.
 type change struct {
 	do    func(ctx context.Context, tx *sql.Tx, b *batch) error
 	log   logKey // of an entry
 	entry bool
 	size  int
+
+	over   bool   // it is committed, or refused
+	failed *error // for whom waits for it; nil of an entry
+	lost   error  // why an entry is refused
 }
 
-// outcome is that of one transaction. err is good once done is closed.
+// outcome is that of what was queued at some time. It is good once done is closed.
 type outcome struct {
 	done chan struct{}
 	err  error
+	lost map[logKey]error // of logs with entries that were refused; nil: none
+}
+
+// of is the outcome for the entries of one log, or of any for the zero key.
+func (c *outcome) of(log logKey) error {
+	if c.err != nil {
+		return c.err
+	}
+	for key, err := range c.lost {
+		if key == log || log == (logKey{}) {
+			return err
+		}
+	}
+	return nil
 }
 
 // batch is what changes of one transaction know of each other.
@@ -121,10 +145,14 @@ func (w *tableWriter) change(ctx context.Context, do func(context.Context, *sql.
 		w.mu.Unlock()
 		return ErrClosed
 	}
-	w.queued = append(w.queued, change{do: do})
+	var failed error
+	w.queued = append(w.queued, change{do: do, failed: &failed})
 	c := w.next
 	w.mu.Unlock()
-	return w.await(ctx, c)
+	if err := w.await(ctx, c); err != nil {
+		return err
+	}
+	return failed
 }
 
 // sync returns when all entries that were appended before are committed; of one log, or of any for the zero key.
@@ -135,7 +163,10 @@ func (w *tableWriter) sync(ctx context.Context, log logKey) error {
 	if c == nil {
 		return nil
 	}
-	return w.await(ctx, c)
+	if err := w.await(ctx, c); err != nil {
+		return err
+	}
+	return c.of(log)
 }
 
 // unwritten is the last commit that entries wait for.
@@ -150,12 +181,13 @@ func (w *tableWriter) unwritten(log logKey) *outcome {
 	}
 }
 
+// await returns when there is an outcome; the error is that of ctx.
 func (w *tableWriter) await(ctx context.Context, c *outcome) error {
 	signal(w.wake)
 	signal(w.urgent)
 	select {
 	case <-c.done:
-		return c.err
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -196,7 +228,7 @@ func (w *tableWriter) run() {
 	}
 }
 
-// flush commits what is queued, in one transaction.
+// flush commits what is queued, in one transaction unless something in it is refused.
 func (w *tableWriter) flush() error {
 	w.mu.Lock()
 	list, c, before := w.queued, w.next, w.failed
@@ -206,7 +238,7 @@ func (w *tableWriter) flush() error {
 	}
 	w.queued, w.next, w.now = nil, newOutcome(), c
 	w.mu.Unlock()
-	err := w.commit(list)
+	err := w.commitAll(list)
 	switch {
 	case err != nil && before == nil:
 		w.log.Error("stores are not kept: writing fails and is tried again", "changes", len(list), "err", err)
@@ -217,6 +249,39 @@ func (w *tableWriter) flush() error {
 	return err
 }
 
+// commitAll commits what it can. The error is one that all have, of whom it does not say that they are over.
+func (w *tableWriter) commitAll(list []change) error {
+	err := w.commit(list)
+	switch {
+	case err == nil:
+		for i := range list {
+			list[i].over = true
+		}
+		return nil
+	case !ofOne(err):
+		return err
+	case len(list) == 1:
+		w.refuse(&list[0], err)
+		return nil
+	}
+	half := len(list) / 2
+	if err := w.commitAll(list[:half]); err != nil {
+		return err
+	}
+	return w.commitAll(list[half:])
+}
+
+// refuse gives up a change that the database will never take. Of a lost entry whoever waits for its log hears, too.
+func (w *tableWriter) refuse(c *change, err error) {
+	c.over = true
+	if !c.entry {
+		*c.failed = err
+		return
+	}
+	c.lost = err
+	w.log.Error("an entry is refused by the database and lost", "store", c.log.store, "user", c.log.user, "err", err)
+}
+
 // settle puts back the entries that were not written.
 func (w *tableWriter) settle(list []change, c *outcome, err error) {
 	w.mu.Lock()
@@ -224,14 +289,12 @@ func (w *tableWriter) settle(list []change, c *outcome, err error) {
 	var again []change
 	for _, x := range list {
 		switch {
-		case !x.entry:
-		case err != nil:
+		case x.entry && !x.over:
 			again = append(again, x)
-		default:
-			w.backlog -= x.size
-			if w.waiting[x.log]--; w.waiting[x.log] == 0 {
-				delete(w.waiting, x.log)
-			}
+		case x.entry:
+			w.written(x, c)
+		case !x.over:
+			*x.failed = err
 		}
 	}
 	w.queued = append(again, w.queued...)
@@ -239,6 +302,21 @@ func (w *tableWriter) settle(list []change, c *outcome, err error) {
 	w.stats.count(len(list), err)
 	c.err = err
 	close(c.done)
+}
+
+// written is for an entry that is over.
+func (w *tableWriter) written(x change, c *outcome) {
+	w.backlog -= x.size
+	if w.waiting[x.log]--; w.waiting[x.log] == 0 {
+		delete(w.waiting, x.log)
+	}
+	if x.lost == nil {
+		return
+	}
+	if c.lost == nil {
+		c.lost = map[logKey]error{}
+	}
+	c.lost[x.log] = x.lost
 }
 
 func (w *tableWriter) commit(list []change) error {
@@ -299,4 +377,14 @@ func (w *tableWriter) close() error {
 		return fmt.Errorf("entries are lost: %w", err)
 	}
 	return nil
+}
+
+// ofOne tells whether an error is about what was to be written, and not about the database.
+func ofOne(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok { // classes of SQLSTATE: data, integrity, limits of the program
+		return strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23") || strings.HasPrefix(e.Code, "54")
+	}
+	const tooBig, constraint, mismatch, trigger, primary = 18, 19, 20, 19 | 7<<8, 0xff
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code() != trigger && slices.Contains([]int{tooBig, constraint, mismatch}, e.Code()&primary)
 }

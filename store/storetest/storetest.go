@@ -32,6 +32,7 @@ func Test(t *testing.T, open func(t *testing.T) func(host string) store.Stores) 
 		"values": values, "values are of one user, store and host": apart, "all or nothing of many": atomic, "users": users,
 		"entries": entries, "paging": paging, "with": with, "times": times, "IDs": ids, "delete": remove,
 		"an ID that is used again": again, "expire": expire, "at once": atOnce, "an ended context": ended,
+		"what one cannot store hurts nobody else": unharmed,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -448,4 +449,41 @@ func ended(t *testing.T, stores func(string) store.Stores) {
 			t.Errorf("users: %v", err)
 		}
 	}
+}
+
+// unharmed: a driver may refuse what it cannot store, and then says so to whoever wanted that, and to nobody else.
+func unharmed(t *testing.T, stores func(string) store.Stores) {
+	ctx, s := t.Context(), stores(Host)
+	bad, private, archive := s.Keyed("a\x00b"), s.Keyed("private"), s.Log("archive")
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 20 {
+				refused := bad.Change(ctx, romeo, map[string][]byte{fmt.Sprint(w): fmt.Append(nil, i)})
+				if _, ok, err := bad.Get(ctx, romeo, fmt.Sprint(w)); refused == nil && (!ok || err != nil) {
+					t.Errorf("taken, and not there: %v", err)
+				}
+				_, _ = archive.Append(ctx, romeo, store.Entry{Time: at(i), With: "\xff\x00", Stanza: []byte("x")}) // which may be refused later
+			}
+		})
+	}
+	for i := range 50 {
+		if err := private.Change(ctx, juliet, map[string][]byte{"key": fmt.Append(nil, i)}); err != nil {
+			t.Errorf("what somebody else stores: %v", err)
+		}
+		_, err := archive.Append(ctx, juliet, store.Entry{Time: at(i), Stanza: []byte("x")})
+		must(t, err)
+		if p, err := archive.Find(ctx, juliet, store.Query{}); err != nil || len(p.Entries) != i+1 {
+			t.Errorf("%d entries of %d, %v", len(p.Entries), i+1, err)
+		}
+	}
+	wg.Wait()
+	want(t, "value", all(t, private, juliet), `"key"="49"`)
+	_, _ = archive.Find(ctx, romeo, store.Query{}) // which may tell of what was refused
+	must(t, archive.Sync(ctx))
+	_, err := archive.Append(ctx, romeo, store.Entry{Time: at(0), Stanza: []byte("good")})
+	must(t, err)
+	p, err := archive.Find(ctx, romeo, store.Query{Max: 1, Last: true})
+	must(t, err)
+	want(t, "who was refused, later", show(p)[:4], "good")
 }
