@@ -41,6 +41,9 @@ import (
 //	held: USER                     it does not answer
 //	released: USER                 and now does
 //	registered: USER               has just registered
+//	decides: USER VERDICT          what the backend of crm.example makes of the user's edits: yes (if nothing was said),
+//	                               no WORDS, gone, down, late, lost (it is done, but nobody hears of it)
+//	asked: USER ACTION ITEM; …     that backend has been asked that since the last such step, once each, and nothing else
 //	restart:                       another server takes the place of this one; what was kept is there
 func TestConversations(t *testing.T) { conversations(t, nil, nil) }
 
@@ -195,7 +198,7 @@ func (s script) play(ctx context.Context, h *house, dial func(context.Context) (
 }
 
 func (h *house) actions() map[string]func(context.Context, string) error {
-	return map[string]func(context.Context, string) error{
+	return h.clerk.actions(map[string]func(context.Context, string) error{
 		"roster": func(_ context.Context, text string) error {
 			user, items, err := parseRoster(text)
 			if err == nil {
@@ -236,7 +239,7 @@ func (h *house) actions() map[string]func(context.Context, string) error {
 			delete(h.gates, addr.MustBare(inVerona(user)))
 			return nil
 		},
-	}
+	})
 }
 
 // inVerona is a user's address; a bare name is one of example.com.

@@ -45,6 +45,7 @@ type house struct {
 	tls    bool // clients encrypt
 	wrap   func(net.Listener) net.Listener
 	kept   keeper
+	clerk  *clerk
 
 	mu      sync.Mutex // guards what the backend serves
 	rosters map[addr.Bare][]roster.Item
@@ -75,6 +76,7 @@ func (n narrow) Accept() (net.Conn, error) {
 
 func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) net.Listener) *house {
 	h := &house{t: t, wrap: wrap, rosters: map[addr.Bare][]roster.Item{}, broken: map[addr.Bare]error{}, gates: map[addr.Bare]chan struct{}{}}
+	h.clerk = &clerk{h: h, says: map[addr.Bare]string{}, seen: map[string]bool{}, news: make(chan struct{})}
 	all := []string{"disco", "ping", "version", "time"}
 	c := xmppcore.Config{
 		Log:        slog.New(&loud{t}),
@@ -96,7 +98,8 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "montague.example", Editable: true, Modules: []string{"ping"}}, // but for nobody, anybody is there
 			{Domain: "capulet.example", Editable: true},
 			{Domain: "verona.example", Editable: true, Blocking: &xmppcore.Blocking{Keep: 2}},
-			{Domain: "own.example", Editable: true}, // a backend supplies rosters, and users have contacts of their own beside them
+			{Domain: "own.example", Editable: true},           // a backend supplies rosters, and users have contacts of their own beside them
+			{Domain: clerks, Editable: true, Writeback: true}, // a backend is asked for what users want
 			{Domain: "shy.example", Editable: true, BlockSubscriptions: true},
 			{Domain: "block.example", Modules: append([]string{"private", "lastactivity", "uptime"}, all...), Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "legacy.example", Modules: []string{"vcard_legacy", "vcard4", "bookmarks", "private"}},
@@ -142,6 +145,10 @@ func (h *house) start() {
 		}
 		if host.Domain == "own.example" {
 			backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Own: &stored.Rosters{Values: host.Stores.Keyed("roster_own")}, Timeout: time.Minute, Steps: 100}
+			continue
+		}
+		if host.Domain == clerks {
+			backends[host.Domain] = engine.Host{Backend: engine.BackendFunc(h.fetch), Writer: h.clerk, Timeout: time.Minute, Steps: 100}
 			continue
 		}
 		if host.Editable {
