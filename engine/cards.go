@@ -110,8 +110,8 @@ func NewCards(source CardSource, conf CardSettings, log *slog.Logger) *Cards {
 // Settings are those that it was made with, with defaults.
 func (c *Cards) Settings() CardSettings { return c.conf }
 
-// Watch has f told of each user of whom an answer has come whose picture was not known, or was another one: in order for
-// each user, and before who waits for the answer has it.
+// Watch has f told of each user of whom an answer has come with a picture that was not known before, or without the one
+// that was: in order for each user, and before who waits for the answer has it.
 func (c *Cards) Watch(f func(user addr.Bare, mark CardMark)) { c.watch.Store(&f) }
 
 // Close ends what runs, and waits for it.
@@ -263,8 +263,8 @@ func (c *Cards) entry(user addr.Bare) *cardEntry {
 		c.used.MoveToFront(e.place)
 		return e
 	}
-	e = &cardEntry{user: user}
-	c.all[user] = e
+	e = &cardEntry{user: user.Clone()}
+	c.all[e.user] = e
 	e.place = c.used.PushFront(e)
 	c.weigh(e)
 	return e
@@ -333,7 +333,7 @@ func (c *Cards) run(e *cardEntry, f *cardFlight) {
 	news := false
 	if e.err = f.err; f.err == nil {
 		mark := f.card.Mark()
-		news = !e.known || mark != e.mark
+		news = mark != e.mark || !e.known && mark.Hash != ""
 		e.card, e.mark, e.known, e.whole = f.card, mark, true, true
 		e.until, e.tries = time.Now().Add(c.conf.Age), 0
 	} else {
@@ -390,6 +390,7 @@ func (c *Cards) enqueue(user addr.Bare) {
 	if c.closed || c.queued[user] {
 		return
 	}
+	user = user.Clone()
 	c.queued[user] = true
 	c.queue = append(c.queue, user)
 	if c.workers < max(1, c.conf.Parallel/2) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/store"
 	"rosterd/xmppcore/auth"
@@ -25,12 +26,13 @@ type Host struct {
 	AllowPlainUnencrypted bool        // allow_unencrypted_plain_auth
 	Auth                  *auth.Host
 
-	BlockSubscriptions bool     // module block_subscriptions
-	Editable           bool     // its users change their rosters, or what is their own of them: engine.Engine has an Editor for it
-	Writeback          bool     // where Editable: a backend decides, so that no approval in advance is promised
-	Modules            []string // those of disco, ping, version, time and server_contact_info that are enabled
-	Name               string   // for disco
-	Personal           Personal // for pep and those that need it
+	BlockSubscriptions bool          // module block_subscriptions
+	Editable           bool          // its users change their rosters, or what is their own of them: engine.Engine has an Editor for it
+	Writeback          bool          // where Editable: a backend decides, so that no approval in advance is promised
+	Modules            []string      // those of disco, ping, version, time and server_contact_info that are enabled
+	Name               string        // for disco
+	Personal           Personal      // for pep and those that need it
+	Cards              *engine.Cards // the vCards and avatars of its users, where its backend gives them; nil: they are the users' own
 	Items              []xep.Item
 	Contacts           xep.Contacts // for server_contact_info
 	Greetings          Greetings

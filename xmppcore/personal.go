@@ -71,6 +71,9 @@ func (s *Server) personal(h *Host) (list []xep.Extension, events *pep.Host) {
 		}
 		list = append(list, events.Bookmarks.Extension())
 	}
+	if h.Cards != nil {
+		return append(list, s.givenCards(h, events, has)...), events
+	}
 	cards := &vcard.Cards{Store: h.Stores.Keyed("vcard"), Log: s.log}
 	switch {
 	case has("vcard_legacy"):
@@ -143,14 +146,17 @@ func (s *Server) redress(user addr.Bare, avatars vcard.Published) {
 		s.log.Error("a store failed", "store", "pep", "user", user, "error", err)
 		return
 	}
-	a.Turn.Do(func() {
-		for _, res := range a.Resources() {
-			if !res.Available {
-				continue
-			}
-			if st, changed, err := vcard.Redressed(res.Presence, hash); err == nil && changed {
-				s.presence.Available(res, st, res.Priority)
-			}
+	a.Turn.Do(func() { s.wear(a, hash) })
+}
+
+// wear broadcasts the presence of an account's resources again where it has not this hash; in its turn.
+func (s *Server) wear(a *registry.Account, hash string) {
+	for _, res := range a.Resources() {
+		if !res.Available {
+			continue
 		}
-	})
+		if st, changed, err := vcard.Redressed(res.Presence, hash); err == nil && changed {
+			s.presence.Available(res, st, res.Priority)
+		}
+	}
 }

@@ -89,7 +89,7 @@ func (d *daemon) openAdmin(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("rosterd_admin_socket: %w", err)
 	}
-	srv := &admin.Server{Rosters: d.eng, Sessions: d.sessions, Source: d.operator.source, Deleted: d.xmpp.Deleted, Log: part(d.log, "admin")}
+	srv := &admin.Server{Rosters: refresher{d.eng, d}, Sessions: d.sessions, Source: d.operator.source, Deleted: d.xmpp.Deleted, Log: part(d.log, "admin")}
 	d.serving.Go(func() {
 		if err := srv.Serve(ln); !errors.Is(err, admin.ErrServerClosed) {
 			select {

@@ -43,6 +43,7 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.discard())
+			p.closeCards(d.plan)
 			p = nil
 		}
 	}()
@@ -57,6 +58,7 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if err := p.openPlugins(ctx, d.plan, d.plugins(cfg)); err != nil {
 		return p, err
 	}
+	p.openCards(d.plan, part(d.log, "vcard"))
 	if err := p.openFiles(); err != nil {
 		return p, err
 	}
@@ -94,6 +96,7 @@ func (d *daemon) adopt(p *plan) error {
 		err = d.web.SetHosts(hosts, config.HTTPDefaultHost.Get(p.cfg.Global()))
 	}
 	if err != nil {
+		p.closeCards(d.plan)
 		return errors.Join(err, p.discard())
 	}
 	before := d.plan
@@ -121,6 +124,7 @@ func (d *daemon) adopt(p *plan) error {
 			door.shut()
 		}
 	}
+	before.closeCards(p)
 	keep := p.openedPlugins()
 	for b := range before.openedPlugins() {
 		if !keep[b] {
@@ -132,6 +136,7 @@ func (d *daemon) adopt(p *plan) error {
 
 // closePlugins closes all plugins.
 func (p *plan) closePlugins() (err error) {
+	p.closeCards(nil)
 	for b := range p.openedPlugins() {
 		err = errors.Join(err, b.Close())
 	}

@@ -43,7 +43,7 @@ func (d *daemon) plugins(cfg *config.Config) *plugins.Manager {
 	m.Cache = config.PluginCache.Get(cfg.Global())
 	m.Observe = d.called
 	m.Refresh = func(ctx context.Context, host string, users []string) (plugins.Refreshed, error) {
-		s := d.eng.Refresh(ctx, host, users)
+		s := d.refresh(ctx, host, users)
 		return plugins.Refreshed{Updated: s.Updated, Errors: s.Errors}, ctx.Err()
 	}
 	return m
@@ -53,6 +53,7 @@ func (d *daemon) plugins(cfg *config.Config) *plugins.Manager {
 type hosted struct {
 	modules   map[string]*plugins.Opened
 	rosters   *plugins.Opened
+	cards     *engine.Cards   // nil: vCards are the users' own
 	passwords *plugins.Opened // nil: accounts are rosterd's own
 }
 

@@ -81,7 +81,7 @@ func boshSettings(cfg *config.Config) bosh.Settings {
 func (d *daemon) refreshAPI(p *plan, h *config.Host, path string) *httpd.Refresh {
 	g := p.cfg.Global()
 	return &httpd.Refresh{
-		Refresher: d.eng, Path: path, Timeout: config.RefreshTimeout.Get(h),
+		Refresher: refresher{d.eng, d}, Path: path, Timeout: config.RefreshTimeout.Get(h),
 		MaxBytes: int64(config.RefreshBody.Get(g)), MaxNames: config.RefreshNames.Get(g),
 		Observe: func(names, errors int, took time.Duration) { d.metrics.Refreshed(h.Name, names, errors, took) },
 		Token:   config.RefreshToken.Get(h), Secret: config.RefreshHMACSecret.Get(h), ClientCAs: p.clientCAs[h.Name],

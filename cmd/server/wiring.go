@@ -45,6 +45,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 			Writeback:             h.WritesBack(),
 			Name:                  config.Name.Get(h),
 			Personal:              personal(h),
+			Cards:                 p.plugins[h.Name].cards,
 			Conflict:              xmppcore.Conflict(config.ConflictResolve.Get(h)),
 			MaxSessions:           config.MaxSessions.Get(h),
 			Management:            streamManagement(h),

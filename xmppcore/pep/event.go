@@ -270,6 +270,7 @@ func (s *Service) pay(ctx context.Context, d debt) error {
 		if h == nil || ctx.Err() != nil || owner != user && (s.barred(owner, user) || s.Blocked(owner, d.to.Full)) {
 			continue
 		}
+		s.lastGiven(h, owner, d)
 		err := s.lastItems(ctx, h, owner, d)
 		if _, gone := errors.AsType[*stanza.Error](err); err != nil && !gone {
 			failures = append(failures, err)
@@ -293,7 +294,7 @@ func (s *Service) lastItems(ctx context.Context, h *Host, owner addr.Bare, d deb
 	}
 	for name, n := range b.nodes {
 		i := n.last()
-		if _, wants := slices.BinarySearch(d.nodes, name); !wants || i == nil || i.told > d.since || n.Config.SendLast != "" || n.Config.NoNotify {
+		if _, wants := slices.BinarySearch(d.nodes, name); !wants || h.given(name) || i == nil || i.told > d.since || n.Config.SendLast != "" || n.Config.NoNotify {
 			continue
 		}
 		if ok, err := v.sees(ctx, &n.Config); err != nil || !ok {

@@ -36,6 +36,9 @@ type Host struct {
 	MaxItems     int         // of a node (pep_max_items)
 	MaxBoxes     int         // users whose nodes stay in memory (pep_service_cache_size)
 
+	// Given are nodes that the site fills; nil: there are none.
+	Given Given
+
 	// Bookmarks are had from their old places, too; nil: they are not.
 	Bookmarks *Bookmarks
 

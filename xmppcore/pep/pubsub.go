@@ -119,6 +119,9 @@ func (r *request) run(owner addr.Bare, m method) *stanza.Error {
 	if h == nil {
 		return &stanza.Error{Condition: stanza.ServiceUnavailable}
 	}
+	if h.given(r.node) {
+		return r.answerGiven(h, owner)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	r.ctx = ctx

@@ -59,6 +59,7 @@ type Router struct {
 
 	doors    rows // of who looks whether a user is there and acts on it: what finds nobody is kept before the user comes
 	underway underway
+	later    later
 
 	// Host returns the host that serves a prepared domain now, nil if there is none.
 	Host func(domain string) *Host
