@@ -11,7 +11,7 @@ import (
 func (r *Router) RouteFrom(from Origin, st *scan.Stanza) {
 	switch stanza.KindOf(st) {
 	case stanza.Message:
-		r.message(from, st)
+		r.message(&from, st)
 	case stanza.Presence:
 		r.presence(from, st)
 	case stanza.IQ:

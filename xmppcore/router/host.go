@@ -26,7 +26,7 @@ func (r *Router) Say(from addr.JID, to addr.Bare, content []byte) {
 	var sc scan.Scanner
 	var st scan.Stanza
 	if _, err := sc.Next(b, &st); err == nil { // else it is longer than anything that is routed
-		r.message(Origin{JID: from, Out: deaf}, &st)
+		r.message(&Origin{JID: from, Out: deaf}, &st)
 	}
 }
 

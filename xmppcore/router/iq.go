@@ -97,7 +97,7 @@ func (r *Router) iqToResource(from Origin, to *registry.Resource, st *scan.Stanz
 		unavailable(from, st)
 		return
 	}
-	if !pass(to.Session, from, st) {
+	if !pass(to.Session, &from, st) {
 		unavailable(from, st)
 	}
 }

@@ -36,13 +36,15 @@ type letter struct {
 	spread   bool        // the clients of the recipient that want copies have them
 }
 
-func (r *Router) message(from Origin, st *scan.Stanza) {
-	t, res, ok := r.recipient(from, st)
-	if !ok || r.bars(from, t, res, st) {
+func (r *Router) message(from *Origin, st *scan.Stanza) {
+	var t target
+	res, ok := r.recipient(&t, from, st)
+	if !ok || r.bars(from, &t, res, st) {
 		return
 	}
-	l := letter{from: from, st: st, typ: typeOf(st)}
-	if m := r.senders(from, t); m != nil && t.acc != from.Resource.Account {
+	var l letter
+	l.from, l.st, l.typ = *from, st, typeOf(st)
+	if m := r.senders(from, &t); m != nil && t.acc != from.Resource.Account {
 		r.sent(&l, m, t.jid)
 	}
 	if t.host != nil {
@@ -57,8 +59,8 @@ func (r *Router) message(from Origin, st *scan.Stanza) {
 	case t.component != nil:
 		pass(t.component, from, st)
 	case t.host == nil: // there is no federation (RFC 6120 §10.4)
-		bounce(from, st, addressee(st), r.unserved(t.jid.Domain()))
-	case t.jid.Local() == "" && r.heard(from, t, st):
+		bounce(*from, st, addressee(st), r.unserved(t.jid.Domain()))
+	case t.jid.Local() == "" && r.heard(*from, t, st):
 	case t.jid.IsBare():
 		r.toAccount(&l, m, t)
 	default:
@@ -67,26 +69,30 @@ func (r *Router) message(from Origin, st *scan.Stanza) {
 }
 
 // recipient finds who a message is for: the target and, if it is a resource that is there, that.
-func (r *Router) recipient(from Origin, st *scan.Stanza) (t target, res *registry.Resource, ok bool) {
+func (r *Router) recipient(t *target, from *Origin, st *scan.Stanza) (res *registry.Resource, ok bool) {
 	if res = r.Registry.Written(st.Get("to")); res != nil { // RFC 6121 §8.5.3.1
-		return target{jid: res.Full, host: r.Host(res.Full.Domain()), acc: res.Account}, res, true
+		t.jid, t.acc, t.host = res.Full, res.Account, r.Host(res.Full.Domain())
+		return res, true
 	}
-	if t, ok = r.resolve(from, st); ok && t.acc != nil && !t.jid.IsBare() {
+	if *t, ok = r.resolve(*from, st); ok && t.acc != nil && !t.jid.IsBare() {
 		res = r.Registry.Resource(t.jid) // written in another form than the canonical one
 	}
-	return t, res, ok
+	return res, ok
 }
 
 // bars is barred, or barredAt for a resource that is there.
-func (r *Router) bars(from Origin, t target, res *registry.Resource, st *scan.Stanza) bool {
-	if res != nil {
-		return r.barredAt(from, res, st)
+func (r *Router) bars(from *Origin, t *target, res *registry.Resource, st *scan.Stanza) bool {
+	switch {
+	case res == nil:
+		return r.barred(*from, *t, st)
+	case res.Account.Blocks.Load() == nil && (from.Resource == nil || from.Resource.Account.Blocks.Load() == nil):
+		return false
 	}
-	return r.barred(from, t, st)
+	return r.barredAt(*from, res, st)
 }
 
 // senders is what the sender's host does with messages, nil if that is nothing.
-func (r *Router) senders(from Origin, t target) *Messages {
+func (r *Router) senders(from *Origin, t *target) *Messages {
 	if from.Resource == nil {
 		return nil
 	}
@@ -211,7 +217,7 @@ func (l *letter) bounce() {
 // pass is pass with what has changed on the way.
 func (l *letter) pass(to *session.Session) bool {
 	if len(l.edit.Drop) == 0 && len(l.edit.Add) == 0 {
-		return pass(to, l.from, l.st)
+		return pass(to, &l.from, l.st)
 	}
 	return l.append(to, func(dst []byte) []byte { return stanza.AppendEdited(dst, l.st, l.from.JID.String(), l.edit) })
 }

@@ -88,7 +88,7 @@ func (r *Router) Route(res *registry.Resource, st *scan.Stanza) error {
 	from := Origin{JID: res.Full, Resource: res, Out: res.Session}
 	switch stanza.KindOf(st) {
 	case stanza.Message:
-		r.message(from, st)
+		r.message(&from, st)
 	case stanza.Presence:
 		r.presence(from, st)
 	case stanza.IQ:
@@ -187,8 +187,9 @@ func addressee(st *scan.Stanza) string {
 }
 
 // pass delivers st to a resource as it is. It is false if the resource's stream has ended: then nobody is there.
-func pass(to *session.Session, from Origin, st *scan.Stanza) bool {
-	ok := to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, from.JID.String()) })
+func pass(to *session.Session, from *Origin, st *scan.Stanza) bool {
+	name := from.JID.String()
+	ok := to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, name) })
 	if from.Resource != nil && to.Pressed() {
 		from.Resource.Pressing = to
 	}
