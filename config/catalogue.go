@@ -63,6 +63,7 @@ var moduleTable = map[string]moduleSpec{
 	"storage_memory":    {Quiet, "storage drivers need no module"},
 	"storage_none":      {Quiet, "storage drivers need no module"},
 	"storage_sql":       {Quiet, "storage drivers need no module"},
+	"component":         {Quiet, "Component sections need no module"},
 	"cron":              {Quiet, "nothing here needs it"},
 	"compression":       {Quiet, "not offering it is safer"},
 	"legacyauth":        {Quiet, "not offering it is safer"},
@@ -185,26 +186,30 @@ var restrictions = map[string]string{
 
 // mootOptions are options, by name, that tune or guard something that is not here.
 var mootOptions = map[string]string{
-	"allow_anonymous_s2s":     noFederation,
-	"use_dane":                noFederation,
-	"dialback_secret":         noFederation,
-	"disallow_s2s":            noFederation,
-	"s2s_dns_resolvers":       noFederation,
-	"component_ssl":           "components connect without TLS",
-	"smacks_enabled_s2s":      noFederation,
-	"smacks_s2s_resend":       noFederation,
-	"smacks_max_queue_size":   "rosterd_outbox_hard limits what is kept for a client, in bytes",
-	"smacks_max_ack_delay":    "there are no push notifications for clients that do not answer",
-	"restrict_room_creation":  "there are no rooms",
-	"migrate_legacy_blocking": "privacy lists are not read",
-	"bosh_ports":              "BOSH is served on http_ports and https_ports",
-	"bosh_port":               "BOSH is served on http_ports and https_ports",
-	"bosh_ssl":                "BOSH is served on http_ports and https_ports",
-	"bosh_interface":          "BOSH is served on http_interfaces and https_interfaces",
-	"bosh_interfaces":         "BOSH is served on http_interfaces and https_interfaces",
-	"http_max_content_size":   "rosterd_refresh_body limits requests",
-	"http_max_buffer_size":    "rosterd_refresh_body limits requests",
-	"authorization":           "nobody but admins has a role",
+	"allow_anonymous_s2s":             noFederation,
+	"use_dane":                        noFederation,
+	"dialback_secret":                 noFederation,
+	"disallow_s2s":                    noFederation,
+	"s2s_dns_resolvers":               noFederation,
+	"component_ssl":                   "components connect without TLS",
+	"smacks_enabled_s2s":              noFederation,
+	"smacks_s2s_resend":               noFederation,
+	"smacks_max_queue_size":           "rosterd_outbox_hard limits what is kept for a client, in bytes",
+	"smacks_max_ack_delay":            "there are no push notifications for clients that do not answer",
+	"restrict_room_creation":          "there are no rooms",
+	"migrate_legacy_blocking":         "privacy lists are not read",
+	"vcard_store_name":                "vCards are in the store \"vcard\"",
+	"storage_memory_temporary":        "what is kept in memory is never written to disk",
+	"storage_memory_temporary_stores": "what is kept in memory is never written to disk",
+	"additional_registration_fields":  "who registers is asked for a username and a password only",
+	"bosh_ports":                      "BOSH is served on http_ports and https_ports",
+	"bosh_port":                       "BOSH is served on http_ports and https_ports",
+	"bosh_ssl":                        "BOSH is served on http_ports and https_ports",
+	"bosh_interface":                  "BOSH is served on http_interfaces and https_interfaces",
+	"bosh_interfaces":                 "BOSH is served on http_interfaces and https_interfaces",
+	"http_max_content_size":           "rosterd_refresh_body limits requests",
+	"http_max_buffer_size":            "rosterd_refresh_body limits requests",
+	"authorization":                   "nobody but admins has a role",
 }
 
 const (
@@ -254,7 +259,8 @@ var quietOptions = func() map[string]bool {
 		tcp_keepalives c2s_tcp_keepalives component_tcp_keepalives c2s_close_timeout limits_resolution ssl_compression
 		statistics statistics_interval statistics_config 
 		plugin_server installer_plugin_path reload_modules reload_global_modules force_module_reload
-		site_name muc_log_cleanup_interval archive_cleanup_interval syslog_facility prosodyctl_timeout
+		site_name muc_log_cleanup_interval archive_cleanup_interval archive_cleanup_date_cache_size
+		sqlite_tune storage_archive_item_limit_cache_size syslog_facility prosodyctl_timeout
 		admin_socket console_port console_ports console_interface console_interfaces console_banner console_prettyprint_settings
 		http_errors_always_show http_errors_default_message http_errors_detailed http_errors_messages
 		log_slow_events_threshold storage_async_check strict_deprecate_is_admin error_library

@@ -209,6 +209,8 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		ck.otherStores(h, st)
 	case "allow_registration":
 		ck.registration(h, st)
+	case MemoryEntries.Name:
+		ck.memoryLimit(h, st)
 	case "sql", "sql_manage_tables":
 		ck.mootSQL(h, st)
 	case "http_paths":
@@ -292,10 +294,12 @@ func (ck *checker) pluginOverride(h *Host, st *setting) {
 // module says what becomes of an entry of modules_enabled. One that is disabled wherever it would be
 // loaded has no effect in Prosody either.
 func (ck *checker) module(h *Host, m Module) {
+	ck.shadowed(h, m)
 	if !ck.anyHas(h, m.Name) {
 		return
 	}
 	ck.beside(h, m)
+	ck.lacking(h, m)
 	info := moduleInfo(m.Name)
 	why := ""
 	if info.doc != "" {

@@ -189,7 +189,7 @@ func (ck *checker) sql(h *Host, store string, storage Pos) {
 	case s.Database == "":
 		ck.once(Refused, CodeAccounts, h, SQLDatabase.Name, pos, "sql: PostgreSQL needs the name of a database", `sql = { driver = "PostgreSQL", database = "…", … }`)
 	case store == "accounts":
-		ck.once(Note, CodeAccounts, h, SQLDatabase.Name, pos, "accounts are in tables of rosterd's own in PostgreSQL, in the schema rosterd: those in Prosody's tables are not read", "add them with rosterd user add")
+		ck.once(Warn, CodeAccounts, h, SQLDatabase.Name, pos, "accounts are in tables of rosterd's own in PostgreSQL, in the schema rosterd: those in Prosody's tables are not read", "add them with rosterd user add")
 	}
 }
 

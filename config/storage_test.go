@@ -48,7 +48,7 @@ func TestStorageCheck(t *testing.T) {
 		{"a store that is not kept", "storage = { muc_log = 'xmlarchive' }", `note 1 storage: the store "muc_log" is not kept here`},
 		{"SQLite", "storage = 'sql'\nsql = { driver = 'SQLite3', database = 'x' }", `warn 2 accounts are in rosterd's own database`},
 		{"SQLite for the rest", "storage = { archive = 'sql' }\nsql = { driver = 'SQLite3' }", ""},
-		{"PostgreSQL", "storage = 'sql'\nsql = { driver = 'PostgreSQL', database = 'x', host = 'y', username = 'z', password = 'p' }", `note 2 accounts are in tables of rosterd's own`},
+		{"PostgreSQL", "storage = 'sql'\nsql = { driver = 'PostgreSQL', database = 'x', host = 'y', username = 'z', password = 'p' }", `warn 2 accounts are in tables of rosterd's own`},
 		{"PostgreSQL without a database", "storage = { archive = 'sql' }\nsql = { driver = 'PostgreSQL' }", `refused 2 sql: PostgreSQL needs the name of a database`},
 		{"MySQL", "storage = { archive = 'sql' }\n\nsql = { driver = 'MySQL', database = 'x' }", `refused 3 sql: the driver "MySQL" is not available`},
 		{"MySQL for nothing", "sql = { driver = 'MySQL', database = 'x' }", `note 1 sql has no effect`},
