@@ -350,12 +350,61 @@ DIR/mod_all.lua
 `, "test", "DIR") // the script compares the password, of which the case has none
 }
 
+// TestPluginEdits: so can what users want of their rosters, be it with the module that ships with rosterd; what was recorded is
+// asked of it again.
+func TestPluginEdits(t *testing.T) {
+	backend := newCRM(t)
+	d := newDesk(t)
+	d.write("mod_all.lua", `
+local http, json = require "net.http", require "util.json"
+local url = module:get_option_url_template("all_url")
+module:provides("roster", { fetch = function() return {} end, edit = function(user, change)
+  return http.request(url(user).."/"..change.contact, { method = change.action == "remove" and "DELETE" or "PUT",
+    headers = { ["Idempotency-Key"] = change.id }, body = json.encode { action = change.action, groups = change.groups, name = change.name } })
+end })
+`)
+	option := []string{"--call", "edit", "--user", "romeo", "--option", "all_url=" + backend.URL + "/contacts/%s"}
+	run := func(edit string, more ...string) (status int, text string) {
+		return d.plugin("", append(append([]string{"run", "DIR", "--edit", edit}, option...), more...)...)
+	}
+	for edit, want := range map[string]string{
+		"set juliet@example.com": "taken\n", "remove unknown@example.com": "not taken: not-found\n", "set veto@example.com": "not taken: denied\n  the backend does not allow it: ask your manager\n",
+		"subscribe down@example.com": "not taken: temporary\n",
+	} {
+		status, text := run(edit, "--name", "J", "--group", "A", "--group", "B")
+		if !strings.HasPrefix(text, want) || (status == exitOK) != (want == "taken\n") {
+			t.Errorf("%s: status %d\n%s", edit, status, text)
+		}
+	}
+	if status, text := run("dance juliet@example.com"); status == exitOK || !strings.Contains(text, `"dance" is none of`) {
+		t.Errorf("status %d\n%s", status, text)
+	}
+	if status, text := run("set"); status != exitUsage || !strings.Contains(text, "what does the user want?") {
+		t.Errorf("status %d\n%s", status, text)
+	}
+	backend.took(t, backend.edits...)
+	if _, text := run("set juliet@example.com", "--json"); !strings.Contains(text, `"taken": true`) {
+		t.Error(text)
+	}
+	if key := backend.took(t, `PUT /contacts/romeo/juliet@example.com {"action":"set","groups":{}}`).Get("Idempotency-Key"); len(key) < 20 {
+		t.Errorf("the request is named %q", key)
+	}
+	run("set juliet@example.com", "--record", "DIR/tests", "--name", "J", "--group", "A")
+	run("remove veto@example.com", "--record", "DIR/tests")
+	d.want(exitOK, `
+DIR/mod_all.lua
+  ok    romeo-2 …  1 HTTP … …
+  ok    romeo …  1 HTTP … …
+2 passed, 0 failed
+`, "test", "DIR")
+}
+
 func TestPluginUsage(t *testing.T) {
 	d := newDesk(t)
 	d.plugin("", "new", "DIR/crm")
 	for _, args := range [][]string{
 		{}, {"dance"}, {"new"}, {"new", "DIR/a", "DIR/b"}, {"check"}, {"check", "--wrong", "DIR/crm"}, {"run", "DIR/crm"}, {"run", "--user", "a@b"},
-		{"run", "DIR/crm", "--user", "a@b", "--call", "dance"}, {"run", "DIR/crm", "--call", "http"}, {"run", "DIR/crm", "--user", "a@b", "--host", "c"}, {"run", "DIR/crm", "--user", "a", "--option", "x"},
+		{"run", "DIR/crm", "--user", "a@b", "--call", "dance"}, {"run", "DIR/crm", "--call", "http"}, {"run", "DIR/crm", "--user", "a@b", "--host", "c"}, {"run", "DIR/crm", "--user", "a", "--option", "x"}, {"run", "DIR/crm", "--call", "edit", "--edit", "set b@c"},
 		{"test"}, {"test", "DIR/crm", "--isolation", "vm"}, {"bench"}, {"bench", "DIR/crm", "--time", "1h"}, {"bench", "DIR/crm", "--count", "-1"},
 	} {
 		if status, text := d.plugin("", args...); status != exitUsage || !strings.Contains(strings.ToLower(text), "usage") {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,11 +27,14 @@ func pluginRun(ctx context.Context, args []string, c console) int {
 	r := &liveRun{tool: t, incoming: trial.Incoming{Headers: trial.Header{}}}
 	f := t.flags
 	f.StringVar(&r.user, "user", "", "whose roster, or for --call auth whose password: `USER@HOST`")
-	f.StringVar(&r.call, "call", trial.CallFetch, "what to ask: `fetch|auth|http|timer`; auth reads the password from standard input")
+	f.StringVar(&r.call, "call", trial.CallFetch, "what to ask: `fetch|auth|http|timer|edit`; auth reads the password from standard input")
 	f.StringVar(&r.record, "record", "", "write the call into a folder, for rosterd plugin test: `DIR/tests`")
 	f.StringVar(&r.request, "request", "", "for --call http: `\"POST /PATH?QUERY\"`")
 	f.StringVar(&r.data, "data", "", "for --call http: the body, or `@FILE`")
 	f.Func("header", "for --call http: `\"NAME: VALUE\"`; may be repeated", r.header)
+	f.StringVar(&r.edit, "edit", "", "for --call edit: what the user wants, `\"ACTION CONTACT\"`")
+	f.StringVar(&r.wish.Name, "name", "", "for --call edit: the contact's `NAME`")
+	f.Func("group", "for --call edit: a `GROUP` of the contact; may be repeated", func(s string) error { r.wish.Groups = append(r.wish.Groups, s); return nil })
 	f.IntVar(&r.timer, "timer", 0, "for --call timer: which one, from 0")
 	f.DurationVar(&r.time, "time", 5*time.Second, "how long it may take")
 	f.BoolVar(&t.json, "json", false, "print JSON")
@@ -41,10 +45,12 @@ func pluginRun(ctx context.Context, args []string, c console) int {
 		err = t.wrong("one plugin is expected")
 	case !slices.Contains(trial.Calls, r.call):
 		err = t.wrong("--call: %q is none of %s", r.call, strings.Join(trial.Calls, ", "))
-	case r.user == "" && (r.call == trial.CallFetch || r.call == trial.CallAuth):
+	case r.user == "" && (r.call == trial.CallFetch || r.call == trial.CallAuth || r.call == trial.CallEdit):
 		err = t.wrong("whose? --user USER@HOST")
 	case r.request == "" && r.call == trial.CallHTTP:
 		err = t.wrong(`which request? --request "POST /changed"`)
+	case r.call == trial.CallEdit && len(strings.Fields(r.edit)) != 2:
+		err = t.wrong(`what does the user want? --edit "set marie@example.com"; the actions are %s`, strings.Join(trial.Actions(), ", "))
 	default:
 		err = r.run(ctx, rest[0])
 	}
@@ -57,6 +63,8 @@ type liveRun struct {
 	user, call    string
 	request, data string
 	incoming      trial.Incoming
+	edit          string
+	wish          trial.Wish
 	timer         int
 	time          time.Duration
 	record        string
@@ -132,6 +140,10 @@ func (r *liveRun) asCase(s trial.Subject) (*trial.Case, error) {
 			return nil, err
 		}
 		c.User, c.Request = "", &r.incoming
+	case trial.CallEdit:
+		wanted := strings.Fields(r.edit)
+		r.wish.ID, r.wish.Action, r.wish.Contact = crand.Text(), wanted[0], wanted[1]
+		c.Edit = &r.wish
 	case trial.CallTimer:
 		c.User, c.Timer = "", r.timer
 	}
@@ -237,7 +249,7 @@ func printResult(w io.Writer, c *trial.Case, out trial.Outcome) error {
 	var err error
 	switch {
 	case out.Err != nil:
-		what := map[string]string{trial.CallFetch: "no roster of " + c.User, trial.CallAuth: c.User + " is not let in", trial.CallHTTP: "no answer", trial.CallTimer: "failed"}[c.Call]
+		what := map[string]string{trial.CallFetch: "no roster of " + c.User, trial.CallAuth: c.User + " is not let in", trial.CallHTTP: "no answer", trial.CallTimer: "failed", trial.CallEdit: "not taken"}[c.Call]
 		if refused(out.Reply) {
 			what = fmt.Sprintf("answered with %d %s", out.Reply.Status, http.StatusText(out.Reply.Status))
 		}
@@ -253,6 +265,8 @@ func printResult(w io.Writer, c *trial.Case, out trial.Outcome) error {
 		}
 	case c.Call == trial.CallAuth:
 		_, err = fmt.Fprintf(w, "%s is let in\n", c.User)
+	case c.Call == trial.CallEdit:
+		_, err = fmt.Fprintln(w, "taken")
 	case c.Call == trial.CallHTTP:
 		err = printReply(w, out)
 	case out.Again > 0:
@@ -293,6 +307,7 @@ func (r *liveRun) encode(c *trial.Case, o *trial.Opened, out trial.Outcome) erro
 		Roster    json.RawMessage   `json:"roster,omitempty"`
 		Dropped   map[string]string `json:"dropped,omitempty"`
 		In        *bool             `json:"in,omitempty"`
+		Taken     bool              `json:"taken,omitempty"`
 		Status    int               `json:"status,omitempty"`
 		Header    http.Header       `json:"headers,omitempty"`
 		Body      string            `json:"body,omitempty"`
@@ -339,6 +354,8 @@ func (r *liveRun) encode(c *trial.Case, o *trial.Opened, out trial.Outcome) erro
 		doc.Status, doc.Header, doc.Body = out.Reply.Status, out.Reply.Header, string(out.Reply.Body)
 	case c.Call == trial.CallTimer:
 		doc.Again = out.Again.Seconds()
+	case c.Call == trial.CallEdit:
+		doc.Taken = true
 	}
 	if c.Call == trial.CallAuth {
 		doc.In = &in

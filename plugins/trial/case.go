@@ -28,7 +28,7 @@ type Case struct {
 	File  string `json:"-"` // it was read from there; "" if it was made otherwise
 	About string `json:"about,omitempty"`
 
-	Call     string    `json:"call,omitempty"` // "fetch" if empty, "auth", "http", "timer"
+	Call     string    `json:"call,omitempty"` // "fetch" if empty, or another of Calls
 	Options  Options   `json:"options,omitempty"`
 	Host     string    `json:"host,omitempty"` // "example.com" if the user names none
 	User     string    `json:"user,omitempty"` // "john" or "john@example.com"
@@ -36,6 +36,7 @@ type Case struct {
 	Reason   string    `json:"reason,omitempty"` // "login" if empty
 	Request  *Incoming `json:"request,omitempty"`
 	Timer    int       `json:"timer,omitempty"` // which one, from 0
+	Edit     *Wish     `json:"edit,omitempty"`
 
 	Now   time.Time  `json:"now,omitzero"` // clock stands still; 2026-01-01 if empty
 	Seed  uint64     `json:"seed,omitempty"`
@@ -51,10 +52,11 @@ const (
 	CallAuth  = "auth"
 	CallHTTP  = "http"
 	CallTimer = "timer"
+	CallEdit  = "edit"
 )
 
 // Calls lists them.
-var Calls = []string{CallFetch, CallAuth, CallHTTP, CallTimer}
+var Calls = []string{CallFetch, CallAuth, CallHTTP, CallTimer, CallEdit}
 
 // defaultNow is the time where a case names none.
 var defaultNow = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -114,6 +116,8 @@ type Expect struct {
 
 	In *bool `json:"in,omitempty"` // the password is right
 
+	Taken bool `json:"taken,omitempty"` // the backend does what the user wants; its no is an error, denied
+
 	Status  int             `json:"status,omitempty"`
 	Headers Header          `json:"headers,omitempty"`
 	Body    *string         `json:"body,omitempty"`
@@ -137,7 +141,7 @@ func Kind(err error) string {
 		return ""
 	case errors.As(err, &fault):
 		return "fault"
-	case errors.Is(err, engine.ErrUnknownUser):
+	case errors.Is(err, engine.ErrUnknownUser), errors.Is(err, engine.ErrNoItem):
 		return "not-found"
 	case errors.Is(err, engine.ErrDenied):
 		return "denied"
@@ -396,7 +400,7 @@ func (c *Case) check() error {
 // checkAsked looks at who and what is asked.
 func (c *Case) checkAsked() error {
 	switch {
-	case c.Call == CallFetch || c.Call == CallAuth:
+	case c.Call == CallFetch || c.Call == CallAuth || c.Call == CallEdit:
 		if _, err := c.user(); err != nil {
 			return fmt.Errorf("user: %w", err)
 		}
@@ -417,7 +421,7 @@ func (c *Case) checkAsked() error {
 	case c.Call != CallFetch && c.Reason != "":
 		return fmt.Errorf("reason: not for a call of %s", c.Call)
 	}
-	return nil
+	return c.checkEdit()
 }
 
 // user is whom the call is about.
@@ -497,6 +501,7 @@ func (e *Expect) check(c *Case) error {
 		{"roster", e.Roster != nil, []string{CallFetch}},
 		{"dropped", e.Dropped != nil, []string{CallFetch}},
 		{"in", e.In != nil, []string{CallAuth}},
+		{"taken", e.Taken, []string{CallEdit}},
 		{"status", e.Status != 0, []string{CallHTTP}},
 		{"headers", e.Headers != nil, []string{CallHTTP}},
 		{"body", e.Body != nil, []string{CallHTTP}},
@@ -522,6 +527,8 @@ func (e *Expect) check(c *Case) error {
 		return errors.New("neither roster nor error")
 	case e.Error == "" && c.Call == CallAuth && e.In == nil:
 		return errors.New("neither in nor error")
+	case e.Error == "" && c.Call == CallEdit && !e.Taken:
+		return errors.New("neither taken nor error")
 	case e.Again != nil && (*e.Again < 0 || math.IsInf(*e.Again, 0)):
 		return errors.New("again: not a number of seconds")
 	}

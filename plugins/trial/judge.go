@@ -98,6 +98,8 @@ func (c *Case) result(o Outcome) string {
 		return fmt.Sprintf("answers with status %d", o.Reply.Status)
 	case CallTimer:
 		return "succeeds"
+	case CallEdit:
+		return "takes the edit"
 	}
 	return "gives a roster of " + contacts(o.Answer.Roster.Len())
 }
@@ -209,6 +211,8 @@ func (c *Case) Update(o Outcome) {
 		}
 	case c.Call == CallHTTP:
 		e.updateReply(old, o)
+	case c.Call == CallEdit:
+		e.Taken = true
 	case c.Call == CallTimer:
 		again := math.Round(o.Again.Seconds()*1000) / 1000
 		e.Again = &again

@@ -248,6 +248,10 @@ func (o *Opened) make(ctx context.Context, c *Case, out *Outcome) {
 		out.Err = o.Authenticate(ctx, user, *c.Password)
 		return
 	}
+	if c.Call == CallEdit {
+		out.Err = o.edit(ctx, user, c.Edit)
+		return
+	}
 	out.Answer, out.Err = o.Fetch(ctx, engine.Request{User: user, Reason: engine.Reason(cmp.Or(c.Reason, string(engine.ReasonLogin)))})
 }
 
