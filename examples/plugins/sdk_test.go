@@ -69,6 +69,7 @@ func TestKits(t *testing.T) {
 			t.Run("calls", func(t *testing.T) { kitCalls(t, kit) })
 			t.Run("rosters", func(t *testing.T) { kitRosters(t, kit) })
 			t.Run("errors", func(t *testing.T) { kitErrors(t, kit) })
+			t.Run("edits", func(t *testing.T) { kitEdits(t, kit) })
 		})
 	}
 }
@@ -192,6 +193,32 @@ func kitRosters(t *testing.T, kit trial.Subject) {
 				t.Errorf("with revision %s: %v, unchanged is %v", out.Answer.Rev, err, again.Unchanged)
 			}
 		})
+	}
+}
+
+// kitEdits: each kit is told all that there is to an edit, and says of it what a plugin can; in a process of its own too.
+func kitEdits(t *testing.T, kit trial.Subject) {
+	const item = `"contact": "marie@example.net", "name": "M\"é", "groups": ["A", "B"], "subscription": "to", "ask": "subscribe", "approved": true, "id": "17"`
+	const told = `marie@example.net M\"é to subscribe true A B`
+	for where, isolate := range isolated {
+		now := parsed(t, fmt.Sprintf(`{"options": %s, "user": "john"}`, allOptions))
+		p := opening(t, kit, now, isolate)
+		for action, want := range map[string]string{
+			"subscribe": `"taken": true`, "remove": `"error": "not-found"`, "unsubscribe": `"error": "temporary", "contains": "marie@example.net"`,
+			"set": `"error": "denied", "contains": "john@example.com 17 set ` + told + `"`, "unsubscribed": `"error": "denied", "contains": "john@example.com 17 unsubscribed ` + told + `"`,
+		} {
+			t.Run(where+"/"+action, func(t *testing.T) {
+				*now = *parsed(t, fmt.Sprintf(`{"call": "edit", "options": %s, "user": "john", "edit": {"action": %q, %s}, "expect": {%s}}`, allOptions, action, item, want))
+				out := outcome(t, p)
+				for _, problem := range now.Judge(out) {
+					t.Error(problem)
+				}
+				var veto *engine.VetoError
+				if errors.As(out.Err, &veto) != strings.Contains(want, "denied") {
+					t.Errorf("a veto: %v", out.Err)
+				}
+			})
+		}
 	}
 }
 

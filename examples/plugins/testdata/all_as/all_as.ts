@@ -44,6 +44,19 @@ export function rosterd_fetch(): i32 {
   });
 }
 
+export function rosterd_edit(): i32 {
+  return call((q: Request): i32 => {
+    if (q.action == "subscribe") return Code.Ok;
+    if (q.action == "remove") return fail(Code.NotFound, q.contact);
+    if (q.action == "unsubscribe") return fail(Code.Temporary, q.contact);
+    const i = q.input;
+    let text = q.user + " " + q.id + " " + q.action + " " + q.contact + " " + i.get("name").text() + " " + i.get("subscription").text() + " " + i.get("ask").text() + " " +
+      i.get("approved").boolean().toString();
+    for (let g = i.get("groups").first(); g.exists; g = g.next()) text += " " + g.text();
+    return fail(Code.Denied, text);
+  });
+}
+
 export function rosterd_auth(): i32 {
   return call((q: Request): i32 => {
     if (q.password == "right") return Code.Ok;

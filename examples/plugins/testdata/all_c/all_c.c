@@ -57,6 +57,22 @@ static int login(const rosterd_request *q) {
 	return rosterd_fail(ROSTERD_DENIED, rosterd_cat(S("wrong password of "), q->local, S(" at "), q->host));
 }
 
+static int edit(const rosterd_request *q) {
+	rosterd_str action = rosterd_wanted(q, "action"), contact = rosterd_wanted(q, "contact");
+	if (is(action, "subscribe")) return ROSTERD_OK;
+	if (is(action, "remove")) return rosterd_fail(ROSTERD_NOT_FOUND, contact);
+	if (is(action, "unsubscribe")) return rosterd_fail(ROSTERD_TEMPORARY, contact);
+	rosterd_str text = rosterd_cat(q->user, S(" "), rosterd_wanted(q, "id"), S(" "), action, S(" "), contact, S(" "), rosterd_wanted(q, "name"), S(" "),
+		rosterd_wanted(q, "subscription"));
+	text = rosterd_cat(text, S(" "), rosterd_wanted(q, "ask"));
+	bool approved = rosterd_json_kind(rosterd_json_get(q->input, "approved")) == ROSTERD_JSON_TRUE;
+	text = rosterd_cat(text, approved ? S(" true") : S(" false"));
+	rosterd_str group;
+	for (rosterd_json g = rosterd_json_first(rosterd_json_get(q->input, "groups")); g; g = rosterd_json_next(g))
+		if (rosterd_json_text(g, &group)) text = rosterd_cat(text, S(" "), group);
+	return rosterd_fail(ROSTERD_DENIED, text);
+}
+
 static int say(rosterd_str body) { return rosterd_reply_with(&(rosterd_reply){.status = 200, .body = body}); }
 
 static rosterd_str in_brackets(rosterd_str s) { return rosterd_cat(S("["), s, S("]")); }
@@ -203,4 +219,5 @@ static int called(const rosterd_request *c) {
 ROSTERD_INIT(configure)
 ROSTERD_FETCH(roster)
 ROSTERD_AUTH(login)
+ROSTERD_EDIT(edit)
 ROSTERD_WEBHOOK(called)

@@ -25,6 +25,21 @@ func initialize() int32 { return rosterd.Init(configure) }
 //go:wasmexport rosterd_fetch
 func fetch() int32 { return rosterd.Fetch(roster) }
 
+//go:wasmexport rosterd_edit
+func wasmEdit() int32 { return rosterd.Edit(edit) }
+
+func edit(w *rosterd.Wish) error {
+	switch w.Action {
+	case "subscribe":
+		return nil
+	case "remove":
+		return rosterd.ErrNotFound
+	case "unsubscribe":
+		return errors.New(w.Contact)
+	}
+	return rosterd.Veto(fmt.Sprint(w.User, " ", w.ID, " ", w.Action, " ", w.Contact, " ", w.Name, " ", w.Subscription, " ", w.Ask, " ", w.Approved, " ", strings.Join(w.Groups, " ")))
+}
+
 //go:wasmexport rosterd_auth
 func auth() int32 { return rosterd.Auth(login) }
 

@@ -37,6 +37,15 @@ fn fetch(_: &mut All, request: &Request) -> Result<Roster, Error> {
     Ok(roster)
 }
 
+fn edit(_: &mut All, w: &rosterd::Wish) -> Result<(), Error> {
+    match &*w.action {
+        "subscribe" => Ok(()),
+        "remove" => Err(Error::NotFound(w.contact.clone())),
+        "unsubscribe" => Err(Error::temporary(&w.contact)),
+        _ => Err(Error::Denied(format!("{} {} {} {} {} {} {} {} {}", w.user, w.id, w.action, w.contact, w.name, w.subscription, w.ask, w.approved, w.groups.join(" ")))),
+    }
+}
+
 fn auth(all: &mut All, login: &Login) -> Result<(), Error> {
     all.calls += 1;
     match login.password.as_str() {
@@ -145,4 +154,4 @@ fn chance() -> Result<String, Error> {
     Ok(format!("{} {}", a != b, rosterd::now_ms()))
 }
 
-rosterd::plugin! { state: All, init: init, fetch: fetch, auth: auth, webhook: webhook }
+rosterd::plugin! { state: All, init: init, fetch: fetch, auth: auth, edit: edit, webhook: webhook }
