@@ -73,6 +73,7 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 		return p, err
 	}
 	p.xmpp = xmppConfig(cfg, hosts, part(d.log, "c2s"))
+	p.keepThrottles(d.plan)
 	p.xmpp.Components = components(cfg, d.throttle)
 	p.engine = p.engineHosts(d.db)
 	return p, p.openDoors(d.plan, d.log)

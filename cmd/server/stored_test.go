@@ -309,3 +309,23 @@ func TestAccountDeletedByItsUser(t *testing.T) {
 	equal(t, "answer", answer.Attr("type"), "result")
 	juliet.wantPushes("romeo@example.com||none|")
 }
+
+// TestRegistrationsCountOnAfterReload: who has registered as often as is allowed is not let in again by a reload.
+func TestRegistrationsCountOnAfterReload(t *testing.T) {
+	t.Parallel()
+	s := newPlace(t, edited(`modules_enabled = { "register_ibr" }`, "allow_registration = true", "min_seconds_between_registrations = 3600", "registration_allowlist = {}")).serve(t)
+	register := func(name string) string {
+		c := s.connect(t, "example.com")
+		c.must(c.Open(c.ctx))
+		answer, err := c.IQ(c.ctx, "set", "", "<query xmlns='jabber:iq:register'><username>"+name+"</username><password>p</password></query>")
+		c.must(err)
+		c.must(c.Close(c.ctx))
+		return answer.Attr("type")
+	}
+	equal(t, "the first", register("alice"), "result")
+	equal(t, "the second", register("bob"), "error")
+	s.wantReloaded(t, s.text)
+	equal(t, "after a reload", register("carol"), "error")
+	s.wantReloaded(t, s.text+"\n  registration_throttle_cache_size = 5\n")
+	equal(t, "after another", register("dave"), "error")
+}

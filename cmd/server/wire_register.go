@@ -6,6 +6,7 @@ import (
 
 	"rosterd/config"
 	"rosterd/store"
+	"rosterd/xmppcore"
 	"rosterd/xmppcore/register"
 )
 
@@ -33,5 +34,28 @@ func ownAccounts(h *config.Host, users register.Accounts, log *slog.Logger) *reg
 	if !h.ManagesAccounts() {
 		return nil
 	}
-	return &register.Management{Accounts: users, Log: log}
+	return &register.Management{Accounts: users, Log: log, Changes: register.NewChanges()}
+}
+
+// keepThrottles goes on with what the plan that is served now knows of who has registered, or changed a password.
+func (p *plan) keepThrottles(before *plan) {
+	if before == nil {
+		return
+	}
+	old := make(map[string]*xmppcore.Host, len(before.xmpp.Hosts))
+	for i := range before.xmpp.Hosts {
+		old[before.xmpp.Hosts[i].Domain] = &before.xmpp.Hosts[i]
+	}
+	for _, h := range p.xmpp.Hosts {
+		was := old[h.Domain]
+		if was == nil {
+			continue
+		}
+		if h.Door != nil && was.Door != nil {
+			h.Door.Limits.Throttle = h.Door.Limits.Throttle.After(was.Door.Limits.Throttle)
+		}
+		if h.Accounts != nil && was.Accounts != nil {
+			h.Accounts.Changes = h.Accounts.Changes.After(was.Accounts.Changes)
+		}
+	}
 }

@@ -26,12 +26,16 @@ type Management struct {
 	// Deleted is told of users who have deleted their accounts, once that is said to the client.
 	Deleted func(addr.Bare)
 
-	changes *Throttle[addr.Bare]
+	Changes *Throttle[addr.Bare] // of passwords; see NewChanges
+}
+
+// NewChanges limits how often users change their passwords.
+func NewChanges() *Throttle[addr.Bare] {
+	return NewThrottle[addr.Bare](maxChanges, changesPeriod, changesOfUsers)
 }
 
 // Extension answers the requests: of the own account, and those to the server that old clients send.
 func (m *Management) Extension() xep.Extension {
-	m.changes = NewThrottle[addr.Bare](maxChanges, changesPeriod, changesOfUsers)
 	h := router.Handlers{{Space: NS, Name: "query"}: m.answer}
 	return xep.Extension{Features: []string{NS}, Account: h, Server: h}
 }
@@ -77,7 +81,7 @@ func (m *Management) change(ctx context.Context, q *router.Query) *stanza.Error 
 	if local, err := addr.PrepareLocal(name); err != nil || local != user.Local() || password == "" {
 		return &stanza.Error{Condition: stanza.BadRequest, Text: "not your username with a password"}
 	}
-	if !m.changes.Take(user, time.Now()) {
+	if !m.Changes.Take(user, time.Now()) {
 		return &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: "too many changes of the password"}
 	}
 	if _, err := m.Accounts.SetPassword(ctx, user, password); err != nil {

@@ -173,7 +173,14 @@ func TestThrottle(t *testing.T) {
 		take("d", "y")    // for b
 		take("b", "yyyn") // for d
 		take("a", "n")
+		small := register.NewThrottle[string](1, time.Minute, 1).After(th)
+		if small.Take("a", time.Now()) || !small.Take("e", time.Now()) || small.Take("e", time.Now()) {
+			t.Error("what was done before does not count")
+		}
 		var nobody *register.Throttle[string]
+		if nobody.After(th) != nil || th.After(nobody) != th {
+			t.Error("there is a throttle of nobody")
+		}
 		if !nobody.Take("a", time.Now()) {
 			t.Error("throttled without a throttle")
 		}
