@@ -52,12 +52,11 @@ func (e *Engine) guard(u *user, ans Answer) error {
 	}
 	u.mu.Lock()
 	from, before, release := u.managed, u.held, u.release
+	removed, of := u.missing(ans.Roster)
 	u.mu.Unlock()
-	of := from.Len()
-	if of < smallRoster {
+	if from.Len() < smallRoster {
 		return nil
 	}
-	removed := missing(from, ans.Roster)
 	if removed*100 <= of*percent {
 		return nil
 	}
@@ -79,14 +78,57 @@ func (e *Engine) guard(u *user, ans Answer) error {
 	return &HeldError{now, again}
 }
 
-// missing counts the contacts of one roster that are not in another.
-func missing(from, to roster.Roster) (n int) {
-	for i := range from.All() {
+// missing counts the contacts that an answer lacks, of those that the user has not removed himself. Under the lock.
+func (u *user) missing(to roster.Roster) (n, of int) {
+	for i := range u.managed.All() {
+		if _, ok := u.parting[i.JID]; ok {
+			continue
+		}
+		of++
 		if _, ok := to.Get(i.JID); !ok {
 			n++
 		}
 	}
-	return n
+	return n, of
+}
+
+// part notes that a user wants to remove a contact, and leaves it to the backend: until an answer lacks the contact, the
+// shrink guard does not count it.
+func (e *Engine) part(user, contact addr.Bare) {
+	u := e.find(user)
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, ok := u.managed.Get(contact); !ok {
+		return
+	}
+	if u.parting == nil {
+		u.parting = make(map[addr.Bare]struct{})
+	}
+	u.parting[contact] = struct{}{}
+}
+
+// stay takes part back: the backend has refused it.
+func (e *Engine) stay(user, contact addr.Bare) {
+	if u := e.find(user); u != nil {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.parting, contact)
+	}
+}
+
+// parted forgets contacts who are gone. Under the lock.
+func (u *user) parted(to roster.Roster) {
+	for contact := range u.parting {
+		if _, ok := to.Get(contact); !ok {
+			delete(u.parting, contact)
+		}
+	}
+	if len(u.parting) == 0 {
+		u.parting = nil
+	}
 }
 
 // ErrNothingHeld says that no answer is held for a user.

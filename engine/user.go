@@ -39,8 +39,9 @@ type user struct {
 	generation string    // of the backend that roster is of
 	fetched    time.Time // when the backend last said what roster holds
 	history    roster.History
-	named      *terms // what terms returns; nil: the backend named none
-	held       *Held  // an answer that the shrink guard holds back; nil: none
+	named      *terms                 // what terms returns; nil: the backend named none
+	held       *Held                  // an answer that the shrink guard holds back; nil: none
+	parting    map[addr.Bare]struct{} // whom the user has removed, and no answer has lacked yet
 	notes      *notes
 	retry      *try // the next one; nil: none is due
 
@@ -238,6 +239,7 @@ func (e *Engine) apply(u *user, f *flight, ans Answer, own roster.Roster) (chang
 	u.mu.Lock()
 	u.history = u.history.After(from, steps, u.host.conf().Steps)
 	u.roster, u.managed, u.rev, u.state, u.fetched = to, ans.Roster, ans.Rev, fresh, time.Now()
+	u.parted(ans.Roster)
 	now := termsOf(ans, u.fetched)
 	u.setTerms(now)
 	u.generation, u.held = f.generation, nil

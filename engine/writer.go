@@ -76,7 +76,13 @@ func (w wishes) Edit(ctx context.Context, ed Edit) (Edited, error) {
 	i.JID = ed.Contact
 	ed.Item, ed.Rev = i, w.e.rev(ed.User)
 	done.fetch = true
+	if ed.Action == Remove {
+		w.e.part(ed.User, ed.Contact)
+	}
 	if err := w.h.conf().Writer.Edit(ctx, ed); err != nil {
+		if veto := (*VetoError)(nil); errors.As(err, &veto) {
+			w.e.stay(ed.User, ed.Contact)
+		}
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = &TemporaryError{Err: err} // of a backend that is slow
 		}

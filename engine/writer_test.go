@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,4 +177,54 @@ func TestWriterWhoseRosterIsLate(t *testing.T) {
 		synctest.Wait()
 		d.expect(t, "romeo {nurse=managed} → {paris=managed} +paris -nurse")
 	})
+}
+
+// remover is a Writer that has the manager serve what is left, at the last removal nothing at all.
+type remover struct{ m *manager }
+
+func (r remover) Edit(_ context.Context, e Edit) error {
+	switch e.Contact.Local() {
+	case "veto":
+		return &VetoError{}
+	case "last":
+		r.m.serve("", nil)
+		return nil
+	}
+	left := slices.DeleteFunc(strings.Fields(r.m.list), func(s string) bool { return s == e.Contact.Local() })
+	r.m.serve(strings.Join(left, " "), nil)
+	return nil
+}
+
+// Whom a user removes himself the shrink guard does not count, however many they are. Others it does, also in the same
+// answer, and whom the user was not allowed to remove.
+func TestWriterAndTheShrinkGuard(t *testing.T) {
+	for _, tt := range []struct {
+		name, removed string
+		held          bool
+		left          int
+	}{
+		{"one by one", "a b c d e", false, 3},
+		{"all", "a b c d e f veto last", false, 0},
+		{"more than he has removed", "a b last", true, 6},
+		{"who was not to be removed", "veto last", true, 8},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := &manager{}
+			atDesk(t, func(h *Host) {
+				h.Backend, h.Writer, h.Generation, h.OneSided, h.ShrinkGuard = m, remover{m}, "1", true, 10
+			}, func(t *testing.T, d *desk) {
+				m.serve("a b c d e f veto last", nil)
+				d.attach(t, "romeo")
+				for _, who := range strings.Fields(tt.removed) {
+					_, err := d.Edit(t.Context(), Edit{User: jid("romeo"), Contact: jid(who), Action: Remove})
+					if veto := (*VetoError)(nil); err != nil && !errors.As(err, &veto) {
+						t.Fatalf("%s: %v", who, err)
+					}
+				}
+				if o, _ := d.Inspect(jid("romeo")); (o.Held != nil) != tt.held || o.Roster.Len() != tt.left {
+					t.Errorf("held %+v, %d contacts are left, want %d", o.Held, o.Roster.Len(), tt.left)
+				}
+			})
+		})
+	}
 }
