@@ -75,6 +75,9 @@ func TestCrash(t *testing.T) {
 		c.loadAndKill(t)
 		c.backend.SetFault("", enginetest.Status(http.StatusServiceUnavailable))
 		c.start(t)
+		c.peek(t)
+		c.kill(t)
+		c.start(t)
 		c.verify(t)
 		if t.Failed() {
 			t.Fatalf("in round %d; the server says\n%s", round, c.proc.log)
@@ -82,7 +85,7 @@ func TestCrash(t *testing.T) {
 		c.kill(t)
 	}
 	t.Logf("%d kills, %d acknowledged changes of accounts, %d cut short, %d rosters served, %d of them seen in the file, %d backups",
-		2**crashRounds, c.acknowledged.Load(), c.cut.Load(), c.served.Load(), c.seen.Load(), c.backups.Load())
+		3**crashRounds, c.acknowledged.Load(), c.cut.Load(), c.served.Load(), c.seen.Load(), c.backups.Load())
 }
 
 // crash is a server that is killed again and again, and what must be true of its data.
@@ -362,7 +365,12 @@ func (l *load) writeLetters(ctx context.Context, _ *rand.Rand) error {
 
 // writer is somebody who hears of what was handled.
 func (c *crash) writer(ctx context.Context) (*xmpptest.Client, error) {
-	x, err := c.connect(ctx, "writer@"+storedHost, password)
+	return c.managed(ctx, "writer@"+storedHost)
+}
+
+// managed is a client with stream management.
+func (c *crash) managed(ctx context.Context, user string) (*xmpptest.Client, error) {
+	x, err := c.connect(ctx, user, password)
 	if err == nil {
 		err = x.Send(ctx, "<enable xmlns='urn:xmpp:sm:3'/>")
 	}
@@ -733,6 +741,23 @@ func (c *crash) verifyLetters(ctx context.Context) error {
 		}
 	}
 	return x.Ping(ctx)
+}
+
+// peek has a client that acknowledges be given letters, and say nothing of them: they are still there after a kill.
+func (c *crash) peek(t *testing.T) {
+	t.Helper()
+	ctx := testContext(t)
+	x, err := c.managed(ctx, "absent@"+storedHost)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, c.proc.log)
+	}
+	defer x.Disconnect()
+	if err := x.Send(ctx, "<presence/>"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Expect(ctx, "a letter", func(e xmpptest.Element) bool { return e.Name.Local == "message" }); err != nil {
+		t.Fatalf("%v\n%s", err, c.proc.log)
+	}
 }
 
 // verifyList: the command line says the same.
