@@ -37,7 +37,7 @@ type Cards struct {
 	source  CardSource
 	conf    CardSettings
 	log     *slog.Logger
-	watch   atomic.Pointer[func(addr.Bare, CardMark)]
+	watch   atomic.Pointer[func(addr.Bare, CardMark, bool)]
 	failing atomic.Bool // the last call has
 	places  chan struct{}
 	ctx     context.Context
@@ -110,9 +110,9 @@ func NewCards(source CardSource, conf CardSettings, log *slog.Logger) *Cards {
 // Settings are those that it was made with, with defaults.
 func (c *Cards) Settings() CardSettings { return c.conf }
 
-// Watch has f told of each user of whom an answer has come with a picture that was not known before, or without the one
-// that was: in order for each user, and before who waits for the answer has it.
-func (c *Cards) Watch(f func(user addr.Bare, mark CardMark)) { c.watch.Store(&f) }
+// Watch has f told of each user of whom a first answer has come, or one with another picture than before: in order for
+// each user, and before who waits for the answer has it.
+func (c *Cards) Watch(f func(user addr.Bare, mark CardMark, first bool)) { c.watch.Store(&f) }
 
 // Close ends what runs, and waits for it.
 func (c *Cards) Close() {
@@ -330,10 +330,10 @@ func (c *Cards) run(e *cardEntry, f *cardFlight) {
 		c.tell(e.user, f.err)
 	}
 	c.mu.Lock()
-	news := false
+	news, first := false, !e.known
 	if e.err = f.err; f.err == nil {
 		mark := f.card.Mark()
-		news = mark != e.mark || !e.known && mark.Hash != ""
+		news = first || mark != e.mark
 		e.card, e.mark, e.known, e.whole = f.card, mark, true, true
 		e.until, e.tries = time.Now().Add(c.conf.Age), 0
 	} else {
@@ -344,7 +344,7 @@ func (c *Cards) run(e *cardEntry, f *cardFlight) {
 	c.weigh(e)
 	c.mu.Unlock()
 	if watch := c.watch.Load(); news && watch != nil {
-		(*watch)(e.user, mark)
+		(*watch)(e.user, mark, first)
 	}
 	c.mu.Lock()
 	e.flight = nil

@@ -29,11 +29,15 @@ func (s *Server) givenCards(h *Host, events *pep.Host, has func(...string) bool)
 	if has("vcard4") {
 		list = append(list, given.Four())
 	}
-	h.Cards.Watch(func(user addr.Bare, m engine.CardMark) {
+	h.Cards.Watch(func(user addr.Bare, m engine.CardMark, first bool) {
 		if a := s.registry.Account(user); a != nil && presence {
 			a.Turn.Do(func() { s.wear(a, m.Hash) })
 		}
-		if events != nil {
+		switch {
+		case events == nil:
+		case first && m.Hash == "":
+			s.pep.NothingThere(user)
+		default:
 			s.pep.Tell(user, vcard.NodeMetadata, vcard.Metadata(m))
 		}
 	})

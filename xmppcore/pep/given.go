@@ -4,8 +4,11 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"sync"
 
 	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/stanza"
 )
 
@@ -16,10 +19,11 @@ type Given interface {
 	Has(node string) bool
 	// Item is what such a node holds; ok is false if it holds nothing.
 	Item(ctx context.Context, owner addr.Bare, node string) (p Published, ok bool, err error)
-	// Last is Item without waiting, for who has just come: what is not known yet is told to all later, by Tell.
-	Last(owner addr.Bare, node string) (p Published, ok bool)
-	// Nodes are all that there are.
-	Nodes() []string
+	// Told is the one of them of whose items events are told.
+	Told() string
+	// Last is what that one holds, without waiting, for who has just come: what is not known yet is told later, by Tell or
+	// NothingThere. ok is false if it holds nothing.
+	Last(owner addr.Bare) (p Published, ok, known bool)
 }
 
 // given tells whether a node is given on a host.
@@ -88,25 +92,87 @@ func (s *Service) Tell(owner addr.Bare, node string, p Published) {
 	defer s.close(b)
 	c := defaults(node)
 	c.Access = "open"
-	s.tellAll(b, node, &c, itemsEvent(node, appendItem(nil, p.ID, p.Payload)))
+	event := itemsEvent(node, appendItem(nil, p.ID, p.Payload))
+	s.tellAll(b, node, &c, event)
+	contacts, _ := s.contacts(owner)
+	for _, r := range s.awaiting.take(owner) {
+		reached := func(i roster.Item) bool { return i.JID == r.Account.User && i.Subscription.From() }
+		if r.Account.User != owner && !slices.ContainsFunc(contacts, reached) {
+			s.tellOne(r, owner, node, event)
+		}
+	}
 }
 
-// lastGiven sends a resource what it wants of the nodes that are given.
+// NothingThere is for who waits to be told of a user of whom there is nothing to tell.
+func (s *Service) NothingThere(owner addr.Bare) { s.awaiting.take(owner) }
+
+func (s *Service) tellOne(to *registry.Resource, owner addr.Bare, node string, event []byte) {
+	c := defaults(node)
+	message := appendEvent(nil, owner, &c, event, nil)
+	full := to.Full.String()
+	to.AppendOwn(func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
+}
+
+// lastGiven sends a resource what it wants of the node that is given, or has it told when that is known.
 func (s *Service) lastGiven(h *Host, owner addr.Bare, d debt) {
 	if h.Given == nil {
 		return
 	}
-	for _, node := range h.Given.Nodes() {
-		if _, wants := slices.BinarySearch(d.nodes, node); !wants {
-			continue
-		}
-		p, ok := h.Given.Last(owner, node)
-		if !ok {
-			continue
-		}
-		c := defaults(node)
-		message := appendEvent(nil, owner, &c, itemsEvent(node, appendItem(nil, p.ID, p.Payload)), nil)
-		full := d.to.Full.String()
-		d.to.AppendOwn(func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
+	node := h.Given.Told()
+	if _, wants := slices.BinarySearch(d.nodes, node); !wants {
+		return
 	}
+	s.awaiting.add(owner, d.to) // before it is looked at: else it might become known in between
+	p, ok, known := h.Given.Last(owner)
+	if known && s.awaiting.remove(owner, d.to) && ok {
+		s.tellOne(d.to, owner, node, itemsEvent(node, appendItem(nil, p.ID, p.Payload)))
+	}
+}
+
+// maxAwaiting is how many pairs of a user and a resource that waits to be told of him are kept; beyond that all are
+// forgotten, and their clients have to ask.
+const maxAwaiting = 100_000
+
+// awaiting are resources that wait for what users' nodes that are given turn out to hold.
+type awaiting struct {
+	mu sync.Mutex
+	of map[addr.Bare][]*registry.Resource
+	n  int
+}
+
+func (w *awaiting) add(owner addr.Bare, r *registry.Resource) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of == nil || w.n >= maxAwaiting {
+		w.of, w.n = make(map[addr.Bare][]*registry.Resource), 0
+	}
+	w.of[owner] = append(w.of[owner], r)
+	w.n++
+}
+
+// remove is false if r waits no more.
+func (w *awaiting) remove(owner addr.Bare, r *registry.Resource) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.of[owner]
+	k := slices.Index(list, r)
+	if k < 0 {
+		return false
+	}
+	w.n--
+	if list = slices.Delete(list, k, k+1); len(list) == 0 {
+		delete(w.of, owner)
+	} else {
+		w.of[owner] = list
+	}
+	return true
+}
+
+func (w *awaiting) take(owner addr.Bare) []*registry.Resource {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.of[owner]
+	w.n -= len(list)
+	delete(w.of, owner)
+	return list
 }

@@ -61,9 +61,10 @@ type Service struct {
 	// Go runs something in a goroutine, until ctx ends. It is false if it does not.
 	Go func(func(ctx context.Context)) bool
 
-	boxes boxes
-	owed  owed
-	told  atomic.Uint64 // items published since the start
+	awaiting awaiting
+	boxes    boxes
+	owed     owed
+	told     atomic.Uint64 // items published since the start
 }
 
 // refusal is a stanza error with one of XEP-0060's own conditions, "" if there is none, and a text for people.

@@ -77,8 +77,8 @@ var givenNodes = []string{NodeMetadata, nodeData, nodeFour}
 // Has tells whether a node is made of the vCard.
 func (g *Given) Has(node string) bool { return slices.Contains(givenNodes, node) }
 
-// Nodes are those that are made of the vCard, of which events are told.
-func (g *Given) Nodes() []string { return []string{NodeMetadata} }
+// Told is the node of which events are told.
+func (g *Given) Told() string { return NodeMetadata }
 
 // Item is what a node holds.
 func (g *Given) Item(ctx context.Context, owner addr.Bare, node string) (p pep.Published, ok bool, err error) {
@@ -100,12 +100,12 @@ func (g *Given) Item(ctx context.Context, owner addr.Bare, node string) (p pep.P
 }
 
 // Last is the metadata of a picture, once it is known; who wants it has it fetched.
-func (g *Given) Last(owner addr.Bare, node string) (p pep.Published, ok bool) {
+func (g *Given) Last(owner addr.Bare) (p pep.Published, ok, known bool) {
 	mark, known := g.Cards.Mark(owner)
-	if !known || mark.Hash == "" || node != NodeMetadata {
-		return p, false
+	if mark.Hash == "" {
+		return p, false, known
 	}
-	return Metadata(mark), true
+	return Metadata(mark), true, known
 }
 
 // Metadata are those of a picture, or say that there is none (XEP-0084 §4.2).
