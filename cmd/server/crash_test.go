@@ -758,6 +758,9 @@ func (c *crash) peek(t *testing.T) {
 	if _, err := x.Expect(ctx, "a letter", func(e xmpptest.Element) bool { return e.Name.Local == "message" }); err != nil {
 		t.Fatalf("%v\n%s", err, c.proc.log)
 	}
+	if err := x.Ping(ctx); err != nil { // all that being available leads to is done
+		t.Fatalf("%v\n%s", err, c.proc.log)
+	}
 }
 
 // verifyList: the command line says the same.
