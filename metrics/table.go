@@ -74,6 +74,10 @@ var table = []description{
 	{"rosterd_stanzas_total", isCounter, read, []string{"kind"}, "stanzas of clients; kind is message, presence or iq"},
 	{"rosterd_outbox_bytes", isGauge, read, nil, "bytes that wait for clients to take them"},
 	{"rosterd_outbox_limit_total", isCounter, read, []string{"limit"}, "how often an outbox reached a limit: soft (nothing more was read from that client) or hard (its stream was closed)"},
+	{"rosterd_resumptions_total", isCounter, read, []string{"outcome"}, "sessions whose connection was lost; outcome is resumed, failed (a client asked for a session that was over, say) or expired (no client came in time)"},
+
+	{"rosterd_component_connected", isGauge, read, []string{"component"}, "1 while the program of a component is connected, 0 while it is not"},
+	{"rosterd_component_stanzas_refused_total", isCounter, read, []string{"reason"}, "stanzas to components or of them that were refused; reason is not-connected (the sender was told) or not-allowed (of a component: from an address of others, or to nobody)"},
 }
 
 // Names are the names of all metrics of our own.

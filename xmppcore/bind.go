@@ -161,6 +161,7 @@ func (s *Server) run(res *registry.Resource) {
 	if ours := res.Reason(); ours != nil {
 		err = ours
 	} else if waited {
+		s.counts.expired.Add(1)
 		err = fmt.Errorf("%w, and the session was not resumed in time", err)
 	} else if res.Managed() && s.settle(res) {
 		res.Acknowledge()

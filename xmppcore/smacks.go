@@ -149,6 +149,16 @@ func (s *Server) evict(res *registry.Resource) {
 
 // Resume carries a session on over another transport (XEP-0198 §5). It has to be one of the same user.
 func (s *Server) Resume(r stream.ResumeRequest) (*stream.NotResumed, error) {
+	refused, err := s.resume(r)
+	if refused == nil && err == nil {
+		s.counts.resumed.Add(1)
+	} else {
+		s.counts.notResumed.Add(1)
+	}
+	return refused, err
+}
+
+func (s *Server) resume(r stream.ResumeRequest) (*stream.NotResumed, error) {
 	res := s.resumable(r.User, r.ID)
 	if res == nil {
 		return &stream.NotResumed{Condition: stanza.ItemNotFound, Handled: s.recall(r.User, r.ID)}, nil

@@ -24,6 +24,11 @@ type Stats struct {
 	LoggedIn, Failed     int64            // SASL exchanges
 	Refused, Cut         int64            // connections while too many were not authenticated: told so, and not even told
 	SoftLimit, HardLimit int64            // how often an outbox has reached them
+	Resumed, NotResumed  int64            // requests to resume a session (XEP-0198)
+	Expired              int64            // sessions that have waited for that until their time was over
+
+	Components         map[string]bool // by domain: whether its program is connected
+	Unsent, Unaccepted int64           // since the start, stanzas: for components that were not connected; of components, which must not send them
 }
 
 // Kind sorts sessions.
@@ -39,6 +44,8 @@ func (s *Server) Stats() Stats {
 		Sessions: make(map[Kind]int), Stanzas: make(map[string]int64), Ended: c.endings(), Pushes: c.pushes.Load(),
 		LoggedIn: n.LoggedIn.Load(), Failed: n.Failed.Load(), Refused: n.Refused.Load(), Cut: n.Cut.Load(),
 		SoftLimit: c.outboxes.Soft.Load(), HardLimit: c.outboxes.Hard.Load(),
+		Resumed: c.resumed.Load(), NotResumed: c.notResumed.Load(), Expired: c.expired.Load(),
+		Components: s.components.States(), Unsent: s.router.Unsent.Load(), Unaccepted: s.components.Refused.Load(),
 	}
 	for _, k := range []stanza.Kind{stanza.Message, stanza.Presence, stanza.IQ} {
 		stats.Stanzas[k.String()] = c.stanzas[k].Load()
@@ -72,6 +79,8 @@ type counts struct {
 	stanzas  [stanza.IQ + 1]atomic.Int64
 	pushes   atomic.Int64
 	outboxes session.Counts
+
+	resumed, notResumed, expired atomic.Int64
 
 	mu    sync.Mutex // guards ended
 	ended map[string]int64

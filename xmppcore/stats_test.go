@@ -2,13 +2,16 @@ package xmppcore_test
 
 import (
 	"maps"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/session"
+	"rosterd/xmppcore/xmpptest"
 )
 
 func TestStats(t *testing.T) {
@@ -95,4 +98,57 @@ func TestStatsOfOutboxes(t *testing.T) {
 		t.Errorf("%+v, at most %d bytes", s, most)
 	}
 	deaf.Disconnect()
+}
+
+func TestStatsOfResumptions(t *testing.T) {
+	h := managing(t, xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 1})
+	defer h.stop()
+	romeo := h.login("romeo@managed.example/orchard")
+	id := h.managed(romeo)
+	romeo.Disconnect()
+	romeo = h.resume(h.tcp(), id, 0)
+	h.send(romeo, "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+	h.expect(romeo, "the answer", func(e xmpptest.Element) bool { return e.Attr("id") == "p" })
+	late := xmpptest.New(h.tcp(), "managed.example")
+	defer late.Disconnect()
+	if err := late.Enter(h.ctx(), "romeo", password); err != nil {
+		t.Fatal(err)
+	}
+	h.send(late, "<resume xmlns='"+nsManaged+"' previd='unknown' h='1'/>")
+	h.expect(late, "the refusal", named("failed"))
+	if s := h.srv.Stats(); s.Resumed != 1 || s.NotResumed != 1 || s.Expired != 0 {
+		t.Errorf("%d resumed, %d not, %d expired", s.Resumed, s.NotResumed, s.Expired)
+	}
+}
+
+func TestStatsOfExpiry(t *testing.T) {
+	h := managing(t, xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Millisecond}, Hibernated: 1})
+	romeo := h.login("romeo@managed.example/orchard")
+	h.managed(romeo)
+	romeo.Disconnect()
+	for h.srv.Stats().Expired == 0 && h.ctx().Err() == nil {
+		runtime.Gosched()
+	}
+	h.stop()
+	if s := h.srv.Stats(); s.Expired != 1 || s.Resumed != 0 || s.NotResumed != 0 {
+		t.Errorf("%d resumed, %d not, %d expired", s.Resumed, s.NotResumed, s.Expired)
+	}
+}
+
+func TestStatsOfComponents(t *testing.T) {
+	h := newHouse(t, nil)
+	defer h.stop()
+	muc := h.attach(h.dialComponent(), "muc.example.com", "ophelia")
+	romeo := h.login("romeo@example.com/orchard")
+	h.send(romeo, "<message to='a@irc.example.com' id='m'/><iq to='irc.example.com' type='get' id='i'><query xmlns='q'/></iq>")
+	h.expect(romeo, "the second refusal", func(e xmpptest.Element) bool { return e.Attr("id") == "i" })
+	h.send(muc, "<message from='a@muc.example.com' id='n'/>")
+	h.expect(muc, "the refusal", func(e xmpptest.Element) bool { return e.Attr("id") == "n" })
+	s := h.srv.Stats()
+	if want := (map[string]bool{"muc.example.com": true, "irc.example.com": false, "post.example.com": false, "shut.example.com": false}); !maps.Equal(s.Components, want) {
+		t.Errorf("components %v", s.Components)
+	}
+	if s.Unsent != 2 || s.Unaccepted != 1 {
+		t.Errorf("%d for who is not connected, %d that must not be sent", s.Unsent, s.Unaccepted)
+	}
 }

@@ -22,7 +22,8 @@ func (d *daemon) figures() *metrics.Metrics {
 	m.Read(d.readThrottle, "rosterd_logins_throttled_total")
 	m.Read(d.readPlugins, "rosterd_plugin_memory_bytes", "rosterd_plugin_restarts_total", "rosterd_plugins_retired")
 	m.Read(d.readStreams, "rosterd_sessions", "rosterd_logins_total", "rosterd_streams_refused_total", "rosterd_streams_ended_total",
-		"rosterd_stanzas_total", "rosterd_roster_pushes_total", "rosterd_outbox_bytes", "rosterd_outbox_limit_total")
+		"rosterd_stanzas_total", "rosterd_roster_pushes_total", "rosterd_outbox_bytes", "rosterd_outbox_limit_total",
+		"rosterd_resumptions_total", "rosterd_component_connected", "rosterd_component_stanzas_refused_total")
 	return m
 }
 
@@ -92,6 +93,18 @@ func (d *daemon) readStreams(emit metrics.Emit) {
 	emit("rosterd_outbox_bytes", float64(s.Outboxes))
 	emit("rosterd_outbox_limit_total", float64(s.SoftLimit), "soft")
 	emit("rosterd_outbox_limit_total", float64(s.HardLimit), "hard")
+	emit("rosterd_resumptions_total", float64(s.Resumed), "resumed")
+	emit("rosterd_resumptions_total", float64(s.NotResumed), "failed")
+	emit("rosterd_resumptions_total", float64(s.Expired), "expired")
+	for domain, connected := range s.Components {
+		n := 0.0
+		if connected {
+			n = 1
+		}
+		emit("rosterd_component_connected", n, domain)
+	}
+	emit("rosterd_component_stanzas_refused_total", float64(s.Unsent), "not-connected")
+	emit("rosterd_component_stanzas_refused_total", float64(s.Unaccepted), "not-allowed")
 }
 
 // ready is what /readyz reports. All doors were open before anybody could ask; one that dies stops the server.

@@ -29,6 +29,8 @@ func TestFigures(t *testing.T) {
 	for _, want := range []string{
 		`rosterd_sessions{host="example.com",transport="tcp"} 1`,
 		`rosterd_logins_total{outcome="ok"} 1`,
+		`rosterd_resumptions_total{outcome="resumed"} 0`,
+		`rosterd_component_stanzas_refused_total{reason="not-connected"} 0`,
 		`rosterd_roster_pushes_total 1`,
 		`rosterd_backend_request_duration_seconds_count{host="example.com",outcome="ok"} 2`,
 		`rosterd_backend_failures_total{host="example.com",kind="temporary"} 1`,

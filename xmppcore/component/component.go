@@ -47,6 +47,8 @@ type Server struct {
 
 	Log *slog.Logger
 
+	Refused atomic.Int64 // stanzas that components must not send
+
 	mu        sync.RWMutex // guards the fields below
 	served    served
 	connected map[string]*link // by domain
@@ -108,6 +110,17 @@ func (s *Server) Session(domain string) *session.Session {
 func (s *Server) Serves(domain string) bool {
 	_, ok := s.component(domain)
 	return ok
+}
+
+// States tells of each component, by its domain, whether it is connected.
+func (s *Server) States() map[string]bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	states := make(map[string]bool, len(s.served.domains))
+	for domain := range s.served.domains {
+		states[domain] = s.connected[domain] != nil
+	}
+	return states
 }
 
 // Connected is how many components are.

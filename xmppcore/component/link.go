@@ -60,13 +60,16 @@ func (l *link) handle(st *scan.Stanza) (err error) {
 		}
 	}()
 	if stanza.KindOf(st) == stanza.None {
+		l.server.Refused.Add(1)
 		return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType}
 	}
 	from, err := l.sender(st)
 	if err != nil {
+		l.server.Refused.Add(1)
 		return err
 	}
 	if st.Get("to") == nil {
+		l.server.Refused.Add(1)
 		l.refuse(st, from)
 		return nil
 	}

@@ -67,6 +67,7 @@ var notConnected = stanza.Error{Type: stanza.Wait, Condition: stanza.RemoteServe
 // unserved is the answer to what is for a domain that nobody serves, or nobody now (RFC 6120 §10.4).
 func (r *Router) unserved(domain string) stanza.Error {
 	if r.Awaited != nil && r.Awaited(domain) {
+		r.Unsent.Add(1)
 		return notConnected
 	}
 	return stanza.Error{Condition: stanza.RemoteServerNotFound}

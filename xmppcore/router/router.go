@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"rosterd/engine/addr"
@@ -69,6 +70,9 @@ type Router struct {
 
 	// Awaited tells whether a domain is that of a component, connected or not. May be nil.
 	Awaited func(domain string) bool
+
+	// Unsent counts stanzas for components that were not connected.
+	Unsent atomic.Int64
 
 	Rosters Rosters      // that users change; nil where no host is Editable
 	Log     *slog.Logger // of what could not be done; nil means slog.Default
