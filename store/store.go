@@ -79,7 +79,7 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
 	}
 	bulk.SetMaxOpenConns(1)
-	safe, err := sql.Open("sqlite", dsn(path, "FULL"))
+	safe, err := sql.Open("sqlite", dsn(path, "FULL", atOnce...))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close(), bulk.Close())
 	}
@@ -190,10 +190,14 @@ func create(path string) error {
 	return errors.Join(err, f.Close())
 }
 
+// atOnce are pragmas for a connection that writes many entries in a transaction: the pages of it stay in memory, up to
+// 8 MiB, and so does what it would take to undo one statement. Both would else go to files, and be read again.
+var atOnce = []string{"cache_size(-8192)", "temp_store(MEMORY)"}
+
 // dsn names a file for the driver. Writers wait five seconds for each other.
-func dsn(path, synchronous string) string {
+func dsn(path, synchronous string, pragmas ...string) string {
 	options := url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")"},
+		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")"}, pragmas...),
 		"_txlock": {"immediate"},
 	}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: options.Encode()}).String()
