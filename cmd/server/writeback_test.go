@@ -187,3 +187,53 @@ func TestWritebackNeedsAnEditor(t *testing.T) {
 		t.Errorf("check says\n%s", out)
 	}
 }
+
+// TestRosterEditIsReloaded: SIGHUP changes what edits mean, for who is online too. The users' own contacts are shown where
+// they count, and kept where not.
+func TestRosterEditIsReloaded(t *testing.T) {
+	t.Parallel()
+	backend := newCRM(t)
+	backend.rosters["romeo"]["nurse@example.com"] = map[string]any{"name": "Nurse", "subscription": "none"}
+	with := func(edit string) string {
+		text := open(backend.URL+"/contacts/%s", `rosterd_roster_edit = "`+edit+`"`)
+		return strings.ReplaceAll(text, `, "block_subscriptions"`, "")
+	}
+	p := newPlace(t, with("refuse"))
+	s := p.serve(t)
+	romeo := s.login(t, "romeo@example.com/orchard")
+	nurse := "nurse@example.com|Nurse|none|"
+	romeo.wantRoster(nurse)
+	const juliet, paris = "<item jid='juliet@example.com' name='J'/>", "<item jid='paris@example.com' name='P'/>"
+	refused := func() {
+		t.Helper()
+		equal(t, "answer", romeo.set(juliet), "cancel/service-unavailable")
+		backend.took(t)
+	}
+	refused()
+
+	s.wantReloaded(t, with("writeback"))
+	equal(t, "answer", romeo.set(juliet), "result")
+	romeo.wantPushes("juliet@example.com|J|none|")
+	if h := backend.took(t, `PUT /contacts/romeo/juliet%40example.com {"action":"set","name":"J","subscription":"none"}`); h.Get("If-Match") != `"romeo"` {
+		t.Errorf("the edit is of a roster %s", h.Get("If-Match"))
+	}
+
+	s.wantReloaded(t, with("personal"))
+	equal(t, "answer", romeo.set(juliet), "cancel/not-allowed")
+	equal(t, "answer", romeo.set(paris), "result")
+	romeo.wantPushes("paris@example.com|P|none|")
+	backend.took(t)
+
+	s.wantReloaded(t, with("writeback"))
+	romeo.wantPushes("paris@example.com||remove|") // it is the user's own, of which the backend knows nothing
+	romeo.wantRoster("juliet@example.com|J|none|", nurse)
+	equal(t, "answer", romeo.set("<item jid='paris@example.com' subscription='remove'/>"), "cancel/item-not-found")
+	backend.took(t)
+
+	s.wantReloaded(t, with("personal"))
+	romeo.wantPushes("paris@example.com|P|none|")
+
+	s.wantReloaded(t, with("refuse"))
+	romeo.wantPushes("paris@example.com||remove|")
+	refused()
+}
