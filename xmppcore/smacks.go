@@ -84,11 +84,19 @@ func miscounted(err error) error {
 	}
 }
 
+// syncPatience is how long a client's acknowledgement waits for the disk.
+const syncPatience = 30 * time.Second
+
 // settle waits until what the client has said is on disk: only then may it be told that it was handled. In the
 // goroutine that reads, or after it.
 func (s *Server) settle(res *registry.Resource) bool {
+	if len(res.Unsynced) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), syncPatience)
+	defer cancel()
 	for _, store := range res.Unsynced {
-		if err := store.Sync(context.Background()); err != nil {
+		if err := store.Sync(ctx); err != nil {
 			s.log.Error("messages are not acknowledged", "user", res.Full, "error", err)
 			return false
 		}

@@ -142,7 +142,9 @@ func (r *Router) received(l *letter, m *Messages, t target, res *registry.Resour
 
 // exists tells whether there is a user; of a store that fails, nobody knows what it has.
 func (m *Messages) exists(user addr.Bare) bool {
-	ok, err := m.Exists(context.Background(), user)
+	ctx, cancel := offlinePatiently()
+	defer cancel()
+	ok, err := m.Exists(ctx, user)
 	if err != nil {
 		m.Failed("looking for an account", user, err)
 	}
