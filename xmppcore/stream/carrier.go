@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/scan"
@@ -58,6 +59,11 @@ const Lang = "en"
 type Pacer interface {
 	Pace()    // from now on Limits.Rate holds for the client
 	Unlimit() // from now on it does not
+}
+
+// Asker is a Carrier that asks a silent client for a sign of life, found by asking.
+type Asker interface {
+	Asks() time.Duration // after what silence; 0: never
 }
 
 // TooMuch is the answer to more bytes than Allow has allowed.

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"slices"
 	"strconv"
+	"time"
 
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/stanza"
@@ -23,7 +24,7 @@ func (n *negotiation) features() []byte {
 		b = append(b, "<sm xmlns='"+nsManaged+"'><optional/></sm>"...)
 	}
 	b = append(b, n.host.Features...)
-	return appendLimits(b, n.limits)
+	return n.appendLimits(b)
 }
 
 func (n *negotiation) appendSecurity(b []byte) []byte {
@@ -66,14 +67,31 @@ func appendBindings(b []byte, mechanisms []string, list []auth.Binding) []byte {
 	return append(b, "</sasl-channel-binding>"...)
 }
 
-// appendLimits says how long a stanza may be (XEP-0478).
-func appendLimits(b []byte, l *Limits) []byte {
-	if l.Stanza >= countless {
+// appendLimits says how long a stanza may be, and after what silence the client is
+// asked for a sign of life, where it is (XEP-0478).
+func (n *negotiation) appendLimits(b []byte) []byte {
+	var idle time.Duration
+	if c, ok := n.c.(Asker); ok {
+		idle = c.Asks()
+	}
+	bounded := n.limits.Stanza < countless
+	if !bounded && idle < time.Second {
 		return b
 	}
-	b = append(b, "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>"...)
-	b = strconv.AppendInt(b, int64(l.Stanza), 10)
-	return append(b, "</max-bytes></limits>"...)
+	b = append(b, "<limits xmlns='urn:xmpp:stream-limits:0'>"...)
+	if bounded {
+		b = appendNumber(b, "max-bytes", int64(n.limits.Stanza))
+	}
+	if idle >= time.Second {
+		b = appendNumber(b, "idle-seconds", int64(idle/time.Second))
+	}
+	return append(b, "</limits>"...)
+}
+
+func appendNumber(b []byte, name string, v int64) []byte {
+	b = append(b, "<"+name+">"...)
+	b = strconv.AppendInt(b, v, 10)
+	return append(b, "</"+name+">"...)
 }
 
 func (n *negotiation) offersTLS() bool {

@@ -64,6 +64,7 @@ var (
 	_ stream.Carrier  = (*conn)(nil)
 	_ stream.Pacer    = (*conn)(nil)
 	_ stream.Activity = (*conn)(nil)
+	_ stream.Asker    = (*conn)(nil)
 )
 
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
@@ -309,6 +310,9 @@ func (c *conn) Abort() {
 	c.wire.rate.Lift()
 	c.wire.Conn.Close()
 }
+
+// Asks implements stream.Asker.
+func (c *conn) Asks() time.Duration { return c.every }
 
 // ping is called when the client may have been silent for too long. Bytes of any
 // sort are a sign of life.

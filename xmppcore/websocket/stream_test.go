@@ -629,6 +629,24 @@ func TestPingTimes(t *testing.T) {
 	})
 }
 
+// A client is told after what silence it is asked for a sign of life (XEP-0478), if it is.
+func TestSilenceAnnounced(t *testing.T) {
+	for ping, want := range map[time.Duration]string{
+		0: "", 500 * time.Millisecond: "", 45*time.Second + time.Millisecond: "<idle-seconds>45</idle-seconds>",
+	} {
+		w := newWorld(t, func(w *world) { w.handler.Ping = ping }).listen(false)
+		c := w.dial()
+		c.say(open, login, open)
+		c.until(success)
+		c.next() // our <open/>
+		limits := "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>262144</max-bytes>" + want + "</limits>"
+		if got := c.next(); !strings.Contains(got, limits) {
+			t.Errorf("pings after %v: got %s, want %s", ping, got, limits)
+		}
+		c.nc.Close()
+	}
+}
+
 // A client that says nothing to our <close/> has half of Limits.Close for that,
 // and is told that the WebSocket ends.
 func TestNoAnswerToClose(t *testing.T) {
