@@ -3,6 +3,7 @@
 package clients
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -30,12 +31,39 @@ func openWithComponent(t *testing.T, name, title string) *house {
 // story runs a story in Python to its end.
 func (h *house) story(t *testing.T, name string, args ...string) {
 	t.Helper()
+	h.play(t, name, nil, args...)
+}
+
+// play is story with things that the administrator does, by name: the story has them done in between.
+func (h *house) play(t *testing.T, name string, directions map[string]func(), args ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*atMost)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, python, append([]string{filepath.Join("python", name)}, args...)...)
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "CERTIFICATE="+h.certificate())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
+	problems := newJournal()
+	cmd.Stderr = problems
+	answers, err := cmd.StdinPipe()
+	must(t, err)
+	asked, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(cancel) // it does not go on after a direction that has failed
+	for lines := bufio.NewScanner(asked); lines.Scan(); {
+		what, asked := strings.CutPrefix(lines.Text(), "do: ")
+		if !asked {
+			continue // libraries print, too
+		}
+		do := directions[what]
+		if do == nil {
+			t.Fatalf("%s asks for %q", name, what)
+		}
+		do()
+		_, err := fmt.Fprintln(answers, "done")
+		must(t, err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, problems)
 	}
 }
 

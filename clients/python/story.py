@@ -54,6 +54,12 @@ class User(ClientXMPP):
         self.send_presence()
 
 
+async def direct(what):
+    """Has the administrator do something, and returns when it is done."""
+    print('do: ' + what, flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+
 def play(story):
     """Runs a story to its end."""
     loop = asyncio.get_event_loop()
