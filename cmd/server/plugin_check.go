@@ -286,6 +286,9 @@ func provided(o *trial.Opened) (list []string) {
 	if info.Edit {
 		list = append(list, "edits of rosters")
 	}
+	if info.Card {
+		list = append(list, "vCards")
+	}
 	if info.Auth {
 		list = append(list, "passwords")
 	}

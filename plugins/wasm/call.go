@@ -150,6 +150,8 @@ func (c *call) subject() string {
 		return "auth of " + c.user.User.String()
 	case opEdit:
 		return "edit of the roster of " + c.user.User.String()
+	case opCard:
+		return "vCard of " + c.user.User.String()
 	case opWebhook:
 		return fmt.Sprintf("http %s %s for %s", c.webhook.Method, c.webhook.Path, c.plugin.host)
 	}

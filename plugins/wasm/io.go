@@ -113,7 +113,7 @@ func (in *instance) appendInput(c *call) []byte {
 	case opInit:
 		field("module", in.plugin.name)
 		field("host", in.plugin.host)
-	case opTransform, opFetch, opAuth, opEdit:
+	case opTransform, opFetch, opAuth, opEdit, opCard:
 		field("user", c.user.User.String())
 		field("local", c.user.User.Local())
 		field("host", c.user.User.Domain())

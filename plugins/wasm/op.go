@@ -15,10 +15,11 @@ const (
 	opAuth
 	opWebhook
 	opEdit
+	opCard
 	ops // how many there are
 )
 
-var opNames = [ops]string{"init", "transform", "fetch", "auth", "webhook", "edit"}
+var opNames = [ops]string{"init", "transform", "fetch", "auth", "webhook", "edit", "vcard"}
 
 func (o op) String() string { return opNames[o] }
 
@@ -30,6 +31,8 @@ func (o op) work() plugins.Work {
 	switch o {
 	case opEdit:
 		return plugins.WorkEdit
+	case opCard:
+		return plugins.WorkCard
 	case opAuth:
 		return plugins.WorkAuth
 	case opWebhook:

@@ -114,7 +114,7 @@ func (p *Plugin) open(ctx context.Context, src plugins.Source, cache string) err
 func (p *Plugin) supply() error {
 	exports := p.compiled.ExportedFunctions()
 	has := func(o op) bool { return exports[p.export(o)] != nil }
-	p.info = plugins.Info{Roster: has(opFetch) || has(opTransform), Edit: has(opEdit), Auth: has(opAuth)}
+	p.info = plugins.Info{Roster: has(opFetch) || has(opTransform), Edit: has(opEdit), Card: has(opCard), Auth: has(opAuth)}
 	if has(opWebhook) {
 		p.info.App = p.name
 		p.info.Path = "/" + p.name
