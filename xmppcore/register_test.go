@@ -127,6 +127,9 @@ func TestRegistration(t *testing.T) {
 	}
 	h.expectError(romeo, "not-authorized")
 	h.expectError(chamber, "not-authorized")
+	for _, c := range []*xmpptest.Client{romeo, chamber, again} {
+		c.Disconnect()
+	}
 	h.stop() // who has left has left
 	for _, name := range []string{"private", "lastactivity"} {
 		if all, err := stores.Keyed(name).All(t.Context(), user); err != nil || len(all) > 0 {

@@ -16,7 +16,6 @@ import (
 
 func TestStats(t *testing.T) {
 	h := newHouse(t, nil)
-	defer h.stop()
 	romeo := h.available("romeo@example.com/orchard")
 	juliet := h.available("juliet@example.com/balcony")
 	other := h.login("juliet@example.net/balcony")
@@ -63,7 +62,6 @@ func TestStats(t *testing.T) {
 
 func TestStatsOfTheDoor(t *testing.T) {
 	h := newHouse(t, func(c *xmppcore.Config) { c.Stream.PerAddress = 1 })
-	defer h.stop()
 	first := h.connect("example.com")
 	if err := first.Open(h.ctx()); err != nil {
 		t.Fatal(err)
@@ -84,7 +82,6 @@ func TestStatsOfTheDoor(t *testing.T) {
 // What waits for a client that reads nothing is counted, and that its outbox has reached its limits.
 func TestStatsOfOutboxes(t *testing.T) {
 	h := newNarrowHouse(t, func(c *xmppcore.Config) { c.Outbox = session.Limits{Soft: 64 << 10, Hard: 128 << 10} })
-	defer h.stop()
 	deaf := h.login("juliet@example.com/deaf")
 	romeo := h.login("romeo@example.com/orchard")
 	text := "<message to='juliet@example.com/deaf' type='headline'><body>" + strings.Repeat("x", 100<<10) + "</body></message>"
@@ -102,7 +99,6 @@ func TestStatsOfOutboxes(t *testing.T) {
 
 func TestStatsOfResumptions(t *testing.T) {
 	h := managing(t, xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 1})
-	defer h.stop()
 	romeo := h.login("romeo@managed.example/orchard")
 	id := h.managed(romeo)
 	romeo.Disconnect()
@@ -137,7 +133,6 @@ func TestStatsOfExpiry(t *testing.T) {
 
 func TestStatsOfComponents(t *testing.T) {
 	h := newHouse(t, nil)
-	defer h.stop()
 	muc := h.attach(h.dialComponent(), "muc.example.com", "ophelia")
 	romeo := h.login("romeo@example.com/orchard")
 	h.send(romeo, "<message to='a@irc.example.com' id='m'/><iq to='irc.example.com' type='get' id='i'><query xmlns='q'/></iq>")
