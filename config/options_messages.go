@@ -32,6 +32,8 @@ var (
 		func(h *Host) bool { return ArchiveExpires.Get(h) != Forever })
 	ArchiveMessages = declare(Spec{Name: "rosterd_archive_messages", Owner: "mam",
 		Doc: "messages in the archive of a user; the oldest go"}, integer(100, math.MaxInt32), 100_000)
+	ArchiveSize = declare(Spec{Name: "rosterd_archive_size", Owner: "mam",
+		Doc: "bytes of the messages in the archive of a user; the oldest go"}, size(mib, 1<<40), 256*mib)
 )
 
 // archivePolicy reads a truth value or "roster".

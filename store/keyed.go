@@ -59,6 +59,7 @@ type Query struct {
 	Max           int       // entries on a page; 0: all
 	Last          bool      // the last page of what is found, not the first; the order stays
 	Count         bool      // count what is found on all pages
+	Size          bool      // add up the bytes of all stanzas that are found
 }
 
 // Page is what was found, in the order of the log.
@@ -67,6 +68,8 @@ type Page struct {
 	Complete bool // nothing follows in the direction of paging
 	Total    int  // on all pages, if that was asked for
 	Index    int  // of the first entry among them, if that was asked for
+
+	Size int64 // of the stanzas on all pages, in bytes, if that was asked for
 }
 
 // ErrNoEntry says that After, Before or one of the IDs of a Query is nowhere in the log.

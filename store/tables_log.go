@@ -229,6 +229,9 @@ func (l *logTable) page(ctx context.Context, log int64, q Query) (p Page, err er
 	if err == nil && q.Count {
 		err = l.count(ctx, all, first, &p)
 	}
+	if err == nil && q.Size {
+		err = l.read.row(ctx, nil, `SELECT coalesce(sum(length(stanza)), 0) FROM entry`+all.String(), all.args...).Scan(&p.Size)
+	}
 	return p, err
 }
 

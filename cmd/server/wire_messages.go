@@ -14,7 +14,7 @@ func messages(h *config.Host) xmppcore.Messages {
 		ArchiveStore: config.ArchiveStore.Get(h),
 		Archive: archive.Options{
 			Policy: archive.Policy(config.ArchivePolicy.Get(h)), Smart: config.ArchiveSmart.Get(h), Results: config.ArchiveResults.Get(h),
-			NoTotal: !config.ArchiveTotal.Get(h), Drop: config.ArchiveDrop.Get(h), Entries: config.ArchiveMessages.Get(h),
+			NoTotal: !config.ArchiveTotal.Get(h), Drop: config.ArchiveDrop.Get(h), Entries: config.ArchiveMessages.Get(h), Bytes: int64(config.ArchiveSize.Get(h)),
 		},
 	}
 	if age := config.ArchiveExpires.Get(h); age != config.Forever {

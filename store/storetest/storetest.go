@@ -267,6 +267,20 @@ func paging(t *testing.T, stores func(string) store.Stores) {
 	} {
 		want(t, x.name, find(t, l, juliet, x.query), x.want)
 	}
+	for _, x := range []struct {
+		name  string
+		query store.Query
+		size  int64
+	}{
+		{"all", store.Query{Max: 1, Size: true}, 9}, {"behind", store.Query{After: id[7], Size: true}, 9},
+		{"times", store.Query{Start: at(3), End: at(4), Size: true}, 2}, {"nobody", store.Query{With: "nobody@example.com", Size: true}, 0}, {"not asked for", store.Query{}, 0},
+	} {
+		p, err := l.Find(t.Context(), juliet, x.query)
+		must(t, err)
+		if p.Size != x.size {
+			t.Errorf("%s: %d bytes, want %d", x.name, p.Size, x.size)
+		}
+	}
 	if !slices.IsSorted(id) {
 		t.Errorf("IDs do not sort like their entries: %q", id)
 	}

@@ -25,6 +25,7 @@ type Options struct {
 	NoTotal bool          // answers do not say how many there are in all (mam_include_total = false)
 	Drop    []string      // namespaces of what is not kept of a message (dont_archive_namespaces)
 	Entries int           // most messages of a user, of which the oldest go; 100,000
+	Bytes   int64         // most bytes of them all, but that one message is always kept; 256 MiB
 	Expires time.Duration // age at which messages go (archive_expires_after); 0: never
 
 	Failed func(error) // is told why a client was not answered; may be nil
@@ -38,7 +39,13 @@ type Archive struct {
 	contacts Contacts
 
 	mu     sync.Mutex
-	counts map[addr.Bare]int // entries of users who were written to of late
+	counts map[addr.Bare]amount // of users who were written to of late
+}
+
+// amount is what a user has.
+type amount struct {
+	entries int
+	bytes   int64
 }
 
 // Contacts tells whether a user has somebody in the roster. It is asked for those whose policy is Roster.
@@ -52,8 +59,9 @@ const maxCounts = 10_000
 // New makes an archive of a log and of a store for what users prefer.
 func New(log store.Log, prefs store.Keyed, contacts Contacts, o Options) *Archive {
 	o.Policy, o.Results, o.Entries = cmp.Or(o.Policy, Always), cmp.Or(o.Results, 50), cmp.Or(o.Entries, 100_000)
+	o.Bytes = cmp.Or(o.Bytes, 256<<20)
 	return &Archive{
-		Options: o, log: log, contacts: contacts, counts: map[addr.Bare]int{},
+		Options: o, log: log, contacts: contacts, counts: map[addr.Bare]amount{},
 		prefs: &preferences{store: prefs, known: map[addr.Bare]*Preferences{}},
 	}
 }
@@ -85,7 +93,7 @@ func (a *Archive) Keep(ctx context.Context, user addr.Bare, from, to addr.JID, s
 	case err != nil:
 		return "", err
 	}
-	if err := a.bound(ctx, user); err != nil {
+	if err := a.bound(ctx, user, len(text)); err != nil {
 		return id, fmt.Errorf("removing the oldest: %w", err)
 	}
 	return id, nil
@@ -144,51 +152,84 @@ func (a *Archive) effective(p *Preferences) *Preferences {
 	return &Preferences{Default: a.Policy}
 }
 
-// bound counts an entry, and removes the oldest of a user who has too many: a hundredth at once, so that it is seldom.
-func (a *Archive) bound(ctx context.Context, user addr.Bare) error {
-	n, err := a.count(ctx, user)
-	if err != nil || n <= a.Entries {
-		return err
-	}
-	page, err := a.log.Find(ctx, user, store.Query{Max: min(n-a.Entries+a.Entries/100, maxRemoved)})
+// bound counts an entry of so many bytes, and removes the oldest of a user who has too many: a hundredth at once, so
+// that it is seldom.
+func (a *Archive) bound(ctx context.Context, user addr.Bare, size int) error {
+	has, err := a.count(ctx, user, size)
 	if err != nil {
 		return err
 	}
-	ids := make([]string, len(page.Entries))
-	for i, e := range page.Entries {
-		ids[i] = e.ID
+	much := amount{over(has.entries, a.Entries), over(has.bytes, a.Bytes)}
+	if much == (amount{}) {
+		return nil
+	}
+	ids, err := a.oldest(ctx, user, much, min(has.entries-1, maxRemoved))
+	if err != nil {
+		return err
 	}
 	a.forget(user)
 	_, err = a.log.Delete(ctx, user, ids, time.Time{})
 	return err
 }
 
-// maxRemoved is how many entries go at once.
-const maxRemoved = 1000
+// over is how much has to go of what there is, 0 if it is not too much.
+func over[N int | int64](is, most N) N {
+	if is <= most {
+		return 0
+	}
+	return is - most + most/100
+}
 
-// count is how many entries a user has, the one that has just come included.
-func (a *Archive) count(ctx context.Context, user addr.Bare) (int, error) {
+// maxRemoved is how many entries go at once, and fewPage how many of them are looked at: they may be large.
+const (
+	maxRemoved = 1000
+	fewPage    = 20
+)
+
+// oldest finds the first entries of a user that are so much together, but no more than most.
+func (a *Archive) oldest(ctx context.Context, user addr.Bare, much amount, most int) (ids []string, err error) {
+	for last := ""; ; {
+		page, err := a.log.Find(ctx, user, store.Query{Max: fewPage, After: last})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Entries {
+			if len(ids) >= most || much.entries <= 0 && much.bytes <= 0 {
+				return ids, nil
+			}
+			ids, last = append(ids, e.ID), e.ID
+			much.entries, much.bytes = much.entries-1, much.bytes-int64(len(e.Stanza))
+		}
+		if page.Complete {
+			return ids, nil
+		}
+	}
+}
+
+// count is what a user has, the entry that has just come included.
+func (a *Archive) count(ctx context.Context, user addr.Bare, size int) (amount, error) {
 	a.mu.Lock()
 	n, ok := a.counts[user]
 	if ok {
-		n++
+		n = amount{n.entries + 1, n.bytes + int64(size)}
 		a.counts[user] = n
 	}
 	a.mu.Unlock()
 	if ok {
 		return n, nil
 	}
-	page, err := a.log.Find(ctx, user, store.Query{Max: 1, Count: true})
+	page, err := a.log.Find(ctx, user, store.Query{Max: 1, Count: true, Size: true})
 	if err != nil {
-		return 0, err
+		return amount{}, err
 	}
+	n = amount{page.Total, page.Size}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.counts) >= maxCounts {
 		clear(a.counts)
 	}
-	a.counts[user] = page.Total
-	return page.Total, nil
+	a.counts[user] = n
+	return n, nil
 }
 
 // Forget drops what is known of a user who was deleted: the name may soon be somebody else's.

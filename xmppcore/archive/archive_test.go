@@ -143,6 +143,35 @@ func TestBound(t *testing.T) {
 	}
 }
 
+// The same by bytes; a message that is too large alone stays as long as it is the last.
+func TestBoundBytes(t *testing.T) {
+	a := open(t, Options{Bytes: 20_000})
+	message := func(body string, size int) string {
+		return "<message><body>" + body + "</body><x xmlns='x'>" + strings.Repeat("x", size) + "</x></message>"
+	}
+	for i := range 30 { // before the server started
+		if _, err := a.log.Append(t.Context(), juliet, store.Entry{Time: time.Now(), Stanza: []byte(message(fmt.Sprint(i), 460))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		body        string
+		size        int
+		first, last string
+	}{
+		{"a", 1000, "0 1", "28 29 a"}, {"b", 2000, "0 1", "29 a b"}, {"c", 2000, "2 3", "a b c"}, {"d", 1000, "4 5", "b c d"},
+		{"e", 15_000, "c d", "d e"}, {"f", 50_000, "f", "f"}, {"g", 10, "g", "g"}, {"h", 10, "g", "h"},
+	} {
+		a.hears(t, message(tt.body, tt.size))
+		if got := a.bodies(t); !strings.HasPrefix(got, tt.first) || !strings.HasSuffix(got, tt.last) {
+			t.Errorf("after %s: %s, want %s … %s", tt.body, got, tt.first, tt.last)
+		}
+		if page, err := a.log.Find(t.Context(), juliet, store.Query{Size: true}); err != nil || page.Size > 20_000 && len(page.Entries) > 1 {
+			t.Errorf("after %s: %d bytes, %v", tt.body, page.Size, err)
+		}
+	}
+}
+
 // What is too old goes, of all users of the host, and only that.
 func TestExpire(t *testing.T) {
 	a := open(t, Options{Expires: time.Hour})
