@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/block"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/session"
@@ -24,7 +25,12 @@ func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
 	a := s.registry.Join(r.User)
 	var res *registry.Resource
 	var refused *stanza.Error
-	a.Turn.Do(func() { res, refused = s.enter(a, r) })
+	blocks, err := readBlocks(a, s.host(r.User.Domain()).blocks)
+	if err != nil { // without them, who is blocked would get through
+		refused = s.noBlocks(r.User.Full(), err)
+	} else {
+		a.Turn.Do(func() { res, refused = s.enter(a, r, blocks) })
+	}
 	if refused != nil {
 		s.registry.Leave(a)
 		s.work.Done()
@@ -43,7 +49,7 @@ func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
 
 // enter makes the resource, in the account's turn. The result of the bind is the first thing in its outbox, and is
 // written when the resource can be found: whoever its client tells its name may write to it.
-func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Resource, *stanza.Error) {
+func (s *Server) enter(a *registry.Account, r stream.BindRequest, blocks *block.List) (*registry.Resource, *stanza.Error) {
 	serving := s.serving.Load()
 	host := serving.hosts[a.User.Domain()]
 	if host == nil {
@@ -59,9 +65,8 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	if most := host.MaxSessions; len(a.Resources()) >= most {
 		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("more than %d sessions", most)}
 	}
-	if err := loadBlocks(a, host.blocks); err != nil { // without them, who is blocked would get through
-		s.log.Error("reading whom a user has blocked", "user", full, "error", err)
-		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.InternalServerError}
+	if err := loadBlocks(a, host.blocks, blocks); err != nil {
+		return nil, s.noBlocks(full, err)
 	}
 	attached, err := s.engine.Attach(a.User)
 	if err != nil {
@@ -77,6 +82,11 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest) (*registry.Res
 	s.registry.Add(res)
 	res.Start()
 	return res, nil
+}
+
+func (s *Server) noBlocks(user addr.JID, err error) *stanza.Error {
+	s.log.Error("reading whom a user has blocked", "user", user, "error", err)
+	return &stanza.Error{Type: stanza.Wait, Condition: stanza.InternalServerError}
 }
 
 // carry makes a transport that of a resource.

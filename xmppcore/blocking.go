@@ -148,20 +148,29 @@ func pushBlocks(a *registry.Account, items []addr.JID, unblock bool) {
 	}
 }
 
-// loadBlocks reads whom the user of an account has blocked; in the turn, before anybody can write to a resource of it.
-func loadBlocks(a *registry.Account, lists *block.Lists) error {
+// readBlocks reads whom the user of an account has blocked, unless that is known; before the turn, in which others would
+// wait for the store, too.
+func readBlocks(a *registry.Account, lists *block.Lists) (*block.List, error) {
 	if lists == nil || a.Blocks.Load() != nil {
-		return nil
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), blocksPatience)
 	defer cancel()
-	list, err := lists.Load(ctx, a.User)
-	if err != nil {
+	return lists.Load(ctx, a.User)
+}
+
+// loadBlocks sets what was read; in the turn, before anybody can write to a resource of the account. Who was there in
+// between knows better, and a reload may just have let users block.
+func loadBlocks(a *registry.Account, lists *block.Lists, read *block.List) (err error) {
+	if read == nil {
+		read, err = readBlocks(a, lists)
+	}
+	if err != nil || read == nil || lists == nil || a.Blocks.Load() != nil {
 		return err
 	}
 	a.Lock()
 	defer a.Unlock()
-	a.Blocks.Store(list)
+	a.Blocks.Store(read)
 	return nil
 }
 

@@ -1,9 +1,13 @@
 package xmppcore_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/store"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/xmpptest"
 )
@@ -50,5 +54,57 @@ func TestReconfigureBlocking(t *testing.T) {
 	h.send(romeo, "<message to='"+juliet.JID+"'><body>Juliet!</body></message>")
 	if e := h.expect(romeo, "an error", is("message", "error")); e.Attr("from") != juliet.JID {
 		t.Errorf("got %s", e)
+	}
+}
+
+// stuck are stores of which one does not answer until it may.
+type stuck struct {
+	store.Stores
+	entered, release chan struct{}
+}
+
+func (s stuck) Keyed(name string) store.Keyed {
+	if name != "blocklist" {
+		return s.Stores.Keyed(name)
+	}
+	return stuckKeyed{s.Stores.Keyed(name), s}
+}
+
+type stuckKeyed struct {
+	store.Keyed
+	stuck stuck
+}
+
+func (k stuckKeyed) All(ctx context.Context, user addr.Bare) (map[string][]byte, error) {
+	if user == addr.MustBare("romeo@stuck.example") {
+		k.stuck.entered <- struct{}{}
+		<-k.stuck.release
+	}
+	return k.Keyed.All(ctx, user)
+}
+
+// While somebody who logs in waits for the store, rosters change, his own as well.
+func TestLoginWaitsAlone(t *testing.T) {
+	s := stuck{newStores(t)("stuck.example"), make(chan struct{}), make(chan struct{})}
+	h := newHouse(t, func(c *xmppcore.Config) {
+		c.Hosts = []xmppcore.Host{{Domain: "stuck.example", Modules: []string{"blocklist"}, Blocking: &xmppcore.Blocking{Keep: 2}, Stores: s}}
+	})
+	came := make(chan error, 1)
+	c := h.connect("stuck.example")
+	go func() { came <- c.Login(h.ctx(), "romeo", password, "orchard") }()
+	<-s.entered
+	told := make(chan struct{})
+	go func() {
+		h.srv.RosterChanged(engine.Event{User: addr.MustBare("romeo@stuck.example")}) // such as the last one of a session before
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-h.ctx().Done():
+		t.Error("a change of a roster waits for the store")
+	}
+	close(s.release)
+	if err := <-came; err != nil {
+		t.Error(err)
 	}
 }
