@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from slixmpp.exceptions import IqError
 
-from story import User, play
+from story import User, direct, play
 
 JULIET, ROMEO, TYBALT = 'juliet@example.com', 'romeo@example.com', 'tybalt@example.com'
 PLUGINS = ('xep_0012', 'xep_0030', 'xep_0049', 'xep_0077', 'xep_0191', 'xep_0199')
@@ -25,6 +25,12 @@ class Owner(User):
         self.add_event_handler('unblocked', lambda iq: self.happened.happens('unblocked', *sorted(map(str, iq['unblock']['items']))))
         self.add_event_handler('message_error', lambda m: self.happened.happens('returned', m['error']['condition']))
         self.add_event_handler('disconnected', lambda _: self.happened.happens('cut'))
+        self.add_event_handler('roster_update', self.pushed)
+
+    def pushed(self, iq):
+        if iq['type'] == 'set':
+            for jid, item in iq['roster']['items'].items():
+                self.happened.happens('pushed', str(jid), item['name'])
 
     async def blocklist(self):
         return sorted(map(str, (await self['xep_0191'].get_blocked())['blocklist']['items']))
@@ -63,6 +69,17 @@ async def blocking():
     desk.send_message(JULIET, 'Juliet!', mtype='chat')
     await desk.happened.wait('returned', 'not-acceptable')
     await refused('a ping', 'service-unavailable', juliet['xep_0199'].send_ping(desk.boundjid.full))
+
+    # The backend changes what each has of the other: who is blocked is shown nothing.
+    await direct('new names')
+    for user in (desk, phone):
+        await user.happened.wait('pushed', JULIET, 'My love')
+    await juliet.happened.wait('pushed', ROMEO, 'My lord')
+    desk.send_presence(pstatus='sad')
+    await desk['xep_0199'].ping('example.com')
+    await juliet['xep_0199'].ping('example.com')
+    here = [event for event in juliet.happened.seen if event[0] == 'here' and event[1] != juliet.boundjid.full]
+    expect('juliet sees', here, [])
 
     await phone['xep_0191'].unblock([JULIET])
     await desk.happened.wait('unblocked', JULIET)

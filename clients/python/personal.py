@@ -22,10 +22,12 @@ class Person(User):
 
     def __init__(self, jid, password, port, *plugins):
         super().__init__(jid, password, port, *PLUGINS, *plugins)
-        for event in ('avatar_metadata_publish', 'user_nick_publish', 'devices_publish'):
+        for event in ('avatar_metadata_publish', 'user_nick_publish', 'devices_publish', 'rooms_publish'):
             self.add_event_handler(event, lambda m, event=event: self.told(event, m))
         self['xep_0060'].map_node_event(DEVICES, 'devices')
         self['xep_0163'].add_interest(DEVICES)
+        self['xep_0060'].map_node_event(BOOKMARKS, 'rooms')
+        self['xep_0163'].add_interest(BOOKMARKS)
         self.add_event_handler('vcard_avatar_update', lambda p: self.happened.happens('picture', p['from'].bare, p['vcard_temp_update']['photo']))
 
     def told(self, event, m):
@@ -71,6 +73,17 @@ async def story(port, password):
     room = ET.fromstring('<conference xmlns="urn:xmpp:bookmarks:1" name="The play"><nick>Rom</nick></conference>')
     await romeo['xep_0060'].publish(None, BOOKMARKS, id='play@rooms.example.com', payload=room, options=options(
         access_model='whitelist', max_items='max', persist_items='true', send_last_published_item='never'))
+    phone = Person(ROMEO + '/phone', password, port)
+    await phone.log_in()
+    await romeo.happened.wait('rooms_publish', ROMEO, 'play@rooms.example.com')
+    both = await phone['xep_0060'].get_items(ROMEO, BOOKMARKS)
+    assert [item['id'] for item in both['pubsub']['items']] == ['play@rooms.example.com'], both
+    other = ET.fromstring('<conference xmlns="urn:xmpp:bookmarks:1" name="The ball"/>')
+    await phone['xep_0060'].publish(None, BOOKMARKS, id='ball@rooms.example.com', payload=other)
+    for client in romeo, phone:
+        await client.happened.wait('rooms_publish', ROMEO, 'ball@rooms.example.com')
+    await romeo['xep_0060'].retract(None, BOOKMARKS, id='ball@rooms.example.com')
+    phone.disconnect()
     old = await romeo['xep_0048'].get_bookmarks(method='xep_0049')
     rooms = [(str(c['jid']), c['name'], c['nick']) for c in old['private']['bookmarks']['conferences']]
     assert rooms == [('play@rooms.example.com', 'The play', 'Rom')], rooms
