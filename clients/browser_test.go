@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -28,6 +29,35 @@ func converseJS(option string, address func(*house) string) start {
 			"page": site.URL + "/converse.html", "connection": map[string]string{option: address(h)}, "trust": h.fingerprint(t),
 			"username": "romeo", "domain": domain, "password": password,
 		})}
+	}
+}
+
+// TestEverything: Converse.js uses what there is: copies, the archive, resumption, blocking, bookmarks, vCards, personal
+// events. The browser has nothing to complain of.
+func TestEverything(t *testing.T) {
+	form := strings.Replace(configuration, `"smacks"`, `"smacks", "carbons", "mam", "blocklist", "csi", "lastactivity", "uptime", "version", "time", "server_contact_info"`, 1)
+	for _, tt := range []struct {
+		name  string
+		start start
+	}{
+		{"converse-everything-websocket", converseJS("websocket_url", webSocket)},
+		{"converse-everything-bosh", converseJS("bosh_service_url", bosh)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := (&house{form: form, lists: cast()}).open(t)
+			var b browser
+			story{h, romeo}.play(t, tt.name, func(t *testing.T, h *house) client {
+				b = tt.start(t, h).(browser)
+				return b
+			})
+			for _, said := range b.stderr.find() {
+				away := strings.Contains(said, "ERR_NAME_NOT_RESOLVED") // pictures of others: chromium.js lets no name be found
+				if !away && (strings.HasPrefix(said, "error ") || strings.HasPrefix(said, "page: ")) {
+					t.Errorf("the console says: %s", said)
+				}
+			}
+		})
 	}
 }
 

@@ -44,6 +44,7 @@ type script struct {
 	orders  *json.Encoder // to stdin
 	ended   chan struct{} // closed when the process has ended and status is set
 	status  error
+	stderr  *journal
 
 	mu   sync.Mutex // guards the fields below
 	last view
@@ -64,6 +65,7 @@ func (h *house) node(t *testing.T, name string, settings map[string]any) *script
 	t.Helper()
 	s := &script{process: exec.Command("node", name), ended: make(chan struct{}), news: make(chan struct{})}
 	stderr := newJournal()
+	s.stderr = stderr
 	if h.tls > 0 {
 		s.process.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+h.certificate())
 	}
