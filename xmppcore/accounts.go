@@ -29,6 +29,9 @@ func (s *Server) Deleted(user addr.Bare) {
 		}
 	}
 	s.pep.Forget(user)
+	if h != nobody && h.Cards != nil {
+		h.Cards.Forget(user)
+	}
 }
 
 // expel ends the streams of a user who does not exist any more (XEP-0077 §3.2). His resources are nobody's at once:
