@@ -35,6 +35,7 @@ func (s *Session) SetInactive(rules *Inactivity) {
 	defer s.mu.Unlock()
 	s.flush()
 	if rules == nil {
+		s.awake()
 		s.waiting = nil
 	} else if s.waiting == nil {
 		s.waiting = &waiting{rules: rules}
