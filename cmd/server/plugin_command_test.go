@@ -399,6 +399,53 @@ DIR/mod_all.lua
 `, "test", "DIR")
 }
 
+// TestPluginCards: so can who users are.
+func TestPluginCards(t *testing.T) {
+	backend := newStaff(t)
+	photo, hash := picture("\x89PNG one")
+	backend.set("romeo", `{"fn":"Romeo <M>","email":"r@m.example","photo":`+photo+`}`)
+	backend.set("paris", `{"fn":5}`)
+	d := newDesk(t)
+	d.write("mod_all.lua", `
+local http = require "net.http"
+local url = module:get_option_url_template("all_url")
+module:provides("roster", { fetch = function() return {} end, vcard = function(r) return http.request(url(r.username)) end })
+`)
+	run := func(user string, more ...string) (status int, text string) {
+		return d.plugin("", append([]string{"run", "DIR", "--call", "vcard", "--user", user, "--option", "all_url=" + backend.URL + "/cards/%s"}, more...)...)
+	}
+	for user, want := range map[string]string{
+		"romeo":  "vCard of romeo@example.com:\n\nfn     \"Romeo <M>\"\nemail  \"r@m.example\"\nphoto  image/png, 8 bytes, SHA-1 " + hash + "\n",
+		"tybalt": "nothing is known of tybalt@example.com\n", "paris": "no vCard of paris@example.com: permanent\n  vCard of paris@example.com: fn: a number, not a string\n",
+	} {
+		status, text := run(user)
+		if !strings.HasPrefix(text, want) || (status == exitOK) != (user != "paris") {
+			t.Errorf("%s: status %d\n%s", user, status, text)
+		}
+	}
+	if _, text := run("romeo", "--json"); !strings.Contains(text, `"fn": "Romeo <M>"`) {
+		t.Error(text)
+	}
+	run("romeo", "--record", "DIR/tests")
+	run("tybalt", "--record", "DIR/tests")
+	d.write("tests/other.json", `{"call": "vcard", "user": "john", "options": {"all_url": "http://h.example/%s"}, "http": [{"request": {"url": "http://h.example/john"},
+		"response": {"json": {"fn": "J", "nickname": "Jo"}}}], "expect": {"vcard": {"fn": "John", "org": "O"}}}`)
+	d.want(exitFailed, `
+DIR/mod_all.lua
+  FAIL  other …  1 HTTP … …
+        the vCard has nickname, "Jo", and should not
+        the vCard's fn is "J", not "John"
+        the vCard has no org, and should have "O"
+  ok    romeo …  1 HTTP … …
+  ok    tybalt …  1 HTTP … …
+2 passed, 1 failed
+`, "test", "DIR")
+	d.plugin("", "test", "DIR", "--update")
+	if status, text := d.plugin("", "test", "DIR"); status != exitOK {
+		t.Error(text)
+	}
+}
+
 func TestPluginUsage(t *testing.T) {
 	d := newDesk(t)
 	d.plugin("", "new", "DIR/crm")

@@ -26,8 +26,8 @@ func pluginRun(ctx context.Context, args []string, c console) int {
 	t.isolated()
 	r := &liveRun{tool: t, incoming: trial.Incoming{Headers: trial.Header{}}}
 	f := t.flags
-	f.StringVar(&r.user, "user", "", "whose roster, or for --call auth whose password: `USER@HOST`")
-	f.StringVar(&r.call, "call", trial.CallFetch, "what to ask: `fetch|auth|http|timer|edit`; auth reads the password from standard input")
+	f.StringVar(&r.user, "user", "", "whose roster, or for --call auth whose password, for --call vcard who: `USER@HOST`")
+	f.StringVar(&r.call, "call", trial.CallFetch, "what to ask: `fetch|auth|http|timer|edit|vcard`; auth reads the password from standard input")
 	f.StringVar(&r.record, "record", "", "write the call into a folder, for rosterd plugin test: `DIR/tests`")
 	f.StringVar(&r.request, "request", "", "for --call http: `\"POST /PATH?QUERY\"`")
 	f.StringVar(&r.data, "data", "", "for --call http: the body, or `@FILE`")
@@ -45,7 +45,7 @@ func pluginRun(ctx context.Context, args []string, c console) int {
 		err = t.wrong("one plugin is expected")
 	case !slices.Contains(trial.Calls, r.call):
 		err = t.wrong("--call: %q is none of %s", r.call, strings.Join(trial.Calls, ", "))
-	case r.user == "" && (r.call == trial.CallFetch || r.call == trial.CallAuth || r.call == trial.CallEdit):
+	case r.user == "" && (r.call == trial.CallFetch || r.call == trial.CallAuth || r.call == trial.CallEdit || r.call == trial.CallCard):
 		err = t.wrong("whose? --user USER@HOST")
 	case r.request == "" && r.call == trial.CallHTTP:
 		err = t.wrong(`which request? --request "POST /changed"`)
@@ -249,7 +249,7 @@ func printResult(w io.Writer, c *trial.Case, out trial.Outcome) error {
 	var err error
 	switch {
 	case out.Err != nil:
-		what := map[string]string{trial.CallFetch: "no roster of " + c.User, trial.CallAuth: c.User + " is not let in", trial.CallHTTP: "no answer", trial.CallTimer: "failed", trial.CallEdit: "not taken"}[c.Call]
+		what := map[string]string{trial.CallFetch: "no roster of " + c.User, trial.CallAuth: c.User + " is not let in", trial.CallHTTP: "no answer", trial.CallTimer: "failed", trial.CallEdit: "not taken", trial.CallCard: "no vCard of " + c.User}[c.Call]
 		if refused(out.Reply) {
 			what = fmt.Sprintf("answered with %d %s", out.Reply.Status, http.StatusText(out.Reply.Status))
 		}
@@ -267,6 +267,11 @@ func printResult(w io.Writer, c *trial.Case, out trial.Outcome) error {
 		_, err = fmt.Fprintf(w, "%s is let in\n", c.User)
 	case c.Call == trial.CallEdit:
 		_, err = fmt.Fprintln(w, "taken")
+	case c.Call == trial.CallCard && out.Card.Empty():
+		_, err = fmt.Fprintf(w, "nothing is known of %s\n", c.User)
+	case c.Call == trial.CallCard:
+		fmt.Fprintf(w, "vCard of %s:\n\n", c.User)
+		err = trial.WriteCard(w, out.Card)
 	case c.Call == trial.CallHTTP:
 		err = printReply(w, out)
 	case out.Again > 0:
@@ -308,6 +313,7 @@ func (r *liveRun) encode(c *trial.Case, o *trial.Opened, out trial.Outcome) erro
 		Dropped   map[string]string `json:"dropped,omitempty"`
 		In        *bool             `json:"in,omitempty"`
 		Taken     bool              `json:"taken,omitempty"`
+		VCard     json.RawMessage   `json:"vcard,omitempty"`
 		Status    int               `json:"status,omitempty"`
 		Header    http.Header       `json:"headers,omitempty"`
 		Body      string            `json:"body,omitempty"`
@@ -356,6 +362,8 @@ func (r *liveRun) encode(c *trial.Case, o *trial.Opened, out trial.Outcome) erro
 		doc.Again = out.Again.Seconds()
 	case c.Call == trial.CallEdit:
 		doc.Taken = true
+	case c.Call == trial.CallCard:
+		doc.VCard = trial.EncodeCard(out.Card)
 	}
 	if c.Call == trial.CallAuth {
 		doc.In = &in

@@ -53,10 +53,11 @@ const (
 	CallHTTP  = "http"
 	CallTimer = "timer"
 	CallEdit  = "edit"
+	CallCard  = "vcard"
 )
 
 // Calls lists them.
-var Calls = []string{CallFetch, CallAuth, CallHTTP, CallTimer, CallEdit}
+var Calls = []string{CallFetch, CallAuth, CallHTTP, CallTimer, CallEdit, CallCard}
 
 // defaultNow is the time where a case names none.
 var defaultNow = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -115,6 +116,8 @@ type Expect struct {
 	Contains string `json:"contains,omitempty"` // stands in the error's text
 
 	In *bool `json:"in,omitempty"` // the password is right
+
+	VCard json.RawMessage `json:"vcard,omitempty"` // {} if nothing is known of the user
 
 	Taken bool `json:"taken,omitempty"` // the backend does what the user wants; its no is an error, denied
 
@@ -400,7 +403,7 @@ func (c *Case) check() error {
 // checkAsked looks at who and what is asked.
 func (c *Case) checkAsked() error {
 	switch {
-	case c.Call == CallFetch || c.Call == CallAuth || c.Call == CallEdit:
+	case c.Call == CallFetch || c.Call == CallAuth || c.Call == CallEdit || c.Call == CallCard:
 		if _, err := c.user(); err != nil {
 			return fmt.Errorf("user: %w", err)
 		}
@@ -502,6 +505,7 @@ func (e *Expect) check(c *Case) error {
 		{"dropped", e.Dropped != nil, []string{CallFetch}},
 		{"in", e.In != nil, []string{CallAuth}},
 		{"taken", e.Taken, []string{CallEdit}},
+		{"vcard", e.VCard != nil, []string{CallCard}},
 		{"status", e.Status != 0, []string{CallHTTP}},
 		{"headers", e.Headers != nil, []string{CallHTTP}},
 		{"body", e.Body != nil, []string{CallHTTP}},
@@ -529,15 +533,23 @@ func (e *Expect) check(c *Case) error {
 		return errors.New("neither in nor error")
 	case e.Error == "" && c.Call == CallEdit && !e.Taken:
 		return errors.New("neither taken nor error")
+	case e.Error == "" && c.Call == CallCard && e.VCard == nil:
+		return errors.New("neither vcard nor error")
 	case e.Again != nil && (*e.Again < 0 || math.IsInf(*e.Again, 0)):
 		return errors.New("again: not a number of seconds")
 	}
-	if e.Roster == nil {
+	if e.Roster == nil && e.VCard == nil {
 		return nil
 	}
 	owner, err := c.user()
 	if err != nil {
 		return fmt.Errorf("user: %w", err)
+	}
+	if e.VCard != nil {
+		if _, err := engine.ParseCard(owner, e.VCard); err != nil {
+			return fmt.Errorf("vcard: %w", err)
+		}
+		return nil
 	}
 	_, bad, err := roster.DecodeJSON(owner, e.Roster, roster.Limits{})
 	switch {

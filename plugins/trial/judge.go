@@ -32,6 +32,8 @@ func (c *Case) Judge(o Outcome) (problems []string) {
 		switch c.Call {
 		case CallFetch:
 			c.judgeRoster(o, add)
+		case CallCard:
+			c.judgeCard(o, add)
 		case CallHTTP:
 			e.judgeReply(o, add)
 		case CallTimer:
@@ -100,6 +102,8 @@ func (c *Case) result(o Outcome) string {
 		return "succeeds"
 	case CallEdit:
 		return "takes the edit"
+	case CallCard:
+		return "gives a vCard"
 	}
 	return "gives a roster of " + contacts(o.Answer.Roster.Len())
 }
@@ -213,6 +217,8 @@ func (c *Case) Update(o Outcome) {
 		e.updateReply(old, o)
 	case c.Call == CallEdit:
 		e.Taken = true
+	case c.Call == CallCard:
+		e.VCard = EncodeCard(o.Card)
 	case c.Call == CallTimer:
 		again := math.Round(o.Again.Seconds()*1000) / 1000
 		e.Again = &again

@@ -138,6 +138,7 @@ func (c *Case) clock() time.Time {
 type Outcome struct {
 	Answer engine.Answer // of a call of fetch
 	Reply  plugins.Reply // of http
+	Card   engine.Card   // of vcard
 	Again  time.Duration // of timer
 	Err    error
 
@@ -250,6 +251,10 @@ func (o *Opened) make(ctx context.Context, c *Case, out *Outcome) {
 	}
 	if c.Call == CallEdit {
 		out.Err = o.edit(ctx, user, c.Edit)
+		return
+	}
+	if c.Call == CallCard {
+		out.Card, out.Err = o.Card(ctx, user)
 		return
 	}
 	out.Answer, out.Err = o.Fetch(ctx, engine.Request{User: user, Reason: engine.Reason(cmp.Or(c.Reason, string(engine.ReasonLogin)))})
