@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"weak"
 
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
@@ -96,11 +97,19 @@ func (s *Service) Tell(owner addr.Bare, node string, p Published) {
 	s.tellAll(b, node, &c, event)
 	contacts, _ := s.contacts(owner)
 	for _, r := range s.awaiting.take(owner) {
-		reached := func(i roster.Item) bool { return i.JID == r.Account.User && i.Subscription.From() }
-		if r.Account.User != owner && !slices.ContainsFunc(contacts, reached) {
+		user := r.Account.User
+		reached := func(i roster.Item) bool { return i.JID == user && i.Subscription.From() }
+		if user != owner && !slices.ContainsFunc(contacts, reached) && wants(r, owner, node) && !s.barred(owner, user) && !s.Blocked(owner, r.Full) {
 			s.tellOne(r, owner, node, event)
 		}
 	}
+}
+
+// wants tells whether a resource that has waited is still there and sees the owner's presence, and wants the events of a node.
+func wants(r *registry.Resource, owner addr.Bare, node string) bool {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	return r.Available && r.Caps.Wants(node) && r.Account.Shows(owner, false)
 }
 
 // NothingThere is for who waits to be told of a user of whom there is nothing to tell.
@@ -133,20 +142,25 @@ func (s *Service) lastGiven(h *Host, owner addr.Bare, d debt) {
 // forgotten, and their clients have to ask.
 const maxAwaiting = 100_000
 
-// awaiting are resources that wait for what users' nodes that are given turn out to hold.
+// awaiting are resources that wait for what users' nodes that are given turn out to hold. They are not kept for that: of some
+// users it never comes out.
 type awaiting struct {
 	mu sync.Mutex
-	of map[addr.Bare][]*registry.Resource
+	of map[addr.Bare][]weak.Pointer[registry.Resource]
 	n  int
 }
 
 func (w *awaiting) add(owner addr.Bare, r *registry.Resource) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.of == nil || w.n >= maxAwaiting {
-		w.of, w.n = make(map[addr.Bare][]*registry.Resource), 0
+	p := weak.Make(r)
+	if slices.Contains(w.of[owner], p) {
+		return
 	}
-	w.of[owner] = append(w.of[owner], r)
+	if w.of == nil || w.n >= maxAwaiting {
+		w.of, w.n = make(map[addr.Bare][]weak.Pointer[registry.Resource]), 0
+	}
+	w.of[owner] = append(w.of[owner], p)
 	w.n++
 }
 
@@ -155,7 +169,7 @@ func (w *awaiting) remove(owner addr.Bare, r *registry.Resource) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	list := w.of[owner]
-	k := slices.Index(list, r)
+	k := slices.Index(list, weak.Make(r))
 	if k < 0 {
 		return false
 	}
@@ -168,11 +182,16 @@ func (w *awaiting) remove(owner addr.Bare, r *registry.Resource) bool {
 	return true
 }
 
-func (w *awaiting) take(owner addr.Bare) []*registry.Resource {
+func (w *awaiting) take(owner addr.Bare) (all []*registry.Resource) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	list := w.of[owner]
 	w.n -= len(list)
 	delete(w.of, owner)
-	return list
+	for _, p := range list {
+		if r := p.Value(); r != nil {
+			all = append(all, r)
+		}
+	}
+	return all
 }

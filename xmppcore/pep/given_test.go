@@ -1,0 +1,104 @@
+package pep
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+	"weak"
+
+	"rosterd/engine/addr"
+	"rosterd/engine/roster"
+	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/session"
+)
+
+// late is a site of whose users nothing is known yet.
+type late struct{}
+
+func (late) Has(node string) bool { return node == "given" }
+func (late) Told() string         { return "given" }
+func (late) Item(context.Context, addr.Bare, string) (p Published, ok bool, err error) {
+	return p, false, nil
+}
+func (late) Last(addr.Bare) (p Published, ok, known bool) { return p, false, false }
+
+// viewerOf is a resource that sees the presence of romeo, and wants what is given of him.
+func viewerOf(t *testing.T, name string) *registry.Resource {
+	user := addr.MustBare(name + "@example.com")
+	full, err := user.WithResource("balcony")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, bad := roster.New(user, roster.Item{JID: romeo, Subscription: roster.To})
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	a := &registry.Account{User: user}
+	a.SetRoster(r, nil)
+	res := &registry.Resource{
+		Session: session.New(full, nil, session.NewLimits(session.Limits{})), Account: a,
+		Available: true, Caps: &registry.Capabilities{Notify: []string{"given"}},
+	}
+	a.Enter(res)
+	return res
+}
+
+// told is what is queued for a resource.
+func told(r *registry.Resource) (s string) {
+	r.AppendOwn(func(b []byte) []byte { s = string(b); return b })
+	return s
+}
+
+// Who waits to be told of a user is not told what he may not know or want any more.
+func TestGivenTooLate(t *testing.T) {
+	for name, change := range map[string]func(w *world, r *registry.Resource){
+		"nothing has changed": func(*world, *registry.Resource) {},
+		"no subscription":     func(_ *world, r *registry.Resource) { r.Account.SetRoster(roster.Roster{}, nil) },
+		"blocked": func(w *world, r *registry.Resource) {
+			w.Blocked = func(owner addr.Bare, other addr.JID) bool { return owner == romeo && other.Bare() == r.Account.User }
+		},
+		"blocks": func(w *world, r *registry.Resource) {
+			w.Blocked = func(owner addr.Bare, other addr.JID) bool { return owner == r.Account.User && other.Bare() == romeo }
+		},
+		"one resource is blocked": func(w *world, r *registry.Resource) {
+			w.Blocked = func(owner addr.Bare, other addr.JID) bool { return owner == romeo && other == r.Full }
+		},
+		"unavailable": func(_ *world, r *registry.Resource) { r.Available = false },
+		"no interest": func(_ *world, r *registry.Resource) { r.Caps = &registry.Capabilities{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.host.Given = late{}
+			r := viewerOf(t, "juliet")
+			w.lastGiven(w.host, romeo, debt{to: r, nodes: []string{"given"}})
+			change(w, r)
+			w.Tell(romeo, "given", Published{"1", []byte("<x xmlns='a'/>")})
+			if got, want := told(r), name == "nothing has changed"; strings.Contains(got, "<x xmlns='a'/>") != want {
+				t.Errorf("told: %q", got)
+			}
+		})
+	}
+}
+
+// Of whom nothing is ever known holds nobody in memory who has left, and nobody waits for him twice.
+func TestGivenNever(t *testing.T) {
+	w := newWorld(t)
+	w.host.Given = late{}
+	r := viewerOf(t, "juliet")
+	for range 10 {
+		w.lastGiven(w.host, romeo, debt{to: r, nodes: []string{"given"}})
+	}
+	if w.awaiting.n != 1 {
+		t.Errorf("one resource waits %d times", w.awaiting.n)
+	}
+	left := weak.Make(r)
+	r.Account.Exit(r)
+	r = nil
+	runtime.GC()
+	runtime.GC()
+	if left.Value() != nil {
+		t.Error("who has left is still there")
+	}
+	runtime.KeepAlive(w)
+}
