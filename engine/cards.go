@@ -48,6 +48,7 @@ type Cards struct {
 	closed  bool
 	all     map[addr.Bare]*cardEntry
 	used    list.List // of *cardEntry, the one used last in front
+	nobody  list.List // the same, of users of whom there is nothing to say: anybody may ask for any name
 	bytes   int
 	queue   []addr.Bare // those to be fetched that nobody waits for
 	queued  map[addr.Bare]bool
@@ -81,6 +82,7 @@ type cardEntry struct {
 	err    error     // of the last call
 	tries  int       // calls in a row that have failed
 	flight *cardFlight
+	in     *list.List // used or nobody
 	place  *list.Element
 	bytes  int
 }
@@ -159,7 +161,7 @@ func (c *Cards) Kept(user addr.Bare) (card Card, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.all[user]; e != nil && e.whole && time.Now().Before(e.until) {
-		c.used.MoveToFront(e.place)
+		e.in.MoveToFront(e.place)
 		return e.card, true
 	}
 	return Card{}, false
@@ -260,27 +262,46 @@ func (c *Cards) refresh(ctx context.Context, user addr.Bare) {
 func (c *Cards) entry(user addr.Bare) *cardEntry {
 	e := c.all[user]
 	if e != nil {
-		c.used.MoveToFront(e.place)
+		e.in.MoveToFront(e.place)
 		return e
 	}
 	e = &cardEntry{user: user.Clone()}
 	c.all[e.user] = e
-	e.place = c.used.PushFront(e)
+	c.put(e, &c.nobody)
 	c.weigh(e)
 	return e
 }
 
-// cardOverhead is about how many bytes an entry takes beside its card.
-const cardOverhead = 500
+// put moves an entry to the front of a list.
+func (c *Cards) put(e *cardEntry, to *list.List) {
+	if e.in != nil {
+		e.in.Remove(e.place)
+	}
+	e.in, e.place = to, to.PushFront(e)
+}
 
-// weigh counts an entry anew, and makes room: cards go first, and the entries themselves if that is not enough.
+// About how many bytes an entry takes beside its card, and an address beside its text.
+const (
+	cardOverhead = 500
+	cardAddress  = 32
+)
+
+// weigh counts an entry anew, and makes room: who is nobody goes first, but for an eighth of all; then cards, and the entries
+// themselves if that is not enough.
 func (c *Cards) weigh(e *cardEntry) {
 	n := cardOverhead
 	if e.whole {
-		n += e.card.size()
+		n += e.card.size() + cardAddress*(len(e.card.Email)+len(e.card.Tel))
 	}
 	c.bytes += n - e.bytes
 	e.bytes = n
+	for at := c.nobody.Back(); at != nil && c.bytes > c.conf.Bytes && c.nobody.Len()*cardOverhead > c.conf.Bytes/8; {
+		o := at.Value.(*cardEntry)
+		at = at.Prev()
+		if o.flight == nil && o != e {
+			c.drop(o)
+		}
+	}
 	for at := c.used.Back(); at != nil && c.bytes > c.conf.Bytes; at = at.Prev() {
 		if o := at.Value.(*cardEntry); o.whole && o != e {
 			o.whole, o.card = false, Card{}
@@ -298,7 +319,7 @@ func (c *Cards) weigh(e *cardEntry) {
 }
 
 func (c *Cards) drop(e *cardEntry) {
-	c.used.Remove(e.place)
+	e.in.Remove(e.place)
 	c.bytes -= e.bytes
 	delete(c.all, e.user)
 }
@@ -336,6 +357,11 @@ func (c *Cards) run(e *cardEntry, f *cardFlight) {
 		news = first || mark != e.mark
 		e.card, e.mark, e.known, e.whole = f.card, mark, true, true
 		e.until, e.tries = time.Now().Add(c.conf.Age), 0
+		in := &c.used
+		if f.card.Empty() {
+			in = &c.nobody
+		}
+		c.put(e, in)
 	} else {
 		e.until = time.Now().Add(c.conf.Pause)
 		e.tries++
@@ -419,7 +445,11 @@ func (c *Cards) fetchQueued() {
 		f := c.fly(e)
 		c.mu.Unlock()
 		<-f.done
-		if f.err != nil && !c.again(user) {
+		var permanent *PermanentError
+		if f.err == nil || errors.As(f.err, &permanent) { // that is so until somebody mends it
+			continue
+		}
+		if !c.again(user) {
 			return
 		}
 	}

@@ -214,3 +214,70 @@ func TestCardsInTheBackground(t *testing.T) {
 		}
 	})
 }
+
+// A card that is wrong keeps nobody else from being fetched in the background: it stays wrong until somebody mends it.
+func TestCardsThatAreWrong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &archive{say: func(_ context.Context, u addr.Bare, _ int) (Card, error) {
+			if u != anna {
+				return Card{}, &PermanentError{Err: errors.New("a large picture")}
+			}
+			return sized(7), nil
+		}}
+		c, _ := cardsOf(t, a, CardSettings{})
+		for n := range 20 {
+			c.Mark(person(n))
+		}
+		c.Mark(anna)
+		synctest.Wait()
+		if _, known := c.Mark(anna); !known {
+			t.Error("who is asked for after them waits")
+		}
+		time.Sleep(10 * time.Minute)
+		if n := a.times(person(0)); n != 1 {
+			t.Errorf("asked %d times, and nobody has looked again", n)
+		}
+	})
+}
+
+// Those of whom the backend says nothing, were they asked for by the thousand, take no room of the others.
+func TestCardsOfNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &archive{say: func(_ context.Context, u addr.Bare, _ int) (Card, error) {
+			switch {
+			case u == anna:
+				return sized(10_000), nil
+			case len(u.Local())%2 == 0:
+				return Card{}, errors.New("down")
+			}
+			return Card{}, nil
+		}}
+		c, told := cardsOf(t, a, CardSettings{Bytes: 25_000})
+		c.Get(t.Context(), anna)
+		for n := range 1000 {
+			c.Get(t.Context(), person(n))
+			if c.bytes > 25_000 {
+				t.Fatalf("%d bytes", c.bytes)
+			}
+		}
+		if _, ok := c.Kept(anna); !ok {
+			t.Error("what the backend has said of somebody is not kept")
+		}
+		c.Get(t.Context(), anna)
+		if n := strings.Count(fmt.Sprint(*told), "anna"); n != 1 || a.times(anna) != 1 {
+			t.Errorf("told %d times, asked %d times", n, a.times(anna))
+		}
+	})
+}
+
+// What counts is the memory that a card takes: a hundred addresses of a byte each are more than a hundred bytes.
+func TestCardsOfManyAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		many := strings.Split(strings.Repeat("a", maxCardTel), "")
+		a := &archive{say: func(context.Context, addr.Bare, int) (Card, error) { return Card{Email: many, Tel: many}, nil }}
+		c, _ := cardsOf(t, a, CardSettings{})
+		if c.Get(t.Context(), anna); c.bytes < 2*maxCardTel*(16+1) {
+			t.Errorf("counted %d bytes", c.bytes)
+		}
+	})
+}
