@@ -90,7 +90,8 @@ func (e *Engine) Editable(hostname string) bool {
 // Edit makes one change of a user's roster, whether he is online or not, one after the other per user. If he is, what
 // changed has been told to the watcher when it returns; so a watcher must not wait for it. An Edit without an ID is
 // given one. When ctx ends first, an Edit that has begun goes on, and so does the telling: for that alone nobody is told
-// that his change has failed. The error wraps ErrNoHost,
+// that his change has failed. Nor is he where the roster, after a Writer has taken the change, is longer in coming than
+// one call may take. The error wraps ErrNoHost,
 // ErrReadOnly, ErrClosed, that of ctx, or is the Editor's; a roster that cannot be fetched after the change is none.
 func (e *Engine) Edit(ctx context.Context, ed Edit) (Edited, error) {
 	return e.EditThen(ctx, ed, func(Edited) {})
@@ -159,7 +160,7 @@ func (e *Engine) edit(h *host, ed Edit, made func(Edited)) (Edited, error) {
 	}
 	done, err := e.change(h, ed, leave)
 	if done.fetch {
-		defer e.written(h, ed.User, err)
+		defer e.written(h, ed, err)
 	}
 	if err != nil {
 		return Edited{}, e.endOf(err)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
@@ -128,16 +130,46 @@ func (e *Engine) rev(user addr.Bare) string {
 	return u.rev
 }
 
-// written has the roster of a user fetched whose backend was asked for a change, and those of the contacts with whom that
-// has made or ended something. Nobody waits for it where the backend has failed, since it may well fail again.
-func (e *Engine) written(h *host, user addr.Bare, failed error) {
+// written has the roster of a user fetched whose backend was asked for a change, and waits for that as long as one call
+// may take. Nobody waits for it where the backend has failed, since it may well fail again, nor ever for the rosters of
+// the contacts.
+func (e *Engine) written(h *host, ed Edit, failed error) {
 	var veto *VetoError
-	if errors.As(failed, &veto) {
+	if errors.As(failed, &veto) || !e.begin() {
 		return
 	}
 	r := e.newRefresh(h, 1) // what fails there is logged there, and tried again
-	r.spoil(h, []addr.Bare{user})
-	if r.start([]addr.Bare{user}); failed == nil {
-		<-r.done
+	r.spoil(h, []addr.Bare{ed.User})
+	f := e.request(ed.User, ReasonRefresh)
+	go func() {
+		defer e.work.Done()
+		r.bring(h, ed, f)
+	}()
+	if failed != nil {
+		return
 	}
+	late := time.NewTimer(h.conf().Timeout)
+	defer late.Stop()
+	select {
+	case <-f.done:
+	case <-late.C:
+	}
+}
+
+// bring has the other sides follow of what the fetch after an edit has found made or ended. Where it has found nothing,
+// since the user has left or the backend has failed, the contact does.
+func (r *refresh) bring(h *host, ed Edit, f *flight) {
+	<-f.done
+	if h.conf().OneSided {
+		return
+	}
+	others := f.others
+	if f.gone || f.err != nil {
+		others = []addr.Bare{ed.Contact}
+	}
+	r.spoil(h, slices.DeleteFunc(slices.Clone(others), func(c addr.Bare) bool { return c.Domain() != ed.User.Domain() }))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked[ed.User] = f
+	r.follow(others)
 }

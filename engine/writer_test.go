@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 )
 
@@ -225,6 +227,148 @@ func TestWriterAndTheShrinkGuard(t *testing.T) {
 					t.Errorf("held %+v, %d contacts are left, want %d", o.Held, o.Roster.Len(), tt.left)
 				}
 			})
+		})
+	}
+}
+
+// couple is a backend that has both sides of a pair. Whose gate is shut it does not answer for.
+type couple struct {
+	mu      sync.Mutex
+	rosters map[addr.Bare]string
+	gates   map[addr.Bare]chan struct{}
+}
+
+func (c *couple) Fetch(ctx context.Context, r Request) (Answer, error) {
+	c.mu.Lock()
+	gate := c.gates[r.User]
+	c.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return Answer{}, ctx.Err()
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Answer{Roster: parseRoster(c.rosters[r.User])}, nil
+}
+
+func (c *couple) Edit(_ context.Context, e Edit) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rosters[e.User], c.rosters[e.Contact] = short(e.Contact), short(e.User)
+	return nil
+}
+
+// shut has nobody learn what the roster of a user is, until open is called.
+func (c *couple) shut(who string) (open func()) {
+	gate := make(chan struct{})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gates[jid(who)] = gate
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.gates, jid(who))
+		close(gate)
+	}
+}
+
+// beforeCouple has juliet online, and a backend that has five seconds for each call.
+func beforeCouple(t *testing.T, k Keeper, test func(*testing.T, *desk, *couple)) {
+	c := &couple{rosters: map[addr.Bare]string{}, gates: map[addr.Bare]chan struct{}{}}
+	atDesk(t, func(h *Host) {
+		h.Backend, h.Writer, h.OneSided, h.Keeper, h.Timeout = c, c, false, k, 5*time.Second
+	}, func(t *testing.T, d *desk) {
+		d.attach(t, "juliet")
+		d.expect(t, "juliet first {}")
+		test(t, d, c)
+	})
+}
+
+// asks has romeo subscribe to juliet, which is answered after so long.
+func (d *desk) asks(t *testing.T, after time.Duration) {
+	t.Helper()
+	start := time.Now()
+	d.edit(t, Edit{User: jid("romeo"), Contact: jid("juliet"), Action: OutSubscribe})
+	if took := time.Since(start); took != after {
+		t.Errorf("answered after %v, not %v", took, after)
+	}
+}
+
+// An edit that was taken is answered when the user's own roster has been fetched, and never waits for the contact's.
+func TestWriterAndTheContactsRoster(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		play func(*testing.T, *desk, *couple)
+		told []string
+	}{
+		{"the contact's hangs", func(t *testing.T, d *desk, c *couple) {
+			d.attach(t, "romeo")
+			open := c.shut("juliet")
+			d.asks(t, 0)
+			d.expect(t, "romeo first {}", "romeo {} → {juliet} +juliet")
+			open()
+		}, []string{"juliet {} → {romeo} +romeo"}},
+		{"the contact's hangs at the end", func(t *testing.T, d *desk, c *couple) { // Close does not wait for it to be late
+			d.attach(t, "romeo")
+			c.shut("juliet")
+			d.asks(t, 0)
+		}, []string{"romeo first {}", "romeo {} → {juliet} +juliet"}},
+		{"his own hangs", func(t *testing.T, d *desk, c *couple) {
+			d.attach(t, "romeo")
+			c.shut("romeo")
+			d.asks(t, 5*time.Second)
+		}, []string{"romeo first {}", "juliet {} → {romeo} +romeo"}},
+		{"his own hangs, and did before", func(t *testing.T, d *desk, c *couple) {
+			d.attach(t, "romeo")
+			c.shut("romeo")
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			d.Refresh(ctx, "example.com", []string{"romeo"})
+			time.Sleep(time.Second) // of the test's own clock, as below
+			d.asks(t, 5*time.Second)
+			time.Sleep(5 * time.Second)
+		}, []string{"romeo first {}", "juliet {} → {romeo} +romeo"}},
+		{"he is offline", func(t *testing.T, d *desk, c *couple) { d.asks(t, 0) }, []string{"juliet {} → {romeo} +romeo"}},
+		{"he leaves meanwhile", func(t *testing.T, d *desk, c *couple) {
+			romeo, err := d.Attach(jid("romeo"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			c.shut("romeo")
+			time.AfterFunc(time.Second, romeo.Release)
+			d.asks(t, time.Second)
+		}, []string{"romeo first {}", "juliet {} → {romeo} +romeo"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			beforeCouple(t, nil, func(t *testing.T, d *desk, c *couple) {
+				tt.play(t, d, c)
+				synctest.Wait()
+				d.expect(t, tt.told...)
+			})
+		})
+	}
+}
+
+// What is kept of a contact who is offline is fresh no more, whoever has left meanwhile.
+func TestWriterAndWhatIsKept(t *testing.T) {
+	for _, online := range []bool{true, false} {
+		m := &memory{}
+		beforeCouple(t, m, func(t *testing.T, d *desk, c *couple) {
+			m.fresh = map[addr.Bare]time.Time{jid("nurse"): time.Now().Add(time.Hour), jid("paris"): time.Now().Add(time.Hour)}
+			if online {
+				d.attach(t, "romeo")
+			}
+			d.edit(t, Edit{User: jid("romeo"), Contact: jid("nurse"), Action: OutSubscribe})
+			synctest.Wait()
+			for who, fresh := range map[string]bool{"nurse": false, "paris": true} {
+				if until, err := m.Fresh(context.Background(), jid(who)); err != nil || until.IsZero() == fresh {
+					t.Errorf("online %t: the roster of %s is fresh until %v, want %t; %v", online, who, until, fresh, err)
+				}
+			}
 		})
 	}
 }
