@@ -70,6 +70,7 @@ func TestKits(t *testing.T) {
 			t.Run("rosters", func(t *testing.T) { kitRosters(t, kit) })
 			t.Run("errors", func(t *testing.T) { kitErrors(t, kit) })
 			t.Run("edits", func(t *testing.T) { kitEdits(t, kit) })
+			t.Run("vCards", func(t *testing.T) { kitCards(t, kit) })
 		})
 	}
 }
@@ -216,6 +217,34 @@ func kitEdits(t *testing.T, kit trial.Subject) {
 				var veto *engine.VetoError
 				if errors.As(out.Err, &veto) != strings.Contains(want, "denied") {
 					t.Errorf("a veto: %v", out.Err)
+				}
+			})
+		}
+	}
+}
+
+// kitCards: what each kit says of a user arrives, in a process of its own too.
+func kitCards(t *testing.T, kit trial.Subject) {
+	for where, isolate := range isolated {
+		now := parsed(t, fmt.Sprintf(`{"options": %s, "user": "john"}`, allOptions))
+		p := opening(t, kit, now, isolate)
+		for user, want := range map[string]string{
+			"john": `"vcard": {"fn": "J\"\\é\n<&", "given": "John", "family": "Doe", "nickname": "Jo", "email": ["j@example.com", "\"j\"@example.com"], "tel": ["+49 1"], "org": "O",
+				"title": "T", "role": "R", "url": "http://h/?a&b", "bday": "1990-02-28", "note": "N", "photo": {"type": "image/png", "data": "iVBORwD//gE="}}`,
+			"given": `"vcard": {"photo": {"type": "image/gif", "data": "R0lGODlh"}}`, "nothing": `"vcard": {}`, "silent": `"vcard": {}`, "nobody": `"vcard": {}`,
+			"later": `"error": "temporary", "contains": "later@example.com"`,
+			"a":     `"vcard": {"photo": {"type": "image/x-test", "data": "YQ=="}}`, "ab": `"vcard": {"photo": {"type": "image/x-test", "data": "YWI="}}`,
+			"abc": `"vcard": {"photo": {"type": "image/x-test", "data": "YWJj"}}`,
+		} {
+			t.Run(where+"/"+user, func(t *testing.T) {
+				*now = *parsed(t, fmt.Sprintf(`{"call": "vcard", "options": %s, "user": %q, "expect": {%s}}`, allOptions, user, want))
+				out := outcome(t, p)
+				for _, problem := range now.Judge(out) {
+					t.Error(problem)
+				}
+				var later *engine.TemporaryError
+				if errors.As(out.Err, &later) && later.RetryAfter != 9*time.Second {
+					t.Errorf("to be asked again after %v", later.RetryAfter)
 				}
 			})
 		}

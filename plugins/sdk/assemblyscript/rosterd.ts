@@ -33,7 +33,8 @@
  * rosterd_transform, rosterd_auth and rosterd_webhook are functions of the same kind: one that maps req.response, the answer that
  * rosterd has asked for; one that knows whether req.password is right, and returns Code.Ok or Code.Denied; and one that reads a
  * request from outside, req.method, req.rest and req.response with its header and body, and ends with return reply.answer() of
- * a Reply, which names the users whose rosters have changed.
+ * a Reply, which names the users whose rosters have changed. rosterd_edit is for what users want of their rosters, req.action and
+ * what follows it; rosterd_vcard for who they are, and ends with return card.answer() of a Card.
  *
  * Build it with: asc plugin.ts -O3 --runtime minimal --noAssert --use abort= -o plugin.wasm
  *
@@ -881,6 +882,14 @@ export class Response {
     return utf16(this.body, this.len, false);
   }
 
+  /** bytes is the body as it is, such as a picture. */
+  bytes(): Uint8Array {
+    this.read();
+    const bytes = new Uint8Array(this.len);
+    memory.copy(bytes.dataStart, this.body, this.len);
+    return bytes;
+  }
+
   /** header is a field of the answer, null if it is not there. */
   header(name: string): string | null {
     if (this.handle < 0) return null;
@@ -1267,6 +1276,59 @@ function answered(f: (req: Request) => i32): i32 {
   if (input_read(input, 0, len) != len) return fail(Code.Permanent, "the input cannot be read");
   const code = f(new Request(readJSON(input, len)));
   return refusal.length ? fail(Code.Permanent, refusal) : code;
+}
+
+/** What rosterd_vcard answers: what others see of req.user. What is empty is not said; of nobody it is return Code.NotFound. */
+export class Card {
+  fn: string = ""; // the name as it is shown
+  given: string = "";
+  family: string = "";
+  nickname: string = "";
+  email: string[] = [];
+  tel: string[] = [];
+  org: string = "";
+  title: string = "";
+  role: string = "";
+  url: string = "";
+  bday: string = ""; // such as 1990-02-28
+  note: string = "";
+  photo: Uint8Array = new Uint8Array(0); // a picture
+  photoBase64: string = ""; // the same in base64, where that is what there is
+  photoType: string = ""; // such as image/png; rosterd finds it out if it is empty
+
+  /** answer writes it: return card.answer(). */
+  answer(): i32 {
+    const names = ["given", "family", "nickname", "org", "title", "role", "url", "bday", "note"];
+    const values = [this.given, this.family, this.nickname, this.org, this.title, this.role, this.url, this.bday, this.note];
+    const out = ['{"fn":', quote(this.fn)];
+    for (let i = 0; i < names.length; i++) if (values[i].length) out.push(',"' + names[i] + '":' + quote(values[i]));
+    out.push(quotedList(',"email":[', this.email));
+    out.push(quotedList(',"tel":[', this.tel));
+    const data = this.photo.length ? base64(this.photo) : this.photoBase64;
+    if (data.length) out.push(',"photo":{"type":' + quote(this.photoType) + ',"data":' + quote(data) + "}");
+    out.push("}");
+    return writtenText(out.join(""));
+  }
+}
+
+function quotedList(name: string, list: string[]): string {
+  const out: string[] = [];
+  for (let i = 0; i < list.length; i++) out.push(quote(list[i]));
+  return name + out.join(",") + "]";
+}
+
+/** base64 is RFC 4648 §4. */
+export function base64(bytes: Uint8Array): string {
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", len = bytes.length;
+  const from = take((<usize>len + 2) / 3 * 8);
+  let to = from;
+  for (let i = 0; i < len; i += 3) {
+    const n = min(3, len - i);
+    let x: u32 = 0;
+    for (let k = 0; k < 3; k++) x = x << 8 | (k < n ? <u32>bytes[i + k] : 0);
+    for (let k = 0; k < 4; k++, to += 2) store<u16>(to, k <= n ? <u16>digits.charCodeAt(x >> (18 - 6 * k) & 63) : 0x3D);
+  }
+  return stringOf(from, to);
 }
 
 /** What rosterd_webhook answers. As it is nobody is refreshed, and the answer is rosterd's own. */

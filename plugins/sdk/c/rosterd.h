@@ -33,7 +33,7 @@
  * that rosterd has asked for; one that knows whether req->password is right, and returns ROSTERD_OK or ROSTERD_DENIED; and one
  * that reads a request from outside, req->method, req->rest and req->response with its header and body, and ends with
  * return rosterd_reply_with(&reply), which names the users whose rosters have changed. ROSTERD_EDIT is for what users want of their
- * rosters: see rosterd_wanted.
+ * rosters: see rosterd_wanted. ROSTERD_VCARD is for who they are: see rosterd_card_with.
  *
  * It needs no C library:
  *
@@ -1426,6 +1426,8 @@ ROSTERD__INLINE int32_t rosterd__init(int (*f)(const rosterd_request *)) {
  * is in req->input. ROSTERD_OK says that the backend has taken it; rosterd_fail(ROSTERD_DENIED, text) is its no, in words for the user. */
 ROSTERD__INLINE rosterd_str rosterd_wanted(const rosterd_request *r, const char *name) { return rosterd__asked(r->input, name); }
 #define ROSTERD_EDIT(f) ROSTERD_EXPORT(rosterd_edit) int32_t rosterd_edit(void); int32_t rosterd_edit(void) { return rosterd__call(f); }
+/* Who req->user is, for others: return rosterd_card_with(&card), or ROSTERD_NOT_FOUND if nothing is known of him. */
+#define ROSTERD_VCARD(f) ROSTERD_EXPORT(rosterd_vcard) int32_t rosterd_vcard(void); int32_t rosterd_vcard(void) { return rosterd__call(f); }
 #define ROSTERD_WEBHOOK(f) ROSTERD_EXPORT(rosterd_webhook) int32_t rosterd_webhook(void); int32_t rosterd_webhook(void) { return rosterd__call(f); }
 
 /* What rosterd_webhook answers. All zero: nobody is refreshed, and the answer is rosterd's own. */
@@ -1450,6 +1452,68 @@ ROSTERD__APART int rosterd_reply_with(const rosterd_reply *r) {
 	if (r->status) rosterd_append(&b, rosterd_cat(ROSTERD_STR(",\"status\":"), rosterd_int(r->status)));
 	rosterd__headers(&b, r->headers, r->headers_len);
 	rosterd__field(&b, ROSTERD_STR(",\"body\":"), r->body);
+	rosterd_append(&b, ROSTERD_STR("}"));
+	return rosterd__written(b.text.ptr, b.text.len);
+}
+
+/* What rosterd_vcard answers. What is empty is not said. */
+typedef struct {
+	rosterd_str fn; /* the name as it is shown */
+	rosterd_str given, family, nickname, org, title, role, url, note;
+	rosterd_str bday; /* such as 1990-02-28 */
+	const rosterd_str *email, *tel;
+	size_t email_len, tel_len;
+	rosterd_str photo;        /* a picture: its bytes */
+	rosterd_str photo_base64; /* the same in base64, where that is what there is */
+	rosterd_str photo_type;   /* such as image/png; rosterd finds it out if it is empty */
+} rosterd_card;
+
+/* rosterd_append_base64 adds bytes as RFC 4648 §4 has it. */
+ROSTERD__APART void rosterd_append_base64(rosterd_buf *b, rosterd_str s) {
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	if (s.len > SIZE_MAX / 8) __builtin_trap();
+	char *at = rosterd__room(b, (s.len + 2) / 3 * 4), *p = at;
+	for (size_t i = 0; i < s.len; i += 3) {
+		size_t n = s.len - i < 3 ? s.len - i : 3;
+		uint32_t x = 0;
+		for (size_t k = 0; k < 3; k++) x = x << 8 | (k < n ? (unsigned char)s.ptr[i + k] : 0);
+		for (size_t k = 0; k < 4; k++) *p++ = k <= n ? digits[x >> (18 - 6 * k) & 63] : '=';
+	}
+	b->text.len += (size_t)(p - at);
+}
+
+ROSTERD__APART void rosterd__texts(rosterd_buf *b, rosterd_str name, const rosterd_str *list, size_t n) {
+	for (size_t i = 0; i < n; i++) {
+		rosterd_append(b, i ? ROSTERD_STR(",") : name);
+		rosterd_append_json(b, list[i]);
+	}
+	if (n) rosterd_append(b, ROSTERD_STR("]"));
+}
+
+/* rosterd_card_with writes it: return rosterd_card_with(&card). */
+ROSTERD__APART int rosterd_card_with(const rosterd_card *c) {
+	rosterd_buf b = {0};
+	rosterd_append(&b, ROSTERD_STR("{\"fn\":"));
+	rosterd_append_json(&b, c->fn);
+	rosterd__field(&b, ROSTERD_STR(",\"given\":"), c->given);
+	rosterd__field(&b, ROSTERD_STR(",\"family\":"), c->family);
+	rosterd__field(&b, ROSTERD_STR(",\"nickname\":"), c->nickname);
+	rosterd__field(&b, ROSTERD_STR(",\"org\":"), c->org);
+	rosterd__field(&b, ROSTERD_STR(",\"title\":"), c->title);
+	rosterd__field(&b, ROSTERD_STR(",\"role\":"), c->role);
+	rosterd__field(&b, ROSTERD_STR(",\"url\":"), c->url);
+	rosterd__field(&b, ROSTERD_STR(",\"bday\":"), c->bday);
+	rosterd__field(&b, ROSTERD_STR(",\"note\":"), c->note);
+	rosterd__texts(&b, ROSTERD_STR(",\"email\":["), c->email, c->email_len);
+	rosterd__texts(&b, ROSTERD_STR(",\"tel\":["), c->tel, c->tel_len);
+	if (c->photo.len || c->photo_base64.len) {
+		rosterd_append(&b, ROSTERD_STR(",\"photo\":{\"type\":"));
+		rosterd_append_json(&b, c->photo_type);
+		rosterd_append(&b, ROSTERD_STR(",\"data\":\""));
+		if (c->photo.len) rosterd_append_base64(&b, c->photo);
+		else rosterd_append(&b, c->photo_base64);
+		rosterd_append(&b, ROSTERD_STR("\"}"));
+	}
 	rosterd_append(&b, ROSTERD_STR("}"));
 	return rosterd__written(b.text.ptr, b.text.len);
 }

@@ -47,8 +47,9 @@
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags='-s -w' -o mod_intranet.wasm .
 //
 // A plugin supplies what it exports: rosterd_fetch or rosterd_transform for rosters, rosterd_auth for passwords,
-// rosterd_webhook for requests from outside, rosterd_edit for what users want of their rosters. Variables are those of one instance. There may be several, none of them
-// lasts, and one serves many users: what must be kept is for Set.
+// rosterd_webhook for requests from outside, rosterd_edit for what users want of their rosters, rosterd_vcard for who they
+// are. Variables are those of one instance. There may be several, none of them lasts, and one serves many users: what must
+// be kept is for Set.
 //
 // What is printed goes to rosterd's log, time and crypto/rand are as usual, and there are no files and no network but
 // Get and Send. A panic ends the call as a fault of the plugin, with its text in the log.
@@ -100,6 +101,29 @@ type Wish struct {
 	Approved     bool     `json:"approved"`
 	Rev          string   `json:"rev"`  // of the roster that the user has been told, "" if it has none
 	ETag         string   `json:"etag"` // of the same, if it has a strong one
+}
+
+// Card is what others see of a user.
+type Card struct {
+	FN       string   `json:"fn,omitempty"` // the name as it is shown
+	Given    string   `json:"given,omitempty"`
+	Family   string   `json:"family,omitempty"`
+	Nickname string   `json:"nickname,omitempty"`
+	Email    []string `json:"email,omitempty"`
+	Tel      []string `json:"tel,omitempty"`
+	Org      string   `json:"org,omitempty"`
+	Title    string   `json:"title,omitempty"`
+	Role     string   `json:"role,omitempty"`
+	URL      string   `json:"url,omitempty"`
+	BDay     string   `json:"bday,omitempty"` // such as 1990-02-28
+	Note     string   `json:"note,omitempty"`
+	Photo    *Photo   `json:"photo,omitempty"`
+}
+
+// Photo is a picture of a user. In JSON its Data are base64.
+type Photo struct {
+	Type string `json:"type,omitempty"` // such as image/png; rosterd finds it out if it is empty
+	Data []byte `json:"data"`
 }
 
 // Veto is the no of a backend, in words for the user.
@@ -243,6 +267,26 @@ func Edit(f func(*Wish) error) int32 {
 			return err
 		}
 		return f(&w)
+	})
+}
+
+// VCard says who a user is, for rosterd_vcard: a Request without Reason and Rev asks. Nil and ErrNotFound say that nothing is
+// known of him.
+func VCard(f func(*Request) (*Card, error)) int32 {
+	return run(func() error {
+		var q Request
+		if err := input(&q); err != nil {
+			return err
+		}
+		c, err := f(&q)
+		if err != nil || c == nil {
+			return err
+		}
+		b, err := json.Marshal(c)
+		if err != nil {
+			return err
+		}
+		return output(b)
 	})
 }
 

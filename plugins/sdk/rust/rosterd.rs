@@ -47,6 +47,7 @@
 //! | `transform` | `fn(&mut State, &Request, &http::Response) -> Result<Roster, Error>` | rosters, of an answer that rosterd has asked for |
 //! | `auth` | `fn(&mut State, &Login) -> Result<(), Error>` | passwords: `Ok` lets the user in, `Error::Denied` does not |
 //! | `edit` | `fn(&mut State, &Wish) -> Result<(), Error>` | what users want of their rosters: `Error::Denied` is the backend's no, in words for the user |
+//! | `vcard` | `fn(&mut State, &Request) -> Result<Card, Error>` | who a user is, without `reason` and `rev`: the default card and `Error::NotFound` say that nothing is known of him |
 //! | `webhook` | `fn(&mut State, &Call) -> Result<Reply, Error>` | requests from outside |
 //!
 //! The state is that of one instance. There may be several, none of them lasts, and one serves many users: what must be
@@ -99,6 +100,12 @@ macro_rules! rosterd_plugin {
         #[no_mangle]
         pub extern "C" fn rosterd_edit() -> i32 {
             $crate::rosterd::exports::edit(&ROSTERD_STATE, |state, wish| ($function)(state, wish))
+        }
+    };
+    (@ vcard $function:expr) => {
+        #[no_mangle]
+        pub extern "C" fn rosterd_vcard() -> i32 {
+            $crate::rosterd::exports::vcard(&ROSTERD_STATE, |state, request| ($function)(state, request))
         }
     };
     (@ webhook $function:expr) => {
@@ -156,6 +163,31 @@ pub struct Wish {
     pub rev: String,
     /// Of the same, if it has a strong one.
     pub etag: String,
+}
+
+/// What others see of a user. What is empty is not said.
+#[derive(Clone, Debug, Default)]
+pub struct Card {
+    /// The name as it is shown.
+    pub full_name: String,
+    pub given: String,
+    pub family: String,
+    pub nickname: String,
+    pub email: Vec<String>,
+    pub tel: Vec<String>,
+    pub org: String,
+    pub title: String,
+    pub role: String,
+    pub url: String,
+    /// Such as 1990-02-28.
+    pub bday: String,
+    pub note: String,
+    /// A picture.
+    pub photo: Vec<u8>,
+    /// The same in base64, where that is what there is.
+    pub photo_base64: String,
+    /// Such as image/png; rosterd finds it out if it is empty.
+    pub photo_type: String,
 }
 
 /// A request from outside.
@@ -945,6 +977,14 @@ pub mod exports {
         }))
     }
 
+    pub fn vcard<S>(slot: &'static Slot<S>, vcard: impl FnOnce(&mut S, &Request) -> Result<Card, Error>) -> i32 {
+        end(asked().and_then(|input| {
+            let who = who(&input)?;
+            let card = with(slot, |state| vcard(state, &who))?;
+            Ok(output(card.encode().as_bytes())?)
+        }))
+    }
+
     pub fn webhook<S>(slot: &'static Slot<S>, webhook: impl FnOnce(&mut S, &Call) -> Result<Reply, Error>) -> i32 {
         end(asked().and_then(|input| {
             let call = call(&input)?;
@@ -987,6 +1027,12 @@ pub mod exports {
             reason: text(o, "reason")?,
             rev: text(o, "rev")?,
         })
+    }
+
+    fn who(input: &str) -> Result<Request, json::Error> {
+        let document = json::parse(input)?;
+        let o = document.root();
+        Ok(Request { user: text(o, "user")?, local: text(o, "local")?, host: text(o, "host")?, ..Request::default() })
     }
 
     fn login(input: &str) -> Result<Login, json::Error> {
@@ -1040,6 +1086,49 @@ pub mod exports {
             from: text(o, "from")?,
             secure: o.need("secure")?.boolean()?,
         })
+    }
+
+    impl Card {
+        fn encode(&self) -> String {
+            let mut to = json::Writer::object();
+            for (name, value) in [
+                ("fn", &self.full_name),
+                ("given", &self.given),
+                ("family", &self.family),
+                ("nickname", &self.nickname),
+                ("org", &self.org),
+                ("title", &self.title),
+                ("role", &self.role),
+                ("url", &self.url),
+                ("bday", &self.bday),
+                ("note", &self.note),
+            ] {
+                if !value.is_empty() {
+                    to.text(name, value);
+                }
+            }
+            to.list("email", &self.email).list("tel", &self.tel);
+            let data = if self.photo.is_empty() { self.photo_base64.clone() } else { base64(&self.photo) };
+            if !data.is_empty() {
+                let mut photo = json::Writer::object();
+                photo.text("type", &self.photo_type).text("data", &data);
+                to.raw("photo", &photo.end());
+            }
+            to.end()
+        }
+    }
+
+    /// RFC 4648 §4.
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut to = String::with_capacity(bytes.len() / 3 * 4 + 4);
+        for three in bytes.chunks(3) {
+            let n = three.iter().enumerate().fold(0, |n, (i, b)| n | u32::from(*b) << (16 - 8 * i));
+            for i in 0..4 {
+                to.push(if i <= three.len() { char::from(DIGITS[(n >> (18 - 6 * i) & 63) as usize]) } else { '=' });
+            }
+        }
+        to
     }
 
     impl Reply {

@@ -1,6 +1,6 @@
 // Asks for all that the SDK has. The path of a request from outside says what, and what came of it is the answer.
 import {
-  call, Code, fail, failFor, http, HttpRequest, kv, lastError, log, now, Options, panic, random, Reply, Request, Roster, Subscription, UserURL,
+  call, Card, Code, fail, failFor, http, HttpRequest, kv, lastError, log, now, Options, panic, random, Reply, Request, Roster, Subscription, UserURL,
 } from "../../../../plugins/sdk/assemblyscript/rosterd";
 export { rosterd_abi_v1 } from "../../../../plugins/sdk/assemblyscript/rosterd";
 
@@ -57,6 +57,39 @@ export function rosterd_edit(): i32 {
   });
 }
 
+export function rosterd_vcard(): i32 {
+  return call((q: Request): i32 => {
+    const c = new Card();
+    if (q.local == "silent") return Code.Ok;
+    if (q.local == "nobody") return Code.NotFound;
+    if (q.local == "later") return failFor(Code.Temporary, 9, q.user);
+    if (q.local == "john") {
+      c.fn = "J\"\\é\n<&";
+      c.given = "John";
+      c.family = "Doe";
+      c.nickname = "Jo";
+      c.email = ["j@example.com", '"j"@example.com'];
+      c.tel = ["+49 1"];
+      c.org = "O";
+      c.title = "T";
+      c.role = "R";
+      c.url = "http://h/?a&b";
+      c.bday = "1990-02-28";
+      c.note = "N";
+      const bytes: u8[] = [0x89, 0x50, 0x4E, 0x47, 0, 0xFF, 0xFE, 1];
+      c.photo = new Uint8Array(bytes.length);
+      c.photo.set(bytes);
+      c.photoType = "image/png";
+    } else if (q.local == "given") {
+      c.photoBase64 = "R0lGODlh";
+    } else if (q.local != "nothing") {
+      c.photo = Uint8Array.wrap(String.UTF8.encode(q.local));
+      c.photoType = "image/x-test";
+    }
+    return c.answer();
+  });
+}
+
 export function rosterd_auth(): i32 {
   return call((q: Request): i32 => {
     if (q.password == "right") return Code.Ok;
@@ -76,7 +109,7 @@ function text(s: string | null): string { return s == null ? "" : s; }
 
 function echo(c: Request): i32 {
   return say(c.host + " " + c.method + " " + c.path + " " + c.rest + " " + c.query + " " + c.secure.toString() + " " + c.from +
-    " [" + text(c.header("x-test")) + "] [" + text(c.header("x-absent")) + "] " + c.response.text());
+    " [" + text(c.header("x-test")) + "] [" + text(c.header("x-absent")) + "] " + String.UTF8.decode(c.response.bytes().buffer));
 }
 
 function value(): string {

@@ -73,6 +73,21 @@ static int edit(const rosterd_request *q) {
 	return rosterd_fail(ROSTERD_DENIED, text);
 }
 
+static int vcard(const rosterd_request *q) {
+	rosterd_str email[] = {S("j@example.com"), S("\"j\"@example.com")}, tel[] = {S("+49 1")};
+	if (is(q->local, "john"))
+		return rosterd_card_with(&(rosterd_card){
+			.fn = S("J\"\\é\n<&"), .given = S("John"), .family = S("Doe"), .nickname = S("Jo"), .email = email, .email_len = 2, .tel = tel, .tel_len = 1, .org = S("O"),
+			.title = S("T"), .role = S("R"), .url = S("http://h/?a&b"), .bday = S("1990-02-28"), .note = S("N"), .photo = S("\x89PNG\0\xff\xfe\x01"), .photo_type = S("image/png"),
+		});
+	if (is(q->local, "given")) return rosterd_card_with(&(rosterd_card){.photo_base64 = S("R0lGODlh")});
+	if (is(q->local, "nothing")) return rosterd_card_with(&(rosterd_card){0});
+	if (is(q->local, "silent")) return ROSTERD_OK;
+	if (is(q->local, "nobody")) return ROSTERD_NOT_FOUND;
+	if (is(q->local, "later")) return rosterd_fail_for(9, q->user);
+	return rosterd_card_with(&(rosterd_card){.photo = q->local, .photo_type = S("image/x-test")});
+}
+
 static int say(rosterd_str body) { return rosterd_reply_with(&(rosterd_reply){.status = 200, .body = body}); }
 
 static rosterd_str in_brackets(rosterd_str s) { return rosterd_cat(S("["), s, S("]")); }
@@ -220,4 +235,5 @@ ROSTERD_INIT(configure)
 ROSTERD_FETCH(roster)
 ROSTERD_AUTH(login)
 ROSTERD_EDIT(edit)
+ROSTERD_VCARD(vcard)
 ROSTERD_WEBHOOK(called)

@@ -40,6 +40,30 @@ func edit(w *rosterd.Wish) error {
 	return rosterd.Veto(fmt.Sprint(w.User, " ", w.ID, " ", w.Action, " ", w.Contact, " ", w.Name, " ", w.Subscription, " ", w.Ask, " ", w.Approved, " ", strings.Join(w.Groups, " ")))
 }
 
+//go:wasmexport rosterd_vcard
+func wasmVCard() int32 { return rosterd.VCard(vcard) }
+
+func vcard(q *rosterd.Request) (*rosterd.Card, error) {
+	switch q.Local {
+	case "john":
+		return &rosterd.Card{
+			FN: "J\"\\é\n<&", Given: "John", Family: "Doe", Nickname: "Jo", Email: []string{"j@example.com", `"j"@example.com`}, Tel: []string{"+49 1"}, Org: "O",
+			Title: "T", Role: "R", URL: "http://h/?a&b", BDay: "1990-02-28", Note: "N", Photo: &rosterd.Photo{Type: "image/png", Data: []byte("\x89PNG\x00\xff\xfe\x01")},
+		}, nil
+	case "given":
+		return &rosterd.Card{Photo: &rosterd.Photo{Data: []byte("GIF89a")}}, nil
+	case "nothing":
+		return &rosterd.Card{}, nil
+	case "silent":
+		return nil, nil
+	case "nobody":
+		return nil, rosterd.ErrNotFound
+	case "later":
+		return nil, &rosterd.TemporaryError{RetryAfter: 9 * time.Second, Err: errors.New(q.User)}
+	}
+	return &rosterd.Card{Photo: &rosterd.Photo{Type: "image/x-test", Data: []byte(q.Local)}}, nil
+}
+
 //go:wasmexport rosterd_auth
 func auth() int32 { return rosterd.Auth(login) }
 

@@ -46,6 +46,34 @@ fn edit(_: &mut All, w: &rosterd::Wish) -> Result<(), Error> {
     }
 }
 
+fn vcard(_: &mut All, who: &Request) -> Result<rosterd::Card, Error> {
+    let text = |s: &str| s.to_owned();
+    Ok(match &*who.local {
+        "john" => rosterd::Card {
+            full_name: text("J\"\\é\n<&"),
+            given: text("John"),
+            family: text("Doe"),
+            nickname: text("Jo"),
+            email: vec![text("j@example.com"), text("\"j\"@example.com")],
+            tel: vec![text("+49 1")],
+            org: text("O"),
+            title: text("T"),
+            role: text("R"),
+            url: text("http://h/?a&b"),
+            bday: text("1990-02-28"),
+            note: text("N"),
+            photo: b"\x89PNG\0\xff\xfe\x01".to_vec(),
+            photo_type: text("image/png"),
+            ..rosterd::Card::default()
+        },
+        "given" => rosterd::Card { photo_base64: text("R0lGODlh"), ..rosterd::Card::default() },
+        "nothing" | "silent" => rosterd::Card::default(),
+        "nobody" => return Err(Error::NotFound(who.user.clone())),
+        "later" => return Err(Error::Temporary { text: who.user.clone(), retry_after: 9 }),
+        local => rosterd::Card { photo: local.as_bytes().to_vec(), photo_type: text("image/x-test"), ..rosterd::Card::default() },
+    })
+}
+
 fn auth(all: &mut All, login: &Login) -> Result<(), Error> {
     all.calls += 1;
     match login.password.as_str() {
@@ -154,4 +182,4 @@ fn chance() -> Result<String, Error> {
     Ok(format!("{} {}", a != b, rosterd::now_ms()))
 }
 
-rosterd::plugin! { state: All, init: init, fetch: fetch, auth: auth, edit: edit, webhook: webhook }
+rosterd::plugin! { state: All, init: init, fetch: fetch, auth: auth, edit: edit, vcard: vcard, webhook: webhook }
