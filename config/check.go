@@ -211,6 +211,8 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		ck.registration(h, st)
 	case MemoryEntries.Name:
 		ck.memoryLimit(h, st)
+	case VCardURL.Name:
+		ck.unshown(h, st)
 	case "sql", "sql_manage_tables":
 		ck.mootSQL(h, st)
 	case "http_paths":

@@ -79,6 +79,30 @@ func hostNames(hosts []*Host) string {
 	return strings.Join(list, ", ")
 }
 
+// unshown: vCards of the backend that nothing shows to clients.
+func (ck *checker) unshown(h *Host, st *setting) {
+	var without []*Host
+	all := true
+	for _, host := range ck.Config.hosts {
+		if _, pos, _ := VCardURL.Lookup(host); pos != st.pos || VCardURL.Get(host) == "" || !host.Has("http_roster_admin") {
+			continue
+		}
+		if slices.ContainsFunc([]string{"vcard", "vcard_legacy", "vcard4", "pep"}, host.Has) {
+			all = false
+		} else {
+			without = append(without, host)
+		}
+	}
+	if len(without) == 0 {
+		return
+	}
+	where := ""
+	if !all {
+		where = " on " + hostNames(without)
+	}
+	ck.add(Note, CodeMoot, h, st.name, st.pos, st.name+" has no effect"+where+": nobody is shown vCards", `modules "vcard_legacy", "vcard4" and "pep" show them, with avatars`)
+}
+
 // memoryLimit: a bound of stores in memory where there are none.
 func (ck *checker) memoryLimit(h *Host, st *setting) {
 	inMemory := func(h *Host) bool {

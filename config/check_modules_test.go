@@ -82,12 +82,19 @@ func TestLackingModules(t *testing.T) {
 		{"on different hosts", two + "modules_enabled = { 'vcard' }\nVirtualHost 'c.example'\nmodules_enabled = { 'vcard_legacy' }", ""},
 		{"a limit of nothing", "\nstorage_archive_item_limit = 10" + two, `note 2 storage_archive_item_limit has no effect: no store is kept by "memory"`},
 		{"a limit of memory", "storage = { archive = 'memory' }\nstorage_archive_item_limit = 10" + two, ""},
+		{"vCards for nobody", two + "modules_enabled = { 'http_roster_admin' }\nrosterd_vcard_url = 'http://h/%s'", "note 5 rosterd_vcard_url has no effect: nobody is shown vCards"},
+		{"vCards for nobody anywhere", "modules_enabled = { 'http_roster_admin' }\nrosterd_vcard_url = 'http://h/%s'" + two, "note 2 rosterd_vcard_url has no effect: nobody is shown vCards"},
+		{"vCards for some", "modules_enabled = { 'http_roster_admin' }\nrosterd_vcard_url = 'http://h/%s'" + two + "modules_enabled = { 'pep' }", "note 2 rosterd_vcard_url has no effect on a.example: nobody is shown vCards"},
+		{"vCards", two + "modules_enabled = { 'http_roster_admin', 'vcard4' }\nrosterd_vcard_url = 'http://h/%s'", ""},
+		{"old vCards", two + "modules_enabled = { 'http_roster_admin', 'vcard' }\nrosterd_vcard_url = 'http://h/%s'", ""},
+		{"old avatars", two + "modules_enabled = { 'http_roster_admin', 'vcard_legacy' }\nrosterd_vcard_url = 'http://h/%s'", ""},
+		{"none", two + "modules_enabled = { 'http_roster_admin' }", ""},
 		{"on one of them", "storage_archive_item_limit = 10" + two + "storage = { archive = 'memory' }", ""},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			var got []string
 			for _, d := range Check(mustLoad(t, x.src)) {
-				if slices.Contains([]string{"register", "register_ibr", "user_account_management", "vcard", "storage_archive_item_limit"}, d.Name) {
+				if slices.Contains([]string{"register", "register_ibr", "user_account_management", "vcard", "storage_archive_item_limit", "rosterd_vcard_url"}, d.Name) {
 					got = append(got, fmt.Sprintf("%s %d %s", d.Severity, d.Pos.Line, d.Message))
 				}
 			}
