@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rosterd/engine"
+	"rosterd/engine/addr"
 )
 
 // marie is a roster in the standard form, and as show writes it.
@@ -497,5 +498,28 @@ func TestResponsesInLua(t *testing.T) {
 				t.Errorf("the server was asked %q", requests)
 			}
 		})
+	}
+}
+
+// What a user wants of one contact asks for that contact, wherever the URL has what is not a part of its path.
+func TestStandardBackendEdits(t *testing.T) {
+	asked := make(chan string, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.Method + " " + r.RequestURI }))
+	defer srv.Close()
+	for url, want := range map[string]string{
+		"/contacts/%s":          `/contacts/jim/a%2520%3f%23%c3%b6%40b.example`,
+		"/contacts/%s/":         `/contacts/jim/a%2520%3f%23%c3%b6%40b.example`,
+		"/contacts?user=%s&a=/": `/contacts/a%2520%3f%23%c3%b6%40b.example?user=jim&a=/`,
+		"/contacts/%s#all":      `/contacts/jim/a%2520%3f%23%c3%b6%40b.example`,
+		"/contacts/%s?a#all?":   `/contacts/jim/a%2520%3f%23%c3%b6%40b.example?a`,
+	} {
+		err := standard(t, options{"http_roster_url": srv.URL + url}).Edit(soon(t), engine.Edit{
+			ID: "1", User: addr.MustBare("jim@example.com"), Contact: addr.MustBare("a%20?#ö@b.example"), Action: engine.Remove,
+		})
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+		} else if got := <-asked; got != "DELETE "+want {
+			t.Errorf("%s: %s, want DELETE %s", url, got, want)
+		}
 	}
 }

@@ -19,7 +19,7 @@ end
 
 -- With rosterd_roster_edit = "writeback": PUT of the contact as the user wants it, with what he has done, or DELETE. The backend decides.
 local function edit(username, change)
-	local path, query = contacts_of(username):match("^([^?]*)(.*)$");
+	local path, query = contacts_of(username):match("^([^?#]*)(.*)$");
 	local url = path:gsub("/$", "") .. "/" .. http.urlencode(change.contact) .. query;
 	local request = { method = "DELETE", headers = { ["Idempotency-Key"] = change.id, ["If-Match"] = change.etag } };
 	if change.action ~= "remove" then
