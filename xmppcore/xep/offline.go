@@ -28,13 +28,14 @@ func Offline(log store.Log, most OfflineLimits) (*Waiting, Extension) {
 	return &Waiting{log: log, most: most, sizes: map[addr.Bare]size{}}, Extension{Features: []string{"msgoffline"}}
 }
 
-// Waiting are the messages that wait for users. The router calls it for one user at a time.
+// Waiting are the messages that wait for users. The router calls Put and Each for one user at a time, and Drop at any time.
 type Waiting struct {
 	log  store.Log
 	most OfflineLimits
 
-	mu    sync.Mutex
-	sizes map[addr.Bare]size // what waits, for users who were written to of late
+	mu     sync.Mutex
+	sizes  map[addr.Bare]size // what waits, for users who were written to of late
+	forgot uint64             // how often one of these was forgotten
 }
 
 type size struct{ messages, bytes int }
@@ -46,7 +47,7 @@ var _ router.Offline = (*Waiting)(nil)
 
 // Put adds a stanza; it is false if that would be too many.
 func (w *Waiting) Put(ctx context.Context, user addr.Bare, stanza []byte) (bool, error) {
-	s, err := w.size(ctx, user)
+	s, forgot, err := w.size(ctx, user)
 	if err != nil {
 		return false, err
 	}
@@ -62,7 +63,7 @@ func (w *Waiting) Put(ctx context.Context, user addr.Bare, stanza []byte) (bool,
 		w.forget(user)
 		return false, err
 	}
-	w.remember(user, s)
+	w.remember(user, s, forgot)
 	return true, nil
 }
 
@@ -88,25 +89,31 @@ func (w *Waiting) Drop(ctx context.Context, user addr.Bare, ids []string) error 
 // Sync waits for the disk.
 func (w *Waiting) Sync(ctx context.Context) error { return w.log.Sync(ctx) }
 
-// size is how much waits for a user.
-func (w *Waiting) size(ctx context.Context, user addr.Bare) (s size, err error) {
+// size is how much waits for a user, and what to remember that with.
+func (w *Waiting) size(ctx context.Context, user addr.Bare) (s size, forgot uint64, err error) {
 	w.mu.Lock()
 	s, ok := w.sizes[user]
+	forgot = w.forgot
 	w.mu.Unlock()
 	if ok {
-		return s, nil
+		return s, forgot, nil
 	}
 	page, err := w.log.Find(ctx, user, store.Query{})
 	for _, e := range page.Entries {
 		s.messages++
 		s.bytes += len(e.Stanza)
 	}
-	return s, err
+	return s, forgot, err
 }
 
-func (w *Waiting) remember(user addr.Bare, s size) {
+// remember notes how much waits, unless some of it may have been dropped since it was counted.
+func (w *Waiting) remember(user addr.Bare, s size, forgot uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.forgot != forgot {
+		delete(w.sizes, user)
+		return
+	}
 	if len(w.sizes) >= maxSizes {
 		clear(w.sizes)
 	}
@@ -119,5 +126,6 @@ func (w *Waiting) Forget(user addr.Bare) { w.forget(user) }
 func (w *Waiting) forget(user addr.Bare) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.forgot++
 	delete(w.sizes, user)
 }

@@ -154,3 +154,46 @@ func TestOfflineNowhere(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// slowLog is a log whose next Append, once it is made, returns when it may.
+type slowLog struct {
+	store.Log
+	made, may chan struct{}
+}
+
+func (l *slowLog) Append(ctx context.Context, user addr.Bare, e store.Entry) (string, error) {
+	id, err := l.Log.Append(ctx, user, e)
+	if made := l.made; made != nil {
+		l.made = nil
+		close(made)
+		<-l.may
+	}
+	return id, err
+}
+
+// What a client has had while another message is being kept does not count as waiting.
+func TestOfflineDropWhilePut(t *testing.T) {
+	log := &slowLog{Log: offlineLog(t)}
+	w, _ := xep.Offline(log, xep.OfflineLimits{Messages: 2})
+	if !put(t, w, "<a/>") {
+		t.Fatal("refused the first")
+	}
+	ids, _ := waiting(t, w)
+	made, may, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	log.made, log.may = made, may
+	go func() {
+		defer close(done)
+		if ok, err := w.Put(t.Context(), waiter, []byte("<b/>")); !ok || err != nil {
+			t.Errorf("the second: %v, %v", ok, err)
+		}
+	}()
+	<-made
+	if err := w.Drop(t.Context(), waiter, ids); err != nil {
+		t.Fatal(err)
+	}
+	close(may)
+	<-done
+	if !put(t, w, "<c/>") {
+		t.Error("refused, though one waits of two that may")
+	}
+}
