@@ -6,14 +6,19 @@ type handed struct {
 	back []string          // those that the client did not take
 }
 
-// Hand notes that a message is about to be sent.
-func (r *Resource) Hand(id string, key uint64) {
+// Hand sends a message by f, under the lock, and notes it unless f is false: whoever asks for what was Handed finds a
+// message that is on its way, and none that is not.
+func (r *Resource) Hand(id string, key uint64, f func() bool) bool {
 	r.Account.Lock()
 	defer r.Account.Unlock()
+	if !f() {
+		return false
+	}
 	if r.handed == nil {
 		r.handed = &handed{keys: make(map[string]uint64)}
 	}
 	r.handed.keys[id] = key
+	return true
 }
 
 // Unhand tells whether a message was on its way, which it is no longer.

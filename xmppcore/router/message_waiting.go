@@ -82,12 +82,13 @@ func (r *Router) handOver(res *registry.Resource, m *Messages, synced bool) {
 			return true
 		}
 		k := handedKey(b)
-		res.Hand(id, k)
-		if synced && archivedBy(b, user) || res.AppendOwn(func(dst []byte) []byte { return append(dst, b...) }) {
+		archived := synced && archivedBy(b, user)
+		if res.Hand(id, k, func() bool {
+			return archived || res.AppendOwn(func(dst []byte) []byte { return append(dst, b...) })
+		}) {
 			handed[id] = k
 			return true
 		}
-		res.Unhand(id)
 		r.underway.end(user, id)
 		return false
 	})
