@@ -44,6 +44,7 @@ func (s *Server) expel(user addr.Bare) {
 	gone := &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account is deleted"}
 	a.Turn.Do(func() {
 		for _, res := range a.Resources() { // leave changes another copy of the list
+			res.Disown()
 			s.leave(res)
 			res.Close(gone)
 		}

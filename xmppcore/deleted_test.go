@@ -220,3 +220,35 @@ func TestDeletedWithoutACloseOfTheClient(t *testing.T) {
 		})
 	}
 }
+
+// TestMessagesOfWhoIsStillLeaving: what the client of a deleted account did not take goes back, also when somebody has
+// taken the name before that client is gone.
+func TestMessagesOfWhoIsStillLeaving(t *testing.T) {
+	base := lettersHost(t)
+	h := newHouse(t, func(c *xmppcore.Config) {
+		base(c)
+		last := &c.Hosts[len(c.Hosts)-1]
+		last.Modules = []string{"ping", "offline"}
+		last.Management = &xmppcore.StreamManagement{Management: session.Management{Hibernation: 10 * time.Minute}, Hibernated: 10}
+	})
+	juliet := h.newUser("juliet", "x")
+	b := h.newUser("romeo", "b")
+	a := h.loginAt("romeo", "a")
+	h.send(a, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	h.expect(a, "enabled", func(e xmpptest.Element) bool { return e.Name.Local == "enabled" })
+	h.send(a, "<presence/>")
+	h.send(juliet, "<message id='m' to='"+a.JID+"' type='chat'><body>secret</body></message>")
+	h.expect(a, "the message", func(e xmpptest.Element) bool { return strings.Contains(e.String(), "secret") })
+	if e := h.asks(b, "set", "<remove/>"); e.Attr("type") != "result" {
+		t.Fatalf("got %s", e)
+	}
+	h.expectError(b, "not-authorized")
+	other := h.newUser("romeo", "c") // while a's client has not closed its stream
+	h.send(other, "<presence/>")
+	h.expect(other, "its own presence", func(e xmpptest.Element) bool { return e.Attr("from") == other.JID })
+	a.Disconnect()
+	h.expect(juliet, "the message back", func(e xmpptest.Element) bool { return e.Attr("id") == "m" && e.Attr("type") == "error" })
+	if err := other.Nothing(h.ctx()); err != nil {
+		t.Error(err)
+	}
+}

@@ -64,6 +64,7 @@ type Resource struct {
 	Blocklist  bool                  // has asked whom the user has blocked, and is told of changes (XEP-0191 §3.3)
 	Caps       *Capabilities         // what its client says it can do, nil if that is not known
 	CapsVer    string                // the hash that it said so by, as it stands in its presence (XEP-0115)
+	orphan     bool                  // its user does not exist any more, even if somebody else has taken the name
 
 	handed *handed // messages that waited for the user, nil if there are none: see Hand
 
@@ -160,6 +161,20 @@ func (r *Resource) SentTo(j addr.JID) bool {
 	_, full := r.Directed[j]
 	_, bare := r.Directed[j.Bare().Full()]
 	return full || bare
+}
+
+// Disown notes that the resource is one of a user who does not exist any more.
+func (r *Resource) Disown() {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	r.orphan = true
+}
+
+// Disowned tells whether Disown was called.
+func (r *Resource) Disowned() bool {
+	r.Account.Lock()
+	defer r.Account.Unlock()
+	return r.orphan
 }
 
 // Faded ends what SetRoster began for one contact.

@@ -153,7 +153,7 @@ func (r *Router) again(res *registry.Resource, from addr.JID, st *scan.Stanza) b
 	if l.typ != "" && l.typ != stanza.TypeNormal && l.typ != stanza.TypeChat {
 		return false
 	}
-	if h.Messages.Offline != nil && !h.Messages.exists(user) { // deleted, though other clients of his may still be leaving
+	if res.Disowned() || h.Messages.Offline != nil && !h.Messages.exists(user) { // deleted, though other clients of his may still be leaving
 		return false
 	}
 	l.spread = h.Messages.Carbons && copied(st, l.typ)
