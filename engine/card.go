@@ -57,7 +57,7 @@ func (c *Card) texts() []string {
 
 // Limits of a vCard from a backend.
 const (
-	MaxCard    = 512 << 10 // bytes of the document
+	MaxCard    = 512 << 10 // bytes of the document, and of what it says
 	MaxPicture = 256 << 10 // bytes of a picture, decoded
 	maxCardTel = 100       // addresses of a kind
 )
@@ -67,6 +67,14 @@ const (
 func ParseCard(user addr.Bare, doc []byte) (c Card, err error) {
 	if len(doc) > MaxCard {
 		return c, fmt.Errorf("vCard of %s: %d bytes, more than %d", user, len(doc), MaxCard)
+	}
+	return ReadCard(user, doc)
+}
+
+// ReadCard is ParseCard of what json.Marshal has made of a Card, which takes up to two bytes for one of the card.
+func ReadCard(user addr.Bare, doc []byte) (c Card, err error) {
+	if most := 2*MaxCard + 4096; len(doc) > most {
+		return c, fmt.Errorf("vCard of %s: %d bytes, more than %d", user, len(doc), most)
 	}
 	if err := roster.CheckJSON(doc); err != nil {
 		return c, fmt.Errorf("vCard of %s: %w", user, err)
@@ -93,6 +101,9 @@ func ParseCard(user addr.Bare, doc []byte) (c Card, err error) {
 	}
 	if c.Photo, err = cardPhoto(fields["photo"]); err != nil {
 		return Card{}, fmt.Errorf("vCard of %s: photo: %w", user, err)
+	}
+	if n := c.size(); n > MaxCard { // what is no UTF-8 becomes longer
+		return Card{}, fmt.Errorf("vCard of %s: %d bytes, more than %d", user, n, MaxCard)
 	}
 	return c, nil
 }

@@ -40,6 +40,7 @@ func TestParseCard(t *testing.T) {
 		{name: "a large picture", doc: `{"photo":{"type":"image/png","data":"` + base64.StdEncoding.EncodeToString(make([]byte, MaxPicture+1)) + `"}}`, wrong: "vCard of anna@example.com: photo: a picture of 262145 bytes, more than 262144"},
 		{name: "the largest picture", doc: `{"photo":{"type":"image/png","data":"` + base64.StdEncoding.EncodeToString(make([]byte, MaxPicture)) + `"}}`, want: Card{Photo: Photo{"image/png", make([]byte, MaxPicture)}}},
 		{name: "too large", doc: `{"x":"` + strings.Repeat("x", MaxCard) + `"}`, wrong: "vCard of anna@example.com: 524296 bytes, more than 524288"},
+		{name: "too large, as it is read", doc: `{"note":"` + strings.Repeat("\xff", MaxCard/4) + `","fn":"` + strings.Repeat("\xff", MaxCard/4) + `"}`, wrong: "vCard of anna@example.com: 786432 bytes, more than 524288"},
 		{name: "many", doc: `{"email":["` + strings.Repeat(`a","`, 100) + `"]}`, wrong: "vCard of anna@example.com: email: 101 of them, more than 100"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

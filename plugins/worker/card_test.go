@@ -14,6 +14,8 @@ func TestCards(t *testing.T) {
 	user := addr.MustBare("jim@example.com")
 	for _, c := range []engine.Card{
 		{},
+		{Note: strings.Repeat("\u2028", engine.MaxCard/3)}, // which JSON writes longer
+		{Note: strings.Repeat("\"", engine.MaxCard/2), FN: strings.Repeat("\ufffd", engine.MaxCard/6)},
 		{FN: "<Jim>", Email: []string{"a@x", "b@x"}, Note: strings.Repeat("<", 500<<10), Photo: engine.Photo{Type: "image/png", Data: []byte{0, 255}}},
 	} {
 		d := decoder{s: string(appendCard(nil, c))}
@@ -23,7 +25,7 @@ func TestCards(t *testing.T) {
 	}
 	for name, b := range map[string][]byte{
 		"no object": appendText(nil, "[1]"), "more behind it": append(appendText(nil, "{}"), 1), "nothing": nil,
-		"too large": appendCard(nil, engine.Card{Note: strings.Repeat("x", engine.MaxCard)}),
+		"too large": appendCard(nil, engine.Card{Note: strings.Repeat("x", engine.MaxCard), FN: "x"}),
 		"a picture": appendCard(nil, engine.Card{Photo: engine.Photo{Type: "text/html", Data: []byte("x")}}),
 	} {
 		d := decoder{s: string(b)}

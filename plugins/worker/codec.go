@@ -398,7 +398,7 @@ func (d *decoder) edit() (e engine.Edit) {
 func appendCard(b []byte, c engine.Card) []byte {
 	var doc bytes.Buffer
 	e := json.NewEncoder(&doc)
-	e.SetEscapeHTML(false) // it would take more room than the card may
+	e.SetEscapeHTML(false) // it would take more room than ReadCard gives
 	if err := e.Encode(c); err != nil {
 		panic(err) // strings and bytes
 	}
@@ -410,7 +410,7 @@ func (d *decoder) card(user addr.Bare) (engine.Card, error) {
 	if err := d.end("a vCard"); err != nil {
 		return engine.Card{}, err
 	}
-	return engine.ParseCard(user, doc)
+	return engine.ReadCard(user, doc)
 }
 
 func (d *decoder) user() addr.Bare {
