@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"rosterd/engine/addr"
-	"rosterd/xmppcore/block"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/session"
@@ -49,7 +48,7 @@ func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
 
 // enter makes the resource, in the account's turn. The result of the bind is the first thing in its outbox, and is
 // written when the resource can be found: whoever its client tells its name may write to it.
-func (s *Server) enter(a *registry.Account, r stream.BindRequest, blocks *block.List) (*registry.Resource, *stanza.Error) {
+func (s *Server) enter(a *registry.Account, r stream.BindRequest, blocks blocksRead) (*registry.Resource, *stanza.Error) {
 	serving := s.serving.Load()
 	host := serving.hosts[a.User.Domain()]
 	if host == nil {

@@ -148,29 +148,46 @@ func pushBlocks(a *registry.Account, items []addr.JID, unblock bool) {
 	}
 }
 
+// blocksRead is whom a user had blocked at some time.
+type blocksRead struct {
+	list    *block.List // nil: nobody has read it
+	lists   *block.Lists
+	changes uint64
+}
+
 // readBlocks reads whom the user of an account has blocked, unless that is known; before the turn, in which others would
 // wait for the store, too.
-func readBlocks(a *registry.Account, lists *block.Lists) (*block.List, error) {
+func readBlocks(a *registry.Account, lists *block.Lists) (read blocksRead, err error) {
 	if lists == nil || a.Blocks.Load() != nil {
-		return nil, nil
+		return read, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), blocksPatience)
 	defer cancel()
-	return lists.Load(ctx, a.User)
+	read.lists, read.changes = lists, lists.Changes()
+	read.list, err = lists.Load(ctx, a.User)
+	return read, err
+}
+
+// old tells whether it may be otherwise by now. In the turn, in which an account hears of changes.
+func (r *blocksRead) old(lists *block.Lists) bool {
+	return r.list == nil || r.lists != lists || r.changes != lists.Changes()
 }
 
 // loadBlocks sets what was read; in the turn, before anybody can write to a resource of the account. Who was there in
-// between knows better, and a reload may just have let users block.
-func loadBlocks(a *registry.Account, lists *block.Lists, read *block.List) (err error) {
-	if read == nil {
-		read, err = readBlocks(a, lists)
+// between knows better; if somebody has changed his list and left, it is read again, as it is where a reload has just let
+// users block.
+func loadBlocks(a *registry.Account, lists *block.Lists, read blocksRead) (err error) {
+	if lists == nil || a.Blocks.Load() != nil {
+		return nil
 	}
-	if err != nil || read == nil || lists == nil || a.Blocks.Load() != nil {
-		return err
+	if read.old(lists) {
+		if read, err = readBlocks(a, lists); err != nil {
+			return err
+		}
 	}
 	a.Lock()
 	defer a.Unlock()
-	a.Blocks.Store(read)
+	a.Blocks.Store(read.list)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package xmppcore_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"rosterd/engine"
@@ -107,4 +108,60 @@ func TestLoginWaitsAlone(t *testing.T) {
 	if err := <-came; err != nil {
 		t.Error(err)
 	}
+}
+
+// overtaken are stores of which one tells once what it had when it was asked, later than others.
+type overtaken struct {
+	store.Stores
+	once        *atomic.Bool
+	asked, tell chan struct{}
+}
+
+func (s overtaken) Keyed(name string) store.Keyed {
+	if name != "blocklist" {
+		return s.Stores.Keyed(name)
+	}
+	return overtakenKeyed{s.Stores.Keyed(name), s}
+}
+
+type overtakenKeyed struct {
+	store.Keyed
+	late overtaken
+}
+
+func (k overtakenKeyed) All(ctx context.Context, user addr.Bare) (map[string][]byte, error) {
+	values, err := k.Keyed.All(ctx, user)
+	if k.late.once.CompareAndSwap(true, false) {
+		close(k.late.asked)
+		<-k.late.tell
+	}
+	return values, err
+}
+
+// Whom a user blocks with another client, while it is being read whom he has blocked, is blocked for the one that comes.
+func TestBlockedWhileReading(t *testing.T) {
+	s := overtaken{newStores(t)("late.example"), new(atomic.Bool), make(chan struct{}), make(chan struct{})}
+	h := newHouse(t, func(c *xmppcore.Config) {
+		c.Hosts = []xmppcore.Host{{Domain: "late.example", Modules: []string{"blocklist", "ping"}, Blocking: &xmppcore.Blocking{Keep: 2}, Stores: s}}
+	})
+	juliet := h.login("juliet@late.example/balcony")
+	s.once.Store(true)
+	came := make(chan error, 1)
+	orchard := h.connect("late.example")
+	go func() { came <- orchard.Login(h.ctx(), "romeo", password, "orchard") }()
+	<-s.asked
+	street := h.login("romeo@late.example/street")
+	if e, err := street.IQ(h.ctx(), "set", "", "<block xmlns='urn:xmpp:blocking'><item jid='juliet@late.example'/></block>"); err != nil || e.Attr("type") != "result" {
+		t.Fatal(e, err)
+	}
+	street.Close(h.ctx())
+	for h.srv.Sessions() > 1 {
+		h.ping(juliet)
+	}
+	close(s.tell)
+	if err := <-came; err != nil {
+		t.Fatal(err)
+	}
+	h.send(juliet, "<message id='m' to='"+orchard.JID+"' type='chat'><body>hi</body></message>")
+	h.expect(juliet, "the message back", func(e xmpptest.Element) bool { return e.Attr("id") == "m" && e.Attr("type") == "error" })
 }

@@ -77,6 +77,13 @@ func (l *Lists) kept(ctx context.Context, user addr.Bare) (list *List, own bool,
 	return New(items...), len(values) > 0, nil
 }
 
+// Changes counts how often a list has changed: what was loaded is as it was if this is as it was before.
+func (l *Lists) Changes() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changes
+}
+
 // Blocked tells whether a user who need not be online has blocked an address. A list that cannot be read blocks
 // everybody: what it would have kept out must not come in.
 func (l *Lists) Blocked(owner addr.Bare, other addr.JID) bool {
