@@ -104,7 +104,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "block.example", Modules: append([]string{"private", "lastactivity", "uptime"}, all...), Blocking: &xmppcore.Blocking{Keep: 2}},
 			{Domain: "legacy.example", Modules: []string{"vcard_legacy", "vcard4", "bookmarks", "private"}},
 			{Domain: "pep.example", Blocking: &xmppcore.Blocking{Keep: 2}, Modules: append([]string{"pep", "vcard"}, all...)},
-			{Domain: "staff.example", Modules: []string{"pep", "vcard_legacy", "vcard4"}, Cards: staffCards(t)},
+			{Domain: "staff.example", Modules: []string{"disco", "pep", "vcard_legacy", "vcard4"}, Cards: staffCards(t)},
 			{Domain: "silent.example", Blocking: &xmppcore.Blocking{Keep: 2, Silent: true}},
 			{Domain: "letters.example", Modules: []string{"disco", "carbons", "offline"}, Messages: xmppcore.Messages{Offline: xep.OfflineLimits{Messages: 3}}},
 			{Domain: "archive.example", Modules: []string{"disco", "carbons", "offline", "mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Results: 3, Entries: 10, Drop: []string{"http://jabber.org/protocol/chatstates"}}}},

@@ -16,8 +16,8 @@ import (
 // Given are nodes of users that nobody publishes in: somebody else says what they hold, one item at a time, and everybody
 // may see it.
 type Given interface {
-	// Has tells whether a node is one of them.
-	Has(node string) bool
+	// Nodes are their names.
+	Nodes() []string
 	// Item is what such a node holds; ok is false if it holds nothing.
 	Item(ctx context.Context, owner addr.Bare, node string) (p Published, ok bool, err error)
 	// Told is the one of them of whose items events are told.
@@ -28,7 +28,9 @@ type Given interface {
 }
 
 // given tells whether a node is given on a host.
-func (h *Host) given(node string) bool { return h.Given != nil && h.Given.Has(node) }
+func (h *Host) given(node string) bool {
+	return h.Given != nil && slices.Contains(h.Given.Nodes(), node)
+}
 
 // NotYours is the answer to who wants to change what the site says of him.
 func NotYours() *stanza.Error {
@@ -75,6 +77,39 @@ func (r *request) answerGiven(h *Host, owner addr.Bare) *stanza.Error {
 		return append(b, "</items></pubsub>"...), nil
 	})
 	return nil
+}
+
+// discoGiven is what is answered about a node that is given, or about all nodes: those that hold something are there, and open to
+// everybody.
+func (s *Service) discoGiven(ctx context.Context, h *Host, v *viewer, name string, list bool) (answer []byte, refused *stanza.Error) {
+	for _, node := range h.Given.Nodes() {
+		if name != "" && node != name {
+			continue
+		}
+		p, ok, err := h.Given.Item(ctx, v.owner, node)
+		switch {
+		case err != nil:
+			return nil, s.failed(v.owner, err)
+		case !ok:
+			continue
+		}
+		item := stanza.AppendAttr([]byte("<item"), "jid", v.owner.String())
+		switch {
+		case name == "":
+			answer = append(append(answer, stanza.AppendAttr(item, "node", node)...), "/>"...)
+		case list:
+			return append(stanza.AppendAttr(item, "name", p.ID), "/>"...), nil
+		default:
+			c := defaults(node)
+			c.Access = "open"
+			return c.describe(), nil
+		}
+	}
+	if name != "" {
+		return nil, errNoNode
+	}
+	own, refused := s.published(h, v, "", true)
+	return append(answer, own...), refused
 }
 
 // Tell tells who wants the events of a node that is given what it holds now.

@@ -16,8 +16,8 @@ import (
 // late is a site of whose users nothing is known yet.
 type late struct{}
 
-func (late) Has(node string) bool { return node == "given" }
-func (late) Told() string         { return "given" }
+func (late) Nodes() []string { return []string{"given"} }
+func (late) Told() string    { return "given" }
 func (late) Item(context.Context, addr.Bare, string) (p Published, ok bool, err error) {
 	return p, false, nil
 }
@@ -101,4 +101,19 @@ func TestGivenNever(t *testing.T) {
 		t.Error("who has left is still there")
 	}
 	runtime.KeepAlive(w)
+}
+
+// What a user published in a node before somebody else said what it holds is not found there.
+func TestGivenNodesAlone(t *testing.T) {
+	w := newWorld(t)
+	for _, node := range []string{"given", "own"} {
+		if err := w.publish(node, "1", "<x xmlns='a'/>", true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.host.Given = late{}
+	answer, refused := w.discoGiven(t.Context(), w.host, &viewer{s: w.Service, owner: romeo, bare: addr.MustBare("juliet@example.com")}, "", true)
+	if want := "<item jid='" + romeo.String() + "' node='own'/>"; string(answer) != want || refused != nil {
+		t.Errorf("%s, %v; want %s", answer, refused, want)
+	}
 }

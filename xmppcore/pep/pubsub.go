@@ -440,30 +440,49 @@ func (r *request) subscriptions() ([]byte, error) {
 	return append(b, "/></pubsub>"...), nil
 }
 
-// disco answers for nodes (XEP-0060 §5.2–5.5): those that the one who asks may see.
-func (s *Service) disco(q *router.Query, list bool) ([]byte, *stanza.Error) {
+// disco answers for nodes (XEP-0060 §5.2–5.5): those that the one who asks may see. What is given may have to be asked for first.
+func (s *Service) disco(q *router.Query, list bool, reply func([]byte) []byte) *stanza.Error {
 	owner := q.To.Bare()
 	h := s.Host(owner.Domain())
 	if h == nil {
-		return nil, nil
+		q.Result(reply(nil))
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	b, err := s.open(ctx, h, owner)
-	if err != nil {
-		return nil, s.failed(owner, err)
-	}
-	defer s.close(b)
 	v := &viewer{s: s, owner: owner, bare: q.Sender.Bare()}
 	name, _ := q.Payload.Attr("node")
-	var answer []byte
+	if h.Given != nil && (name == "" || h.given(name)) {
+		q.Later(s.Go, func(ctx context.Context) ([]byte, *stanza.Error) {
+			answer, refused := s.discoGiven(ctx, h, v, name, list)
+			if refused != nil {
+				return nil, refused
+			}
+			return reply(answer), nil
+		})
+		return nil
+	}
+	answer, refused := s.published(h, v, name, list)
+	if refused == nil {
+		q.Result(reply(answer))
+	}
+	return refused
+}
+
+// published is what is answered about what users have published themselves.
+func (s *Service) published(h *Host, v *viewer, name string, list bool) (answer []byte, refused *stanza.Error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	b, err := s.open(ctx, h, v.owner)
+	if err != nil {
+		return nil, s.failed(v.owner, err)
+	}
+	defer s.close(b)
 	if name == "" {
 		answer, err = b.listed(ctx, v)
 	} else {
 		answer, err = b.described(ctx, v, name, list)
 	}
 	if err != nil {
-		return nil, s.failed(owner, err)
+		return nil, s.failed(v.owner, err)
 	}
 	return answer, nil
 }
@@ -471,6 +490,9 @@ func (s *Service) disco(q *router.Query, list bool) ([]byte, *stanza.Error) {
 // listed are the nodes that a viewer may see.
 func (b *box) listed(ctx context.Context, v *viewer) (answer []byte, err error) {
 	for name, n := range b.nodes {
+		if b.host.given(name) {
+			continue // it was published before it was given
+		}
 		ok, err := v.sees(ctx, &n.Config)
 		if err != nil {
 			return nil, err
@@ -488,6 +510,11 @@ func (b *box) listed(ctx context.Context, v *viewer) (answer []byte, err error) 
 	return answer, nil
 }
 
+// describe is what disco#info says of a node.
+func (c *Config) describe() []byte {
+	return c.appendMeta([]byte("<identity category='pubsub' type='leaf'/><feature var='" + NS + "'/>"))
+}
+
 // described is one node, or the IDs of its items if list.
 func (b *box) described(ctx context.Context, v *viewer, name string, list bool) (answer []byte, err error) {
 	n := b.nodes[name]
@@ -498,7 +525,7 @@ func (b *box) described(ctx context.Context, v *viewer, name string, list bool) 
 		return nil, err
 	}
 	if !list {
-		return n.Config.appendMeta([]byte("<identity category='pubsub' type='leaf'/><feature var='" + NS + "'/>")), nil
+		return n.Config.describe(), nil
 	}
 	for _, i := range n.Items {
 		answer = stanza.AppendAttr(append(answer, "<item"...), "jid", b.owner.String())

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
-	"slices"
 	"strconv"
 
 	"rosterd/engine"
@@ -74,8 +73,8 @@ func unavailable(err error) *stanza.Error {
 
 var givenNodes = []string{NodeMetadata, nodeData, nodeFour}
 
-// Has tells whether a node is made of the vCard.
-func (g *Given) Has(node string) bool { return slices.Contains(givenNodes, node) }
+// Nodes are those that are made of the vCard.
+func (g *Given) Nodes() []string { return givenNodes }
 
 // Told is the node of which events are told.
 func (g *Given) Told() string { return NodeMetadata }

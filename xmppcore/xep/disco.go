@@ -42,11 +42,15 @@ func Disco(name string, others []Extension, items []Item) Extension {
 	}
 }
 
+// NodeHandler answers a query about a node, be it later, with reply of what there is: disco#items if list, else disco#info. Node ""
+// is asked for items alone.
+type NodeHandler func(q *router.Query, list bool, reply func(answer []byte) []byte) *stanza.Error
+
 // node answers for the entity itself; it has no nodes (XEP-0030 §3.2, §7).
 func node(payload []byte) router.Handler { return nodes(payload, false, nil) }
 
 // nodes answers for an entity, and leaves it to another to answer for its nodes.
-func nodes(payload []byte, items bool, of func(q *router.Query, list bool) ([]byte, *stanza.Error)) router.Handler {
+func nodes(payload []byte, items bool, of NodeHandler) router.Handler {
 	return func(q *router.Query) *stanza.Error {
 		if q.Set {
 			return &stanza.Error{Condition: stanza.BadRequest}
@@ -59,21 +63,18 @@ func nodes(payload []byte, items bool, of func(q *router.Query, list bool) ([]by
 		case of == nil:
 			return &stanza.Error{Condition: stanza.ItemNotFound}
 		}
-		answer, refused := of(q, items)
-		if refused != nil {
-			return refused
-		}
 		space := nsInfo
 		if items {
 			space = nsItems
 		}
-		b := append([]byte("<query xmlns='"), space...)
-		b = append(b, '\'')
-		if node != "" {
-			b = stanza.AppendAttr(b, "node", node)
-		}
-		q.Result(append(append(append(b, '>'), answer...), "</query>"...))
-		return nil
+		return of(q, items, func(answer []byte) []byte {
+			b := append([]byte("<query xmlns='"), space...)
+			b = append(b, '\'')
+			if node != "" {
+				b = stanza.AppendAttr(b, "node", node)
+			}
+			return append(append(append(b, '>'), answer...), "</query>"...)
+		})
 	}
 }
 

@@ -18,7 +18,7 @@ type Extension struct {
 	Public                   router.Handlers
 	AccountFeatures          []string                                                    // announced by accounts
 	AccountIdentities        []Identity                                                  // of accounts, beside account/registered
-	Nodes                    func(q *router.Query, list bool) ([]byte, *stanza.Error)    // what accounts answer about their nodes: disco#items if list, else disco#info; node "" is asked for items alone, and answered with items to add. nil: there are none
+	Nodes                    NodeHandler                                                 // what accounts answer about their nodes; nil: there are none
 	Dress                    func(*registry.Resource, *scan.Stanza) *scan.Stanza         // see router.Host
 	Shown                    func(res *registry.Resource, st *scan.Stanza, initial bool) // see router.Host
 
