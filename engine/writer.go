@@ -68,6 +68,11 @@ func (w wishes) Edit(ctx context.Context, ed Edit) (Edited, error) {
 		return done, nil
 	case InSubscribed, InUnsubscribe, InUnsubscribed:
 		return done, nil
+	}
+	if _, served := w.e.Roster(ed.User); !served && w.e.Online(ed.User) { // what he wants would be none of what he has been told
+		return Edited{}, &TemporaryError{Err: fmt.Errorf("%s %s in the roster of %s: it is not known yet", ed.Action, ed.Contact, ed.User)}
+	}
+	switch ed.Action {
 	case Remove:
 		if !known {
 			return Edited{}, fmt.Errorf("%s in the roster of %s: %w", ed.Contact, ed.User, ErrNoItem)

@@ -372,3 +372,27 @@ func TestWriterAndWhatIsKept(t *testing.T) {
 		})
 	}
 }
+
+// While nobody knows what is in a user's roster, nothing is asked in his name: the item as he wants it would be none that
+// he has been told.
+func TestWriterWithoutARoster(t *testing.T) {
+	beforeJudge(t, func(t *testing.T, d *desk, m *manager, j *judge) {
+		m.serve("nurse", &TemporaryError{Err: errors.New("503")})
+		d.attach(t, "romeo")
+		synctest.Wait()
+		for _, e := range []Edit{
+			set("romeo", "nurse", "Angelica"),
+			{User: jid("romeo"), Contact: jid("nurse"), Action: Remove},
+			{User: jid("romeo"), Contact: jid("nurse"), Action: OutSubscribe},
+		} {
+			_, err := d.Edit(t.Context(), e)
+			var temporary *TemporaryError
+			if !errors.As(err, &temporary) {
+				t.Errorf("%s: %v", e.Action, err)
+			}
+		}
+		for _, e := range j.asked {
+			t.Errorf("asked for %s of %+v", e.Action, e.Item)
+		}
+	})
+}
