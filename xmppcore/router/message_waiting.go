@@ -15,7 +15,7 @@ import (
 // underway are the IDs of messages that have waited and are on their way to clients, which are not handed to others.
 type underway struct {
 	mu   sync.Mutex
-	byID map[addr.Bare]map[string]struct{}
+	byID map[addr.Bare]map[string]bool // true: a client has it, and it is still to be forgotten
 }
 
 // start is false if a message is on its way already.
@@ -26,12 +26,12 @@ func (u *underway) start(user addr.Bare, id string) bool {
 		return false
 	}
 	if u.byID == nil {
-		u.byID = make(map[addr.Bare]map[string]struct{})
+		u.byID = make(map[addr.Bare]map[string]bool)
 	}
 	if u.byID[user] == nil {
-		u.byID[user] = make(map[string]struct{})
+		u.byID[user] = make(map[string]bool)
 	}
-	u.byID[user][id] = struct{}{}
+	u.byID[user][id] = false
 	return true
 }
 
@@ -44,6 +44,29 @@ func (u *underway) end(user addr.Bare, ids ...string) {
 	if len(u.byID[user]) == 0 {
 		delete(u.byID, user)
 	}
+}
+
+// keep notes messages that a client has and that could not be forgotten.
+func (u *underway) keep(user addr.Bare, ids []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range ids {
+		if _, ok := u.byID[user][id]; ok {
+			u.byID[user][id] = true
+		}
+	}
+}
+
+// kept are those that keep has noted.
+func (u *underway) kept(user addr.Bare) (ids []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for id, had := range u.byID[user] {
+		if had {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 var handedSeed = maphash.MakeSeed()
@@ -76,6 +99,7 @@ func (r *Router) handOver(res *registry.Resource, m *Messages, synced bool) {
 		return
 	}
 	defer v.end()
+	r.forget(user, r.underway.kept(user))
 	handed := make(map[string]uint64)
 	err = m.Offline.Each(ctx, user, func(id string, b []byte) bool {
 		if !r.underway.start(user, id) {
@@ -112,13 +136,18 @@ func (r *Router) drop(res *registry.Resource, handed map[string]uint64) {
 }
 
 func (r *Router) forget(user addr.Bare, ids []string) {
+	if len(ids) == 0 {
+		return
+	}
 	h := r.Host(user.Domain()) // as it is served now
-	if len(ids) == 0 || h == nil || h.Messages == nil || h.Messages.Offline == nil {
+	if h == nil || h.Messages == nil || h.Messages.Offline == nil {
+		r.underway.keep(user, ids)
 		return
 	}
 	ctx, cancel := offlinePatiently()
 	defer cancel()
-	if err := h.Messages.Offline.Drop(ctx, user, ids); err != nil { // they come once more after the next start
+	if err := h.Messages.Offline.Drop(ctx, user, ids); err != nil { // when the user comes next, or they come once more after a start
+		r.underway.keep(user, ids)
 		h.Messages.Failed("forgetting messages that were delivered", user, err)
 		return
 	}

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"slices"
 	"sync"
@@ -16,8 +17,9 @@ import (
 
 // kept are messages that wait for one user.
 type kept struct {
-	mu  sync.Mutex
-	ids []string
+	mu    sync.Mutex
+	ids   []string
+	fails error // of Drop
 }
 
 func (k *kept) Put(context.Context, addr.Bare, []byte) (bool, error) { return false, nil }
@@ -35,6 +37,9 @@ func (k *kept) Each(_ context.Context, _ addr.Bare, f func(string, []byte) bool)
 func (k *kept) Drop(_ context.Context, _ addr.Bare, ids []string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.fails != nil {
+		return k.fails
+	}
 	k.ids = slices.DeleteFunc(k.ids, func(id string) bool { return slices.Contains(ids, id) })
 	return nil
 }
@@ -85,5 +90,39 @@ func TestHandedToOneWhoLeaves(t *testing.T) {
 	}
 	if !r.underway.start(user, "2") {
 		t.Error("what nobody has is on its way for ever")
+	}
+}
+
+// What a client has, and could not be forgotten while the store failed, is forgotten when somebody comes next, and nobody
+// gets it again.
+func TestForgottenLater(t *testing.T) {
+	user := addr.MustBare("juliet@example.com")
+	full, err := user.WithResource("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &kept{ids: []string{"1", "2"}, fails: errors.New("the store fails")}
+	m := &Messages{Offline: store, Failed: func(string, addr.Bare, error) {}}
+	r := &Router{Registry: new(registry.Registry), Host: func(string) *Host { return &Host{Domain: "example.com", Messages: m} }}
+	come := func() *registry.Resource {
+		res := &registry.Resource{Account: &registry.Account{User: user}}
+		res.Session = session.New(full, &brokenPipe{}, session.NewLimits(session.Limits{}))
+		r.handOver(res, m, false)
+		return res
+	}
+	first := come()
+	r.Ended(first) // of which nothing is lost
+	if got := store.list(); len(got) != 2 {
+		t.Fatalf("%q wait", got)
+	}
+	store.fails = nil
+	if next := come(); next.Queued() > 0 {
+		t.Error("what a client has is handed again")
+	}
+	if got := store.list(); len(got) != 0 {
+		t.Errorf("%q wait for ever", got)
+	}
+	if !r.underway.start(user, "1") {
+		t.Error("what is forgotten is on its way for ever")
 	}
 }
