@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -15,6 +16,8 @@ func (r *HTTPResponse) Card(user addr.Bare, now time.Time) (engine.Card, error) 
 		return Card(user, r.Body)
 	case http.StatusNotFound, http.StatusNoContent:
 		return engine.Card{}, nil
+	case http.StatusUnauthorized, http.StatusForbidden: // which is about us, and of all users alike
+		return engine.Card{}, &engine.TemporaryError{Err: fmt.Errorf("%s: the backend refuses our credentials", r)}
 	}
 	return engine.Card{}, r.NoRoster(now)
 }

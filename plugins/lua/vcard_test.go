@@ -24,7 +24,7 @@ func TestCard(t *testing.T) {
 		{"not now", `return nil, "temporary", "later"`, "temporary: later"},
 		{"the backend is down", `return http.request("http://backend/down")`, "temporary: GET http://backend/down: connection refused"},
 		{"the backend fails", `return http.request("http://backend/status/503")`, "temporary: GET http://backend/status/503"},
-		{"our credentials", `return http.request("http://backend/status/403")`, "permanent: "},
+		{"our credentials", `return http.request("http://backend/status/403")`, "temporary: "},
 		{"a wrong field", `return { fn = 5 }`, "permanent: vCard of jim@example.com: fn: a number, not a string"},
 		{"a wrong field of the backend", `return http.request("http://backend/odd")`, "permanent: vCard of jim@example.com: fn: a list, not a string"},
 		{"a function", `return { fn = print }`, "fault protocol"},
