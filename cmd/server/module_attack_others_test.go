@@ -422,7 +422,8 @@ func TestModuleAttacksAtOnce(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), 4*attackTime)
 					_, err := p.Fetch(ctx, engine.Request{User: attacker(i), Reason: engine.ReasonTest})
 					cancel()
-					if e := ending(err); e != "stopped" && e != "error" {
+					waited := err != nil && strings.Contains(err.Error(), "was not started again in time") // after another attack
+					if e := ending(err); e != "stopped" && e != "error" && !waited {
 						t.Errorf("variant %d ended as %q: %v", i, e, err)
 					}
 					checkError(t, err)
