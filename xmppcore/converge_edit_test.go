@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
+	"rosterd/engine/roster"
 	"rosterd/engine/stored"
 	"rosterd/xmppcore"
 )
@@ -18,11 +21,17 @@ import (
 // hold them, see whom both sides allow, and have been asked what waits for an answer.
 
 // letEdit adds hosts whose users edit their rosters; those of b.example do not, but are asked.
-func (w *world) letEdit(hosts []xmppcore.Host) []xmppcore.Host {
+func (w *world) letEdit(hosts []xmppcore.Host, seed uint64) []xmppcore.Host {
 	w.own, w.editor = &stored.Rosters{Values: &values{}}, map[addr.Bare]bool{}
+	switch seed % 8 {
+	case 4:
+		w.base = map[addr.Bare]doc{}
+	case 6:
+		w.judge = &judge{w: w}
+	}
 	hosts[1].BlockSubscriptions = false
 	for domain := range w.editing() {
-		hosts = append(hosts, xmppcore.Host{Domain: domain, Editable: true, Modules: []string{"ping"}, Auth: plainAuth(domain, anybody{})})
+		hosts = append(hosts, xmppcore.Host{Domain: domain, Editable: true, Writeback: w.judge != nil, Modules: []string{"ping"}, Auth: plainAuth(domain, anybody{})})
 	}
 	return hosts
 }
@@ -34,6 +43,86 @@ func (w *world) editing() func(func(string) bool) {
 			yield("f.example")
 		}
 	}
+}
+
+// edited is how the engine has a host whose users edit their rosters: they are stored, or what is stored is beside a
+// backend's, or a backend decides.
+func (w *world) edited(h engine.Host) engine.Host {
+	switch {
+	case w.base != nil:
+		h.Own = w.own
+	case w.judge != nil:
+		h.Writer = w.judge
+	default:
+		h.Backend = shared{w.own, w}
+	}
+	return h
+}
+
+// served is what the backend has of a user. Under the lock.
+func (w *world) served(u addr.Bare) doc {
+	if w.base != nil && w.editor[u] {
+		return w.base[u]
+	}
+	return w.docs[u]
+}
+
+// judge decides about edits: it takes most of them, on both sides of a pair.
+type judge struct {
+	w       *world
+	asked   int
+	willing bool // it takes all
+}
+
+func (j *judge) Edit(_ context.Context, e engine.Edit) error {
+	w := j.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	j.asked++
+	verdict := j.asked % 8
+	switch {
+	case j.willing:
+		verdict = 7
+	case verdict == 0:
+		return &engine.VetoError{Text: "no"}
+	case verdict == 1:
+		return &engine.TemporaryError{Err: errors.New("503")}
+	}
+	i, known := w.docs[e.User][e.Contact]
+	i.JID = e.Contact
+	switch e.Action {
+	case engine.Set:
+		i.Name, i.Groups = e.Item.Name, e.Item.Groups
+	case engine.OutSubscribe:
+		i.Subscription |= roster.To
+	case engine.OutSubscribed:
+		i.Subscription |= roster.From
+	case engine.OutUnsubscribe:
+		i.Subscription &^= roster.To
+	case engine.OutUnsubscribed:
+		i.Subscription &^= roster.From
+	}
+	switch {
+	case e.Action == engine.Remove:
+		delete(w.docs[e.User], e.Contact)
+		i.Subscription = roster.None
+	case known || e.Action == engine.Set || i.Subscription != roster.None:
+		w.docs[e.User][e.Contact] = i
+	}
+	if o, there := w.docs[e.Contact][e.User]; w.editor[e.Contact] && (there || i.Subscription != roster.None) {
+		o.JID, o.Subscription = e.User, mirror(i.Subscription)
+		w.docs[e.Contact][e.User] = o
+	}
+	if !j.willing { // who has left by now makes nobody else's roster be fetched
+		w.refused[e.User] = true
+		if w.editor[e.Contact] {
+			w.refused[e.Contact] = true
+		}
+	}
+	if verdict == 2 { // done, and nobody hears of it
+		return &engine.TemporaryError{Err: errors.New("connection reset")}
+	}
+	return nil
 }
 
 // values are kept in memory.
@@ -118,6 +207,9 @@ func (c *client) appear() {
 // learn reads what users have made of their rosters.
 func (w *world) learn() {
 	for u := range w.editor {
+		if w.judge != nil {
+			break // it has them
+		}
 		ans, err := w.own.Fetch(context.Background(), engine.Request{User: u})
 		if err != nil || len(ans.Dropped) > 0 {
 			w.fatalf("roster of %s: %v, dropped %v", u, err, ans.Dropped)
@@ -127,6 +219,7 @@ func (w *world) learn() {
 			d[i.JID] = i
 		}
 		w.mu.Lock()
+		maps.Copy(d, w.base[u]) // before what is the user's own
 		w.docs[u] = d
 		w.mu.Unlock()
 	}
@@ -152,11 +245,17 @@ func (w *world) duet() {
 		from.ping()
 	}
 	w.steps++
+	if w.judge != nil {
+		w.willing(true)
+		defer w.willing(false)
+	}
 	want := true
 	switch w.rnd.IntN(3) {
 	case 0:
 		tell(x, "subscribe", y)
-		tell(y, "subscribed", x)
+		if w.judge == nil { // nobody is asked
+			tell(y, "subscribed", x)
+		}
 	case 1:
 		tell(x, "unsubscribe", y)
 		want = false
@@ -169,11 +268,15 @@ func (w *world) duet() {
 	if to.To() != want || from.From() != want {
 		w.fatalf("after step %d: %s has %s with %s, and %s has %s with %s; subscribed: want %t", w.steps, x.user(), to, y.user(), y.user(), from, x.user(), want)
 	}
+	if w.judge != nil {
+		w.catchUp() // without any refresh
+		w.verify()
+	}
 }
 
 // verifyRequests: what waits for the user's answer has been shown to each client that is available.
 func (w *world) verifyRequests(c *client) {
-	if c.shown == "" || !w.editor[c.user()] || w.stores != nil {
+	if c.shown == "" || !w.editor[c.user()] || w.stores != nil || w.judge != nil {
 		return
 	}
 	list, err := w.own.Pending(context.Background(), c.user())
@@ -183,8 +286,37 @@ func (w *world) verifyRequests(c *client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, q := range list {
-		if !c.asks[q.From.String()] {
+		if !c.asks[q.From.String()] && (w.base == nil || w.editor[q.From]) { // others the backend may have, or have had
 			w.fatalf("after step %d: %s was not asked by %s; it was by %v", w.steps, c.full, q.From, c.asks)
 		}
 	}
+}
+
+// catchUp waits until who edits has been shown what the backend has made of it: a client that has its answer may be ahead
+// of the contact.
+func (w *world) catchUp() {
+	for u := range w.editor {
+		for w.eng.Online(u) && !w.isTold(u) {
+			select {
+			case <-w.news:
+			case <-time.After(patience):
+				w.fatalf("after step %d: %s was never told the roster that the backend has", w.steps, u)
+			}
+		}
+	}
+	w.barrier()
+}
+
+func (w *world) isTold(u addr.Bare) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	has, _ := roster.New(u, slices.Collect(maps.Values(w.docs[u]))...)
+	return has.Equal(w.told[u])
+}
+
+// willing has the backend take all that it is asked for, or not.
+func (w *world) willing(yes bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.judge.willing = yes
 }
