@@ -17,8 +17,9 @@ import (
 )
 
 // In some worlds of the convergence test there are users who edit their rosters, add and remove each other, ask and
-// approve, all at once and without waiting for anything. Their rosters are then what the server has stored: clients must
-// hold them, see whom both sides allow, and have been asked what waits for an answer.
+// approve, all at once and without waiting for anything. Their rosters are then what the server has stored, what it has
+// stored beside what a backend has, or what a backend has made of it: clients must hold them, see whom both sides allow,
+// and have been asked what waits for an answer.
 
 // letEdit adds hosts whose users edit their rosters; those of b.example do not, but are asked.
 func (w *world) letEdit(hosts []xmppcore.Host, seed uint64) []xmppcore.Host {
