@@ -154,6 +154,9 @@ func (e *Engine) EditThen(ctx context.Context, ed Edit, made func(Edited)) (Edit
 
 // edit makes the change and has it told.
 func (e *Engine) edit(h *host, ed Edit, made func(Edited)) (Edited, error) {
+	if h.conf().Writer != nil {
+		e.known(ed.User)
+	}
 	leave, err := e.turn(h)
 	if err != nil {
 		return Edited{}, err

@@ -121,6 +121,16 @@ func routed(a Action, s roster.Subscription) (list []Action) {
 // Pending is nothing: requests are answered at once.
 func (w wishes) Pending(context.Context, addr.Bare) ([]PendingRequest, error) { return nil, nil }
 
+// known waits for the roster of a user who has just come, which is asked for once more if that has failed.
+func (e *Engine) known(user addr.Bare) {
+	if _, served := e.Roster(user); served {
+		return
+	}
+	if f := e.request(user, ReasonLogin); f != nil {
+		<-f.done
+	}
+}
+
 // rev is the backend's revision of the roster that a user has been told, "" if it is not known.
 func (e *Engine) rev(user addr.Bare) string {
 	u := e.find(user)

@@ -396,3 +396,30 @@ func TestWriterWithoutARoster(t *testing.T) {
 		}
 	})
 }
+
+// Who edits while his roster is on its way is asked for once it has come.
+func TestWriterWaitsForTheRoster(t *testing.T) {
+	beforeJudge(t, func(t *testing.T, d *desk, m *manager, j *judge) {
+		m.serve("nurse", nil)
+		gate := make(chan struct{})
+		m.hold(gate)
+		d.attach(t, "romeo")
+		done := make(chan error, 1)
+		go func() {
+			_, err := d.Edit(t.Context(), set("romeo", "nurse", "Angelica"))
+			done <- err
+		}()
+		synctest.Wait()
+		if len(j.asked) != 0 {
+			t.Errorf("asked for %+v", j.asked)
+		}
+		m.hold(nil)
+		close(gate)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if len(j.asked) != 1 || j.asked[0].Item.Subscription != roster.Both {
+			t.Errorf("asked for %+v", j.asked)
+		}
+	})
+}
