@@ -5,6 +5,7 @@ package clients
 import (
 	"context"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -20,7 +21,7 @@ VirtualHost "example.com"
 func TestContacts(t *testing.T) {
 	t.Parallel()
 	h := (&house{form: ordinary, lists: map[string]map[string]contact{"romeo": nil, "juliet": nil, "nurse": nil}}).open(t)
-	h.python(t, "contacts.py")
+	h.python(t, filepath.Join("python", "contacts.py"))
 }
 
 // python runs a story that is told in Python, with Debian's own Python, which python3-slixmpp is installed for.
