@@ -98,6 +98,9 @@ func merge(h *Host, name string, st *setting) (Value, Pos, bool) {
 type anOption interface {
 	spec() *Spec
 	examine(c *Config, st *setting) (problems []problem, ok bool)
+	effective(h *Host) Setting
+	kind() string  // in the words of the known options
+	standard() any // the default
 }
 
 func (o *Option[T]) spec() *Spec { return &o.Spec }

@@ -18,12 +18,15 @@ type Option struct {
 	Owners     []string // modules that read it; "(core)" for Prosody itself
 	GlobalOnly bool     // read from the global section only
 	Replaced   string   // what replaces it, "obsolete", or ""
+	Default    string   // what Prosody assumes, in Lua, or ""
+	Meaning    string   // one line
 }
 
 // Module is one row of modules.tsv.
 type Module struct {
 	Name    string
-	Bundled bool // comes with Prosody; otherwise a community module
+	Bundled bool   // comes with Prosody; otherwise a community module
+	Meaning string // one line
 }
 
 //go:embed options.tsv
@@ -34,10 +37,11 @@ var modulesTSV string
 
 var options = sync.OnceValue(func() map[string]Option {
 	m := map[string]Option{}
-	for row := range rows(optionsTSV, 6) {
+	for row := range rows(optionsTSV, 9) {
 		m[row[0]] = Option{
 			Name: row[0], Types: strings.Split(row[1], "/"), Origin: row[2],
 			Owners: owners(row[3]), GlobalOnly: row[4] == "yes", Replaced: row[5],
+			Default: row[7], Meaning: row[8],
 		}
 	}
 	return m
@@ -45,8 +49,8 @@ var options = sync.OnceValue(func() map[string]Option {
 
 var modules = sync.OnceValue(func() map[string]Module {
 	m := map[string]Module{}
-	for row := range rows(modulesTSV, 2) {
-		m[row[0]] = Module{Name: row[0], Bundled: row[1] == "bundled"}
+	for row := range rows(modulesTSV, 5) {
+		m[row[0]] = Module{Name: row[0], Bundled: row[1] == "bundled", Meaning: row[4]}
 	}
 	return m
 })
