@@ -49,10 +49,16 @@ func (h *Host) account(ctx context.Context, user addr.Bare) (credential.Credenti
 	return credential.Credentials{}, &Error{Condition: TemporaryAuthFailure, User: user, Err: err}
 }
 
-// Exists tells whether there is such a user. Where somebody else checks passwords, nobody is asked for less than one:
-// then whoever may exist does.
+// Exists tells whether there is such a user, though he is not online. Where somebody else checks passwords and cannot be
+// asked for less than one, whoever may exist does. Nobody who is anonymous comes back.
 func (h *Host) Exists(ctx context.Context, user addr.Bare) (bool, error) {
-	if h.Passwords != nil {
+	if h.Anonymous {
+		return false, nil
+	}
+	if users, ok := h.Passwords.(Users); ok {
+		return users.UserExists(ctx, user)
+	}
+	if h.outside() {
 		return true, nil
 	}
 	switch _, err := h.Accounts.Credentials(ctx, user); {

@@ -26,6 +26,11 @@ type Passwords interface {
 	CheckPassword(ctx context.Context, user addr.Bare, password string) error
 }
 
+// Users are Passwords that can also be asked for a user without a password. An error says that it is not known.
+type Users interface {
+	UserExists(ctx context.Context, user addr.Bare) (bool, error)
+}
+
 // ErrRefused is wrapped by the errors of Passwords that refuse a user.
 var ErrRefused = errors.New("wrong password")
 
@@ -35,6 +40,13 @@ type Host struct {
 	Accounts Accounts
 	// Passwords, if it is set, is asked instead of Accounts. It sees the password itself: only PLAIN is offered.
 	Passwords Passwords
+	// Tokens, if it is set, knows whose access tokens are: OAUTHBEARER is offered, and Accounts is not asked.
+	Tokens Tokens
+	// TokenHelp is for clients whose token is refused.
+	TokenHelp TokenHelp
+
+	// Anonymous says that nobody has an account here: whoever comes gets a name, and only ANONYMOUS is offered.
+	Anonymous bool
 
 	// Hashes are those of the SCRAM mechanisms offered; none means SHA-1 alone. Stored keys serve one hash
 	// only, a stored password serves them all.
@@ -79,8 +91,8 @@ func (h *Host) Mechanisms(ch Channel) []string {
 		switch {
 		case Binds(name) && len(ch.Bindings) == 0:
 			continue
-		case ch.Encrypted, name == plainName && ch.AllowPlain:
-		case name == plainName, slices.Contains(h.Insecure, name):
+		case ch.Encrypted, bare(name) && ch.AllowPlain:
+		case bare(name), slices.Contains(h.Insecure, name):
 			continue
 		}
 		names = append(names, name)
@@ -88,11 +100,20 @@ func (h *Host) Mechanisms(ch Channel) []string {
 	return names
 }
 
+// bare tells whether a mechanism shows what whoever sees it can log in with.
+func bare(mechanism string) bool { return mechanism == plainName || mechanism == bearerName }
+
+// outside tells whether somebody else knows the users.
+func (h *Host) outside() bool { return h.Passwords != nil || h.Tokens != nil }
+
 // known lists the mechanisms of this host on an encrypted channel that can be bound to.
 func (h *Host) known() []string {
+	if h.Anonymous {
+		return slices.DeleteFunc([]string{anonymousName}, func(name string) bool { return slices.Contains(h.Disabled, name) })
+	}
 	var bound, names []string
 	for _, hash := range credential.Hashes() {
-		if h.Passwords != nil {
+		if h.outside() {
 			break
 		}
 		if slices.Contains(h.hashes(), hash) {
@@ -100,7 +121,13 @@ func (h *Host) known() []string {
 			names = append(names, hash.Mechanism())
 		}
 	}
-	names = append(append(bound, names...), plainName)
+	names = append(bound, names...)
+	if h.Tokens != nil {
+		names = append(names, bearerName)
+	}
+	if h.Passwords != nil || !h.outside() {
+		names = append(names, plainName)
+	}
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(h.Disabled, name) })
 }
 
@@ -138,7 +165,13 @@ func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
 		return nil, &Error{Condition: EncryptionRequired, Err: errMechanism(mechanism)}
 	}
 	x := &Exchange{host: h, from: ch.From, run: &plain{host: h, from: ch.From}}
-	if mechanism != plainName {
+	switch mechanism {
+	case plainName:
+	case bearerName:
+		x.run = &bearer{host: h, from: ch.From}
+	case anonymousName:
+		x.run, x.begun = anonymous{h}, true // there is no need to wait for what is not looked at
+	default:
 		var err error
 		if x.run, err = h.startSCRAM(mechanism, ch); err != nil {
 			return nil, err
