@@ -29,7 +29,7 @@ var floors = map[string]int{
 	"cmd/server": 3, "bench": 3, "examples/plugins": 3,
 	"httpd": 2, "admin": 2, "metrics": 2, "xmppcore": 2, "plugins": 2, "plugins/lua": 2, "plugins/wasm": 2, "plugins/worker": 2, "plugins/trial": 2,
 	"engine": 1, "engine/enginetest": 1, "engine/stored": 1, "engine/groups": 1, "config": 1, "config/known": 1, "store": 1, "store/storetest": 1,
-	"cmd/server/converse": 0, "engine/addr": 0, "engine/roster": 0, "plugins/lua/vm": 0, "plugins/wasm/module": 0, "plugins/wasm/module/asm": 0, "plugins/wasm/fuel": 0, "plugins/sdk": 0, "plugins/trial/scaffold": 0, "plugins/trial/mutate": 0, "store/credential": 0, "store/dat": 0,
+	"cmd/server/converse": 0, "compare": 0, "engine/addr": 0, "engine/roster": 0, "plugins/lua/vm": 0, "plugins/wasm/module": 0, "plugins/wasm/module/asm": 0, "plugins/wasm/fuel": 0, "plugins/sdk": 0, "plugins/trial/scaffold": 0, "plugins/trial/mutate": 0, "store/credential": 0, "store/dat": 0,
 }
 
 // sideways are imports on one floor that are meant: from the whole of a room to its parts, and from engines to what
@@ -59,8 +59,7 @@ var confined = map[string][]string{
 	"database/sql":                        {"store"},
 	"modernc.org/sqlite":                  {"store"},
 	"github.com/jackc/pgx":                {"store"},
-	"mellium.im/xmpp/jid":                 {"engine/addr"},
-	"mellium.im":                          {"engine/addr"},
+	"mellium.im":                          {"engine/addr", "compare"},
 	"golang.org/x/term":                   {"cmd/server"},
 	"github.com/prometheus":               {"metrics"},
 	"github.com/coder/websocket":          {"xmppcore"},
@@ -186,11 +185,11 @@ func checkConfined(t *testing.T, house, name, imported string) {
 func within(path, prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
 
 // TestBinary: what the program is made of. Test clients are no part of it, and of mellium's there is the preparation
-// of addresses alone.
+// of addresses, and a client for check --compare.
 func TestBinary(t *testing.T) {
 	t.Parallel()
 	allowed := map[string]bool{}
-	for _, p := range goList(t, "-deps", "mellium.im/xmpp/jid") {
+	for _, p := range goList(t, "-deps", "./compare") {
 		allowed[p.ImportPath] = true
 	}
 	for _, p := range goList(t, "-deps", "./cmd/server") {

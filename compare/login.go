@@ -1,0 +1,295 @@
+package compare
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mellium.im/sasl"
+	"mellium.im/xmlstream"
+	"mellium.im/xmpp"
+	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/stanza"
+)
+
+const nsSASL, nsTLS = "urn:ietf:params:xml:ns:xmpp-sasl", "urn:ietf:params:xml:ns:xmpp-tls"
+
+// A peer is one of the servers, with our session there.
+type peer struct {
+	seen
+	target  Target
+	user    jid.JID
+	timeout time.Duration
+	conn    net.Conn
+	session *xmpp.Session
+	served  chan error // is told when the session has ended
+	refused error      // why there is no session
+
+	mu      sync.Mutex // guards the fields below
+	pushes  facts      // roster pushes, in their order
+	results facts      // what the archive has sent
+}
+
+// wire is a connection that keeps what it hears until it is told to stop: the features of each stream.
+type wire struct {
+	net.Conn
+	heard bytes.Buffer
+	deaf  bool
+}
+
+// most is how much of a login is kept.
+const most = 1 << 18
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if !w.deaf && w.heard.Len() < most {
+		w.heard.Write(p[:n])
+	}
+	return n, err
+}
+
+// ConnectionState is what channel binding asks for.
+func (w *wire) ConnectionState() tls.ConnectionState {
+	if c, ok := w.Conn.(*tls.Conn); ok {
+		return c.ConnectionState()
+	}
+	return tls.ConnectionState{}
+}
+
+// dial connects and logs in. A server that refuses the login is one to compare, too: refused says why. Any other failure
+// is an error.
+func dial(ctx context.Context, t Target, o Options) (*peer, error) {
+	user, err := jid.Parse(o.User)
+	if err != nil || user.Localpart() == "" {
+		return nil, fmt.Errorf("user %q is not USER@HOST", o.User)
+	}
+	p := &peer{target: t, user: user.Bare(), timeout: o.Timeout, served: make(chan error, 1)}
+	err = p.login(ctx, o, true)
+	if errors.Is(err, errNoTLS) && t.local() {
+		p.seen = seen{}
+		err = p.login(ctx, o, false)
+	}
+	if err != nil && p.conn != nil && !p.spoke() {
+		p.conn.Close()
+		return nil, err
+	}
+	if err != nil && p.conn == nil {
+		return nil, err
+	}
+	if p.refused = err; err != nil {
+		p.add("login", "refused: "+reason(err))
+		return p, nil
+	}
+	p.add("login", "succeeds")
+	go func() { p.served <- p.session.Serve(xmpp.HandlerFunc(p.handle)) }()
+	return p, nil
+}
+
+var errNoTLS = errors.New("the server offers no TLS")
+
+// spoke tells whether the server got as far as to offer a way to log in.
+func (p *peer) spoke() bool { return len(p.by["SASL mechanisms"]) > 0 }
+
+// reason is an error without what is in it of the one attempt.
+func reason(err error) string {
+	var refused interface{ Error() string } = err
+	return strings.Join(strings.Fields(refused.Error()), " ")
+}
+
+// login negotiates a stream, and records what was offered on the way.
+func (p *peer) login(ctx context.Context, o Options, secure bool) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*p.timeout)
+	defer cancel()
+	conn, err := (&net.Dialer{Timeout: p.timeout}).DialContext(ctx, "tcp", p.target.Address)
+	if err != nil {
+		return err
+	}
+	domain := p.user.Domainpart()
+	config := &tls.Config{ServerName: domain, MinVersion: tls.VersionTLS12, NextProtos: []string{"xmpp-client"}}
+	config.InsecureSkipVerify = o.Insecure || p.target.local()
+	plain, crypted := &wire{Conn: conn}, (*wire)(nil)
+	p.conn = conn
+	state := xmpp.SessionState(0)
+	if p.target.Direct {
+		client := tls.Client(conn, config)
+		if err := client.HandshakeContext(ctx); err != nil {
+			return fmt.Errorf("TLS: %w", err)
+		}
+		plain.Conn, state = client, xmpp.Secure
+	}
+	login := xmpp.SASL("", o.Password, sasl.ScramSha256, sasl.ScramSha1, sasl.Plain)
+	features := []xmpp.StreamFeature{login, xmpp.BindResource()}
+	if secure {
+		config.NextProtos = nil // which is for direct TLS
+		start := xmpp.StartTLS(config)
+		negotiate := start.Negotiate
+		start.Negotiate = func(ctx context.Context, s *xmpp.Session, data any) (xmpp.SessionState, io.ReadWriter, error) {
+			plain.deaf = true
+			mask, rw, err := negotiate(ctx, s, data)
+			if err != nil {
+				return mask, rw, err
+			}
+			client := rw.(*tls.Conn)
+			if err := client.HandshakeContext(ctx); err != nil {
+				return 0, nil, fmt.Errorf("TLS: %w", err)
+			}
+			crypted = &wire{Conn: client}
+			return mask, crypted, nil
+		}
+		features = append(features, start)
+	} else {
+		login.Necessary &^= xmpp.Secure
+		features[0] = login
+	}
+	p.session, err = xmpp.NewSession(ctx, p.user.Domain(), p.user, plain, state, xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
+		return xmpp.StreamConfig{Features: features}
+	}))
+	p.streams(plain, crypted)
+	if err == nil {
+		plain.deaf = true
+		if crypted != nil {
+			crypted.deaf = true
+		}
+		return nil
+	}
+	if secure && state == 0 && crypted == nil && !slices.Contains(p.by["stream features before TLS"], "starttls "+nsTLS) {
+		p.conn.Close()
+		return errNoTLS
+	}
+	return fmt.Errorf("log in as %s: %w", p.user, err)
+}
+
+// streams records the features of each stream of a login.
+func (p *peer) streams(plain, crypted *wire) {
+	names := []string{"stream features before TLS", "stream features", "stream features after login"}
+	heard := featuresIn(plain.heard.Bytes())
+	switch {
+	case crypted != nil:
+		heard = append(heard[:min(1, len(heard))], featuresIn(crypted.heard.Bytes())...)
+		p.certificate(crypted.ConnectionState())
+	case p.target.Direct:
+		names = names[1:]
+		p.certificate(plain.ConnectionState())
+	case len(heard) > 1:
+		names[0], names[1] = "stream features", "stream features after login"
+	}
+	for i, f := range heard {
+		if i >= len(names) {
+			break
+		}
+		p.add(names[i])
+		for _, n := range f.Nodes {
+			p.feature(names[i], n)
+		}
+	}
+}
+
+// feature records one feature of a stream, and the mechanisms in it.
+func (p *peer) feature(probe string, n node) {
+	name := n.XMLName.Local + " " + n.XMLName.Space
+	if n.XMLName.Space == nsTLS && len(n.Nodes) > 0 {
+		p.add(probe, name)
+		p.add("STARTTLS is required", fmt.Sprint(n.child("required") != nil))
+		return
+	}
+	if n.XMLName.Space == nsSASL && n.XMLName.Local == "mechanisms" {
+		for _, m := range n.Nodes {
+			p.add("SASL mechanisms", strings.TrimSpace(m.Text))
+		}
+	}
+	if n.XMLName.Local == "sasl-channel-binding" {
+		for _, m := range n.Nodes {
+			p.add("channel binding", m.attr("type"))
+		}
+	}
+	p.add(probe, name)
+}
+
+func (p *peer) certificate(s tls.ConnectionState) {
+	p.add("TLS", tls.VersionName(s.Version))
+	if len(s.PeerCertificates) > 0 {
+		leaf := s.PeerCertificates[0]
+		p.add("certificate", fmt.Sprintf("of %s until %s, SHA-256 %x…", strings.Join(leaf.DNSNames, " "), leaf.NotAfter.UTC().Format(time.DateOnly), sha256Of(leaf.Raw)[:8]))
+	}
+}
+
+func sha256Of(b []byte) []byte { sum := sha256.Sum256(b); return sum[:] }
+
+// handle takes what the server sends unasked.
+func (p *peer) handle(rw xmlstream.TokenReadEncoder, start *xml.StartElement) error {
+	var n node
+	if err := xml.NewTokenDecoder(xmlstream.MultiReader(xmlstream.Token(*start), rw)).Decode(&n); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if q := n.child("query"); n.XMLName.Local == "iq" && n.attr("type") == "set" && q != nil && q.XMLName.Space == nsRoster {
+		p.mu.Lock()
+		p.pushes = append(p.pushes, rosterFacts(*q)...)
+		p.mu.Unlock()
+		_, err := xmlstream.Copy(rw, stanza.IQ{ID: n.attr("id"), Type: stanza.ResultIQ}.Wrap(nil))
+		return err
+	}
+	if r := n.child("result"); n.XMLName.Local == "message" && r != nil && r.XMLName.Space == nsMAM {
+		p.mu.Lock()
+		p.results = append(p.results, archived(*r))
+		p.mu.Unlock()
+	}
+	return nil
+}
+
+// iq asks for something and returns the answer, an error stanza included.
+func (p *peer) iq(ctx context.Context, typ stanza.IQType, to, text string) (node, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	iq := stanza.IQ{Type: typ}
+	if to != "" {
+		j, err := jid.Parse(to)
+		if err != nil {
+			return node{}, err
+		}
+		iq.To = j
+	}
+	r, err := p.session.SendIQElement(ctx, payload(text), iq)
+	if err != nil {
+		return node{}, err
+	}
+	var answer node
+	err = xml.NewTokenDecoder(r).Decode(&answer)
+	return answer, errors.Join(err, r.Close())
+}
+
+// payload reads XML for the library, which writes namespaces by itself.
+func payload(text string) xml.TokenReader {
+	d := xml.NewDecoder(strings.NewReader(text))
+	return xmlstream.ReaderFunc(func() (xml.Token, error) {
+		t, err := d.Token()
+		if start, ok := t.(xml.StartElement); ok {
+			start.Attr = slices.DeleteFunc(start.Attr, func(a xml.Attr) bool { return a.Name.Local == "xmlns" || a.Name.Space == "xmlns" })
+			return start, err
+		}
+		return t, err
+	})
+}
+
+// close ends the session, if there is one, and the connection.
+func (p *peer) close() {
+	if p.session != nil && p.refused == nil {
+		// A server that does not say good-bye is not waited for: what there is to know is known.
+		if err := p.session.Close(); err == nil {
+			p.conn.SetReadDeadline(time.Now().Add(p.timeout))
+			<-p.served
+		}
+	}
+	p.conn.Close()
+}
+
+func (p *peer) server() Server { return Server{Address: p.target.Address, Software: p.software} }
