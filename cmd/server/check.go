@@ -13,6 +13,9 @@ import (
 
 // check prints what the server would say of a configuration at its start.
 func check(ctx context.Context, args []string, c console) int {
+	if comparing(args) {
+		return compareServers(ctx, args, c)
+	}
 	c = seen(c) // what scripts and configurations say of themselves
 	f := flags("check", c)
 	file := f.String("config", "", "configuration `FILE`")
