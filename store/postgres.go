@@ -92,6 +92,16 @@ func (at Server) String() string {
 	return name
 }
 
+// Open connects to what others have in the database, with the schemas that a user sees by default.
+func (at Server) Open() (*sql.DB, error) {
+	c, err := at.config()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", at, err)
+	}
+	delete(c.RuntimeParams, "search_path")
+	return stdlib.OpenDB(*c), nil
+}
+
 // config is what the driver wants to know.
 func (at Server) config() (*pgx.ConnConfig, error) {
 	settings := map[string]string{"dbname": at.Database, "user": at.Username, "password": at.Password, "host": at.Host}

@@ -25,8 +25,8 @@ type folder string
 // maxFile bounds what is read of an account; Prosody's have a few hundred bytes.
 const maxFile = 1 << 20
 
-// escapeName writes a name as Prosody does in paths: ASCII letters and digits as they are, other bytes as %xx.
-func escapeName(s string) string {
+// EscapeName writes a name as Prosody does in paths: ASCII letters and digits as they are, other bytes as %xx.
+func EscapeName(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' {
@@ -38,8 +38,8 @@ func escapeName(s string) string {
 	return b.String()
 }
 
-// unescapeName reverses escapeName; what is no escape stays.
-func unescapeName(s string) string {
+// UnescapeName reverses EscapeName; what is no escape stays.
+func UnescapeName(s string) string {
 	var b []byte
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) {
@@ -54,14 +54,14 @@ func unescapeName(s string) string {
 	return string(b)
 }
 
-func (f folder) hostDir(domain string) string { return filepath.Join(string(f), escapeName(domain)) }
+func (f folder) hostDir(domain string) string { return filepath.Join(string(f), EscapeName(domain)) }
 
 func (f folder) accountsDir(domain string) string {
 	return filepath.Join(f.hostDir(domain), "accounts")
 }
 
 func (f folder) file(user addr.Bare) string {
-	return filepath.Join(f.accountsDir(user.Domain()), escapeName(user.Local())+".dat")
+	return filepath.Join(f.accountsDir(user.Domain()), EscapeName(user.Local())+".dat")
 }
 
 // hasAccounts tells whether the host keeps accounts here.
@@ -127,6 +127,9 @@ func readFile(path string) ([]byte, error) {
 	}
 	return src, err
 }
+
+// ProsodyAccount is what opens an account as Prosody keeps it in its store "accounts".
+func ProsodyAccount(t *dat.Table) (credential.Credentials, error) { return decodeAccount(t) }
 
 // decodeAccount takes the password where there is one, as Prosody does, else the keys. Both absent is an account
 // with which nobody can log in. Which hash the keys are of shows in their length alone.
@@ -240,7 +243,7 @@ func (f folder) purge(user addr.Bare) error {
 	errs := []error{err}
 	for _, store := range stores {
 		for _, ext := range []string{".dat", ".list", ".lidx"} {
-			path := filepath.Join(f.hostDir(user.Domain()), store.Name(), escapeName(user.Local())+ext)
+			path := filepath.Join(f.hostDir(user.Domain()), store.Name(), EscapeName(user.Local())+ext)
 			if err := os.Remove(path); err != nil && !isAbsent(err) && !errors.Is(err, syscall.ENOTDIR) {
 				errs = append(errs, err)
 			}
@@ -264,7 +267,7 @@ func (f folder) list(domain string) ([]Account, error) {
 		if !ok {
 			continue
 		}
-		user, err := addr.NewBare(unescapeName(escaped), domain)
+		user, err := addr.NewBare(UnescapeName(escaped), domain)
 		path := filepath.Join(f.accountsDir(domain), e.Name())
 		if err != nil || f.file(user) != path {
 			err = fmt.Errorf("%s: the file's name is not that of a user", path)

@@ -14,7 +14,7 @@ const maxBlocklistFile = 16 << 20
 // ProsodyBlocklist reads whom a user has blocked as Prosody's "internal" storage keeps it in a data_path; nobody if
 // there is no such file. What is no address is left out: nobody has it. The error names the file.
 func ProsodyBlocklist(dataPath string, user addr.Bare) (list []addr.JID, err error) {
-	path := filepath.Join(folder(dataPath).hostDir(user.Domain()), "blocklist", escapeName(user.Local())+".dat")
+	path := filepath.Join(folder(dataPath).hostDir(user.Domain()), "blocklist", EscapeName(user.Local())+".dat")
 	src, err := readUpTo(path, maxBlocklistFile)
 	if isAbsent(err) {
 		return nil, nil

@@ -31,7 +31,7 @@ const maxRequest = 8 << 10
 // ProsodyRoster reads a user's roster as Prosody's "internal" storage keeps it in a data_path, with the requests that
 // wait for an answer. Who has none there has none. What is no contact is left out and named. The error names the file.
 func ProsodyRoster(dataPath string, user addr.Bare) (contacts []ProsodyContact, bad []roster.BadItem, err error) {
-	path := filepath.Join(folder(dataPath).hostDir(user.Domain()), "roster", escapeName(user.Local())+".dat")
+	path := filepath.Join(folder(dataPath).hostDir(user.Domain()), "roster", EscapeName(user.Local())+".dat")
 	src, err := readUpTo(path, maxRosterFile)
 	if isAbsent(err) {
 		return nil, nil, nil
@@ -47,11 +47,20 @@ func ProsodyRoster(dataPath string, user addr.Bare) (contacts []ProsodyContact, 
 	if !ok {
 		return nil, nil, fmt.Errorf("roster of %s: %s: not a table", user, path)
 	}
+	contacts, bad, err = ProsodyContacts(user, t)
+	if err != nil {
+		return nil, nil, fmt.Errorf("roster of %s: %s: %w", user, path, err)
+	}
+	return contacts, bad, nil
+}
+
+// ProsodyContacts reads the value of a user in Prosody's store "roster".
+func ProsodyContacts(user addr.Bare, t *dat.Table) (contacts []ProsodyContact, bad []roster.BadItem, err error) {
 	r := prosodyRoster{user: user, items: roster.NewBuilder(user, roster.Limits{})}
 	r.read(t)
 	list, bad, err := r.items.Roster()
 	if err != nil {
-		return nil, nil, fmt.Errorf("roster of %s: %s: %w", user, path, err)
+		return nil, nil, err
 	}
 	return r.contacts(list), bad, nil
 }

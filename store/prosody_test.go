@@ -229,14 +229,14 @@ func TestNames(t *testing.T) {
 		{"AZaz09[`{@", "AZaz09%5b%60%7b%40"},
 	}
 	for _, tt := range tests {
-		if got := escapeName(tt.name); got != tt.want {
-			t.Errorf("escapeName(%q) = %s, want %s", tt.name, got, tt.want)
+		if got := EscapeName(tt.name); got != tt.want {
+			t.Errorf("EscapeName(%q) = %s, want %s", tt.name, got, tt.want)
 		}
-		if got := unescapeName(tt.want); got != tt.name {
-			t.Errorf("unescapeName(%s) = %q, want %q", tt.want, got, tt.name)
+		if got := UnescapeName(tt.want); got != tt.name {
+			t.Errorf("UnescapeName(%s) = %q, want %q", tt.want, got, tt.name)
 		}
 	}
-	if got := unescapeName("%4%zz%"); got != "%4%zz%" {
+	if got := UnescapeName("%4%zz%"); got != "%4%zz%" {
 		t.Errorf("what is no escape became %q", got)
 	}
 }

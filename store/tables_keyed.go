@@ -71,12 +71,8 @@ func (k *keyedTable) Change(ctx context.Context, user addr.Bare, values map[stri
 	if len(values) == 0 {
 		return nil
 	}
-	if k.write.numbered {
-		for key := range values { // or the transaction would fail, with what others have in it
-			if len(k.host)+len(user.Local())+len(k.store)+len(key) > maxPostgresKey {
-				return k.fail(k.store, user, ErrLongKey)
-			}
-		}
+	if err := k.short(user, values); err != nil { // or the transaction would fail, with what others have in it
+		return k.fail(k.store, user, err)
 	}
 	err := k.writer.change(ctx, func(ctx context.Context, tx *sql.Tx, _ *batch) error {
 		for key, value := range values {
@@ -87,6 +83,19 @@ func (k *keyedTable) Change(ctx context.Context, user addr.Bare, values map[stri
 		return nil
 	})
 	return k.fail(k.store, user, err)
+}
+
+// short is ErrLongKey if the database cannot find one of the values again.
+func (k *keyedTable) short(user addr.Bare, values map[string][]byte) error {
+	if !k.write.numbered {
+		return nil
+	}
+	for key := range values {
+		if len(k.host)+len(user.Local())+len(k.store)+len(key) > maxPostgresKey {
+			return ErrLongKey
+		}
+	}
+	return nil
 }
 
 func (k *keyedTable) set(ctx context.Context, tx *sql.Tx, user addr.Bare, key, value []byte) (err error) {

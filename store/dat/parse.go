@@ -15,8 +15,51 @@ const maxDepth = 200
 // Parse reads a .dat file: "return", a literal, and a semicolon or none. Accepted are nil, true, false, decimal
 // numbers, the three ways in which Prosody writes numbers that have no digits, quoted strings, and tables of
 // these, with comments to the end of a line between them. What Lua has besides, Prosody does not write.
-func Parse(src []byte) (Value, error) {
-	p := &parser{src: src}
+func Parse(src []byte) (Value, error) { return (&parser{src: src, first: 1}).file() }
+
+// ParseLines is Parse that also says where everything was found.
+func ParseLines(src []byte) (Value, Lines, error) {
+	p := &parser{src: src, first: 1, lines: Lines{}}
+	v, err := p.file()
+	return v, p.lines, err
+}
+
+// ParseItem reads one literal, such as one of a .list file, that begins in a line of it.
+func ParseItem(src []byte, line int) (Value, error) {
+	p := &parser{src: src, first: line}
+	v, err := p.value(0)
+	if err != nil {
+		return nil, err
+	}
+	if p.space(); p.pos < len(p.src) {
+		return nil, p.errorf("text after the value")
+	}
+	return v, nil
+}
+
+// Lines are those in which the fields of tables begin.
+type Lines map[*Table][]int
+
+// Of is the line of the field of a table, 0 if that is not known.
+func (l Lines) Of(t *Table, key Value) int {
+	for i, f := range t.Fields {
+		if f.Key == key && i < len(l[t]) {
+			return l[t][i]
+		}
+	}
+	return 0
+}
+
+type parser struct {
+	src   []byte
+	pos   int
+	first int   // the line in which src begins
+	lines Lines // nil: nobody wants to know
+
+	counted, line int // bytes in which line ends were counted, and how many there were
+}
+
+func (p *parser) file() (Value, error) {
 	p.space()
 	if p.word() != "return" {
 		return nil, p.errorf("does not begin with return")
@@ -33,14 +76,18 @@ func Parse(src []byte) (Value, error) {
 	return v, nil
 }
 
-type parser struct {
-	src []byte
-	pos int
+// at is the line that is being read. It counts each byte once, unless p.pos goes back.
+func (p *parser) at() int {
+	if p.pos < p.counted {
+		p.counted, p.line = 0, 0
+	}
+	p.line += bytes.Count(p.src[p.counted:p.pos], []byte("\n"))
+	p.counted = p.pos
+	return p.first + p.line
 }
 
 func (p *parser) errorf(format string, args ...any) error {
-	line := 1 + bytes.Count(p.src[:p.pos], []byte("\n"))
-	return fmt.Errorf("line %d: %s", line, fmt.Sprintf(format, args...))
+	return fmt.Errorf("line %d: %s", p.at(), fmt.Sprintf(format, args...))
 }
 
 // peek is the next byte, 0 at the end; a 0 byte in the file fits no rule either.
@@ -123,6 +170,10 @@ func (p *parser) table(depth int) (Value, error) {
 		if p.space(); p.accept('}') {
 			return t, nil
 		}
+		line := 0
+		if p.lines != nil {
+			line = p.at()
+		}
 		key, err := p.key(depth + 1)
 		if err != nil {
 			return nil, err
@@ -140,6 +191,9 @@ func (p *parser) table(depth int) (Value, error) {
 		}
 		if v != nil { // a field that is nil is not there
 			t.Fields = append(t.Fields, Field{key, v})
+			if p.lines != nil {
+				p.lines[t] = append(p.lines[t], line)
+			}
 		}
 		if p.space(); !p.accept(';') && !p.accept(',') && p.peek() != '}' {
 			return nil, p.errorf("expected a semicolon or the end of the table")
