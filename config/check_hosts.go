@@ -36,18 +36,6 @@ func sharedAlone(h *Host) bool {
 	return shared
 }
 
-// groups: whose file is not named has nothing to do, and a backend that is asked has the last word.
-func (ck *checker) groups(h *Host) {
-	m, on := h.Module("groups")
-	switch providers := h.Providers(); {
-	case !on:
-	case len(providers) > 0 && providers[0].Name != m.Name:
-		ck.once(Warn, CodeModule, h, m.Name, m.Pos, fmt.Sprintf("module %q: the groups of groups_file do not appear in the rosters of module %q", m.Name, providers[0].Name), "")
-	case GroupsFile.Get(h) == "":
-		ck.once(Note, CodeMoot, h, m.Name, m.Pos, `module "groups" serves nothing: groups_file is not set (as in Prosody)`, "")
-	}
-}
-
 // rosters: exactly one module supplies the rosters of a host.
 func (ck *checker) rosters(h *Host) {
 	providers := h.Providers()
@@ -210,7 +198,7 @@ func (ck *checker) socket() {
 // network: refreshes that anybody may send.
 func (ck *checker) network() {
 	for _, h := range ck.Config.hosts {
-		if len(h.Providers()) == 0 || RefreshToken.Get(h) != "" || RefreshHMACSecret.Get(h) != "" || RefreshClientCA.Get(h) != "" {
+		if !h.TakesNotices() || RefreshToken.Get(h) != "" || RefreshHMACSecret.Get(h) != "" || RefreshClientCA.Get(h) != "" {
 			continue
 		}
 		services := []string{"http"}

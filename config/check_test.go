@@ -274,9 +274,9 @@ func TestSourcesOfRosters(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := mustLoad(t, tt.config+"\nVirtualHost 'h.example'")
 			h := c.Host("h.example")
-			file, shared := h.SharedGroups()
-			if h.StoresRosters() != tt.stored || shared != tt.shared || shared && filepath.Base(file) != "groups.txt" {
-				t.Errorf("stored %v, shared %v %q", h.StoresRosters(), shared, file)
+			_, shared := h.SharedGroups()
+			if h.StoresRosters() != tt.stored || shared != tt.shared || shared && filepath.Base(GroupsFile.Get(h)) != "groups.txt" {
+				t.Errorf("stored %v, shared %v %q", h.StoresRosters(), shared, GroupsFile.Get(h))
 			}
 			var said []string
 			for _, d := range Check(c) {

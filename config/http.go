@@ -54,7 +54,7 @@ type HTTPModule struct {
 
 // HTTPModules are what the host serves, and where. Nobody has to be told of changes by who edits his roster here.
 func (h *Host) HTTPModules() (list []HTTPModule) {
-	if len(h.Providers()) > 0 {
+	if h.TakesNotices() {
 		list = append(list, HTTPModule{Name: "roster_admin", Path: h.HTTPPath("roster_admin", "/roster_admin")})
 	}
 	if h.Has("websocket") {

@@ -100,13 +100,6 @@ func (h *Host) WritesBack() bool {
 // KeepsContacts tells whether there are contacts that the users of the host have made themselves.
 func (h *Host) KeepsContacts() bool { return h.StoresRosters() || h.PersonalRosters() }
 
-// SharedGroups is the file of the groups that are put into the rosters of the host: those that users edit, or empty
-// ones. It is false if there is none.
-func (h *Host) SharedGroups() (file string, ok bool) {
-	file = GroupsFile.Get(h)
-	return file, file != "" && h.Has("groups") && len(h.Providers()) == 0
-}
-
 // globalModules is what a host starts from: the automatic modules and the global list, without what
 // is disabled globally.
 func globalModules(global *section) map[string]Module {

@@ -41,8 +41,8 @@ func source(h *config.Host) string {
 	if h.StoresRosters() {
 		list = append(list, "roster, edited by its users")
 	}
-	if file, ok := h.SharedGroups(); ok {
-		list = append(list, "groups, "+file)
+	if s, ok, err := groupsOf(h); ok && err == nil {
+		list = append(list, "groups, "+s.name)
 	}
 	for _, m := range h.Providers() {
 		name := m.Name

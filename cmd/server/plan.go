@@ -27,7 +27,7 @@ type plan struct {
 	xmpp    xmppcore.Config
 	engine  map[string]engine.Host
 	certs   *certificates
-	groups  map[string]*groupsFile  // by host, of those that have some
+	groups  map[string]*groupFeed   // by host, of those that have some
 	edit    editor                  // changes a roster, once the plan is served
 	stores  map[string]store.Stores // by host
 
@@ -62,7 +62,7 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if err := p.openFiles(); err != nil {
 		return p, err
 	}
-	if err := p.openGroups(d.plan); err != nil {
+	if err := p.openGroups(ctx, d.plan, part(d.log, "engine")); err != nil {
 		return p, err
 	}
 	if p.stores, err = d.db.stores(ctx, cfg); err != nil {

@@ -188,23 +188,21 @@ func TestGroupsFileGone(t *testing.T) {
 		}
 	}
 	write("[G]\na@example.com\n")
-	f := &groupsFile{path: path}
-	contents, _, _, err := readGroups(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.live.Store(contents)
 	var said strings.Builder
-	log := slog.New(slog.NewTextHandler(&said, nil))
-	if before := f.renew(log); before != contents {
-		t.Error("a file that was not looked at is not read")
+	f := &groups.Feed{Source: &groupsFile{path: path}, Name: path, Log: slog.New(slog.NewTextHandler(&said, nil))}
+	renew := func(ok bool) *groups.Set {
+		t.Helper()
+		if err := f.Renew(t.Context()); (err == nil) != ok {
+			t.Errorf("renewed: %v", err)
+		}
+		return f.Live.Load()
 	}
-	served := f.live.Load()
+	served := renew(true)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if before := f.renew(log); before != nil || f.live.Load() != served {
+		if renew(false) != served {
 			t.Error("the groups are gone with the file")
 		}
 	}
@@ -212,16 +210,17 @@ func TestGroupsFileGone(t *testing.T) {
 		t.Errorf("said %d times:\n%s", n, said.String())
 	}
 	write("[G]\na@example.com\nb@example.com\n")
-	if before := f.renew(log); before != served || f.live.Load().Members() != 2 {
+	now := renew(true)
+	if now == served || now.Members() != 2 {
 		t.Error("the file is back, and was not read")
 	}
-	if before := f.renew(log); before != nil {
+	if renew(true) != now {
 		t.Error("read although nothing has changed")
 	}
 	if err := os.Truncate(path, groups.MaxFile+1); err != nil {
 		t.Fatal(err)
 	}
-	if before := f.renew(log); before != nil || !strings.Contains(said.String(), "more than") {
+	if renew(false) != now || !strings.Contains(said.String(), "more than") {
 		t.Errorf("a file too large was read:\n%s", said.String())
 	}
 }

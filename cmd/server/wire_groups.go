@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"rosterd/config"
@@ -14,91 +15,110 @@ import (
 	"rosterd/engine/groups"
 )
 
-// groupsLook is how often it is looked whether a groups_file has changed.
+// groupsLook is how often it is looked whether it is time to ask a source of groups again. That is how often a groups_file
+// is looked at.
 var groupsLook = time.Second
 
-// groupsFile is a groups_file that is served. It stays the same one after a reload.
-type groupsFile struct {
-	path string
-	live groups.Live
-	seen stamp  // of what is served
-	odd  string // why the file cannot be read, as it was said
+// groupSource is where the groups of a host come from.
+type groupSource struct {
+	// key is comparable. Hosts with equal ones have one source, which stays the same after a reload.
+	key  any
+	name string        // for the log, without secrets
+	ask  groups.Source // not asked before it is served
+	// must says that a source that cannot be read refuses the start. Where it does not, nobody has a roster until it can.
+	must    bool
+	every   time.Duration // how often it is asked; 0: at every look
+	timeout time.Duration // of one question
 }
 
-// stamp tells that a file is not what it was.
-type stamp struct {
-	size     int64
-	modified time.Time
+// groupSources make sources ready to be asked, by where config.Host.SharedGroups says that the groups are. An error names
+// file and line.
+var groupSources = map[config.GroupSource]func(*config.Host) (groupSource, error){
+	config.GroupsInFile: fileGroups,
 }
 
-// readGroups reads a groups_file as it is now.
-func readGroups(path string) (f *groups.File, problems []groups.Problem, s stamp, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, nil, s, err
-	}
-	s = stamp{info.Size(), info.ModTime()}
-	if !info.Mode().IsRegular() {
-		return nil, nil, s, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a file")}
-	}
-	if s.size > groups.MaxFile {
-		return nil, nil, s, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("more than %d bytes", groups.MaxFile)}
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, s, err
-	}
-	f, problems = groups.Parse(text)
-	return f, problems, s, nil
+// groupFeed is a source that is served.
+type groupFeed struct {
+	groups.Feed
+	key any
 }
 
-// tryGroups reads the groups_file of each host: what cannot be read refuses the start, as in Prosody.
-func tryGroups(cfg *config.Config) (found []config.Diag) {
-	tried := make(map[string]bool)
+// groupsOf makes the source of a host ready. It is false if the host has none.
+func groupsOf(h *config.Host) (s groupSource, ok bool, err error) {
+	where, ok := h.SharedGroups()
+	if !ok {
+		return s, false, nil
+	}
+	s, err = groupSources[where](h)
+	return s, true, err
+}
+
+// tryGroups looks at the sources of all hosts: what they need is there, and of those that must be readable at the start,
+// what they say.
+func tryGroups(ctx context.Context, cfg *config.Config) (found []config.Diag) {
+	tried := make(map[any]bool)
 	for _, h := range cfg.Hosts() {
-		path, ok := h.SharedGroups()
-		if !ok || tried[path] {
+		s, ok, err := groupsOf(h)
+		if !ok || err == nil && tried[s.key] {
 			continue
 		}
-		tried[path] = true
-		_, pos, _ := config.GroupsFile.Lookup(h)
-		_, problems, _, err := readGroups(path)
+		pos, name := h.GroupsPos()
+		refuse := func(err error) {
+			found = append(found, config.Diag{Severity: config.Refused, Code: config.CodeValue, Pos: pos, Host: h.Name, Name: name, Message: fmt.Sprintf("%s: %v", name, err)})
+		}
 		if err != nil {
-			found = append(found, config.Diag{Severity: config.Refused, Code: config.CodeValue, Pos: pos, Host: h.Name, Name: config.GroupsFile.Name, Message: fmt.Sprintf("groups_file: %v", err)})
+			refuse(err)
+			continue
+		}
+		tried[s.key] = true
+		if !s.must {
+			continue
+		}
+		_, problems, err := s.ask.Groups(ctx)
+		if err != nil {
+			refuse(err)
 		}
 		for _, p := range problems {
 			found = append(found, config.Diag{
-				Severity: config.Warn, Code: config.CodeValueOdd, Pos: config.Pos{File: path, Line: p.Line}, Host: h.Name, Name: config.GroupsFile.Name,
-				Message: "groups_file: left out: " + p.Reason,
+				Severity: config.Warn, Code: config.CodeValueOdd, Pos: config.Pos{File: config.GroupsFile.Get(h), Line: p.Line}, Host: h.Name, Name: name,
+				Message: name + ": left out: " + p.Reason,
 			})
 		}
 	}
 	return found
 }
 
-// openGroups reads the files that are not served yet.
-func (p *plan) openGroups(before *plan) error {
-	p.groups = make(map[string]*groupsFile)
-	files := make(map[string]*groupsFile)
+// openGroups makes the sources ready that are not served yet.
+func (p *plan) openGroups(ctx context.Context, before *plan, log *slog.Logger) error {
+	p.groups = make(map[string]*groupFeed)
+	feeds := make(map[any]*groupFeed)
 	if before != nil {
 		for _, f := range before.groups {
-			files[f.path] = f
+			feeds[f.key] = f
 		}
 	}
 	for _, h := range p.cfg.Hosts() {
-		path, ok := h.SharedGroups()
+		s, ok, err := groupsOf(h)
+		if err != nil {
+			return err
+		}
 		if !ok {
 			continue
 		}
-		if files[path] == nil {
-			contents, _, s, err := readGroups(path) // its problems are what check has said
-			if err != nil {
-				return fmt.Errorf("groups_file of %s: %w", h.Name, err)
+		if feeds[s.key] == nil {
+			f := &groupFeed{key: s.key, Feed: groups.Feed{Source: s.ask, Name: s.name, Every: s.every, Timeout: s.timeout, Log: log}}
+			if s.must {
+				contents, _, err := s.ask.Groups(ctx) // its problems are what check has said
+				if err != nil {
+					return fmt.Errorf("groups of %s: %w", h.Name, err)
+				}
+				f.Live.Store(contents)
+			} else if before != nil && before.groups[h.Name] != nil {
+				f.Live.Store(before.groups[h.Name].Live.Load()) // until it has answered
 			}
-			files[path] = &groupsFile{path: path, seen: s}
-			files[path].live.Store(contents)
+			feeds[s.key] = f
 		}
-		p.groups[h.Name] = files[path]
+		p.groups[h.Name] = feeds[s.key]
 	}
 	return nil
 }
@@ -121,8 +141,8 @@ func (p *plan) groupHost(h *config.Host, own engine.Host) engine.Host {
 	if f == nil {
 		return own
 	}
-	own.Generation = "groups of " + f.path
-	shared := groups.Rosters{Own: groups.Nobody, File: &f.live}
+	own.Generation = fmt.Sprintf("groups of %s, %v", f.Name, f.key)
+	shared := groups.Rosters{Own: groups.Nobody, Groups: &f.Feed}
 	if edited, ok := own.Backend.(storedRosters); ok {
 		own.Generation += ", " + edited.Generation()
 		shared.Own = edited
@@ -133,70 +153,107 @@ func (p *plan) groupHost(h *config.Host, own engine.Host) engine.Host {
 	return own
 }
 
-// watchGroups has the groups_files that are served looked at now and then, until it is stopped.
+// watchGroups has the sources of groups that are served asked now and then, until it is stopped.
 func (d *daemon) watchGroups() (stop func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	var work sync.WaitGroup
+	work.Go(func() {
 		t := time.NewTicker(groupsLook)
 		defer t.Stop()
 		for {
 			select {
-			case <-t.C:
+			case now := <-t.C:
 				if p := d.served.Load(); p != nil {
-					d.renewGroups(ctx, p)
+					d.lookAtGroups(ctx, p, now, &work)
 				}
 			case <-ctx.Done():
 				return
 			}
 		}
-	}()
+	})
 	return func(context.Context) error {
 		cancel()
-		<-ended
+		work.Wait()
 		return nil
 	}
 }
 
-// renewGroups serves the groups_files of a plan as they are now. Whose contacts have changed is told.
-func (d *daemon) renewGroups(ctx context.Context, p *plan) {
-	looked := make(map[*groupsFile]*groups.File) // what was served before, nil where nothing has changed
-	for host, f := range p.groups {
-		before, done := looked[f]
-		if !done {
-			before = f.renew(part(d.log, "engine"))
-			looked[f] = before
+// lookAtGroups asks the sources that are due. None waits for another.
+func (d *daemon) lookAtGroups(ctx context.Context, p *plan, now time.Time, work *sync.WaitGroup) {
+	begun := make(map[*groupFeed]bool)
+	for _, f := range p.groups {
+		if !begun[f] && f.Due(now) {
+			begun[f] = true
+			work.Go(func() { d.renewGroups(ctx, f) })
 		}
-		if before == nil {
+	}
+}
+
+// renewGroups serves the groups of a source as they are now. Whose contacts have changed is told.
+func (d *daemon) renewGroups(ctx context.Context, f *groupFeed) {
+	before := f.Live.Load()
+	if f.Renew(ctx) != nil { // which has been said
+		return
+	}
+	now := f.Live.Load()
+	if now == before {
+		return
+	}
+	for host, served := range d.served.Load().groups {
+		if served != f {
 			continue
 		}
 		var names []string
-		for _, u := range before.Changed(f.live.Load(), d.eng.OnlineAt(host)) {
+		for _, u := range before.Changed(now, d.eng.OnlineAt(host)) {
 			names = append(names, u.Local())
 		}
 		d.eng.Refresh(ctx, host, names) // what fails is logged there, and tried again
 	}
 }
 
-// renew reads the file if it is another, and returns what was served before, nil if that has not changed.
-func (f *groupsFile) renew(log *slog.Logger) (before *groups.File) {
+// groupsFile is a groups_file, as a source.
+type groupsFile struct {
+	path string
+
+	mu    sync.Mutex // guards the fields below
+	seen  stamp      // of what was read
+	given *groups.Set
+}
+
+// stamp tells that a file is not what it was.
+type stamp struct {
+	size     int64
+	modified time.Time
+}
+
+func fileGroups(h *config.Host) (groupSource, error) {
+	path := config.GroupsFile.Get(h)
+	return groupSource{key: "file " + path, name: path, ask: &groupsFile{path: path}, must: true}, nil
+}
+
+// Groups reads the file if it is another than it was.
+func (f *groupsFile) Groups(context.Context) (*groups.Set, []groups.Problem, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	info, err := os.Stat(f.path)
-	if err == nil && f.seen == (stamp{info.Size(), info.ModTime()}) {
-		return nil
-	}
-	now, problems, s, err := readGroups(f.path)
 	if err != nil {
-		if why := err.Error(); why != f.odd {
-			log.Error("groups_file cannot be read: the groups stay as they were", "file", f.path, "error", err)
-			f.odd = why
-		}
-		return nil
+		return nil, nil, err
 	}
-	for _, p := range problems {
-		log.Warn("line of groups_file left out", "file", f.path, "line", p.Line, "reason", p.Reason)
+	s := stamp{info.Size(), info.ModTime()}
+	if f.given != nil && s == f.seen {
+		return f.given, nil, nil
 	}
-	log.Info("groups read", "file", f.path, "groups", now.Groups(), "members", now.Members())
-	f.seen, f.odd = s, ""
-	return f.live.Swap(now)
+	if !info.Mode().IsRegular() {
+		return nil, nil, &fs.PathError{Op: "read", Path: f.path, Err: errors.New("not a file")}
+	}
+	if s.size > groups.MaxFile {
+		return nil, nil, &fs.PathError{Op: "read", Path: f.path, Err: fmt.Errorf("more than %d bytes", groups.MaxFile)}
+	}
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	now, problems := groups.Parse(text)
+	f.seen, f.given = s, now
+	return now, problems, nil
 }

@@ -6,21 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 )
 
-// Live is a File that may be exchanged for another.
-type Live = atomic.Pointer[File]
-
 // Rosters are those of another backend with the groups in them. Who is in a group with the user is a contact of
-// subscription "both", with the name that the file gives him, whatever the other backend says.
+// subscription "both", with the name that the group gives him, whatever the other backend says.
 type Rosters struct {
-	Own  engine.Backend // must not tell revisions
-	File *Live
+	Own    engine.Backend // must not tell revisions
+	Groups *Feed
 }
 
 // Edited are Rosters whose users edit what is theirs of them.
@@ -44,13 +40,17 @@ func (r Rosters) Fetch(ctx context.Context, req engine.Request) (engine.Answer, 
 	if err != nil {
 		return ans, err
 	}
-	ans.Roster = r.File.Load().into(req.User, ans.Roster)
+	s, err := r.Groups.Now(ctx)
+	if err != nil {
+		return engine.Answer{}, err
+	}
+	ans.Roster = s.into(req.User, ans.Roster)
 	return ans, nil
 }
 
 // into is a roster with the groups of its owner in it.
-func (f *File) into(owner addr.Bare, own roster.Roster) roster.Roster {
-	groups := f.groupsOf(owner)
+func (s *Set) into(owner addr.Bare, own roster.Roster) roster.Roster {
+	groups := s.groupsOf(owner)
 	if len(groups) == 0 {
 		return own
 	}
@@ -58,12 +58,12 @@ func (f *File) into(owner addr.Bare, own roster.Roster) roster.Roster {
 	seen := make(map[addr.Bare]bool)
 	for _, g := range groups {
 		for _, m := range g.members {
-			if m.jid == owner || seen[m.jid] {
+			if m.JID == owner || seen[m.JID] {
 				continue
 			}
-			seen[m.jid] = true
-			i, _ := own.Get(m.jid)
-			items = append(items, f.shared(owner, m.jid, i))
+			seen[m.JID] = true
+			i, _ := own.Get(m.JID)
+			items = append(items, s.shared(owner, m.JID, i))
 		}
 	}
 	for i := range own.All() {
@@ -77,8 +77,8 @@ func (f *File) into(owner addr.Bare, own roster.Roster) roster.Roster {
 
 // shared is how a contact stands in the roster of somebody who is in a group with him. Own is what the user has made of
 // him, which may be nothing.
-func (f *File) shared(user, contact addr.Bare, own roster.Item) roster.Item {
-	name, groups, _ := f.contact(user, contact)
+func (s *Set) shared(user, contact addr.Bare, own roster.Item) roster.Item {
+	name, groups, _ := s.contact(user, contact)
 	i := roster.Item{JID: contact, Name: cmp.Or(name, own.Name), Subscription: roster.Both, Approved: own.Approved}
 	i.Groups = slices.Concat(own.Groups, groups)
 	slices.Sort(i.Groups)
@@ -89,8 +89,11 @@ func (f *File) shared(user, contact addr.Bare, own roster.Item) roster.Item {
 // Edit changes what is the user's own: nobody is taken out of a group, or ceases to see who is in it with him. Such an
 // attempt that leaves nothing to be done wraps engine.ErrDenied.
 func (r Edited) Edit(ctx context.Context, e engine.Edit) (engine.Edited, error) {
-	f := r.File.Load()
-	_, names, shared := f.contact(e.User, e.Contact)
+	s, err := r.Groups.Now(ctx)
+	if err != nil {
+		return engine.Edited{}, err
+	}
+	_, names, shared := s.contact(e.User, e.Contact)
 	if !shared {
 		return r.Editor.Edit(ctx, e)
 	}
@@ -101,7 +104,7 @@ func (r Edited) Edit(ctx context.Context, e engine.Edit) (engine.Edited, error) 
 			return engine.Edited{}, err
 		}
 		own, _ := ans.Roster.Get(e.Contact)
-		i := f.shared(e.User, e.Contact, own)
+		i := s.shared(e.User, e.Contact, own)
 		done := engine.Edited{Old: &i, New: &i}
 		switch e.Action {
 		case engine.OutSubscribe:
@@ -116,22 +119,25 @@ func (r Edited) Edit(ctx context.Context, e engine.Edit) (engine.Edited, error) 
 		return done, fmt.Errorf("%w: %s is in the group %q with %s", engine.ErrDenied, e.Contact, names[0], e.User)
 	}
 	if err == nil {
-		done.Old, done.New = f.over(e, done.Old), f.over(e, done.New)
+		done.Old, done.New = s.over(e, done.Old), s.over(e, done.New)
 	}
 	return done, err
 }
 
-func (f *File) over(e engine.Edit, own *roster.Item) *roster.Item {
-	i := f.shared(e.User, e.Contact, *cmp.Or(own, &roster.Item{}))
+func (s *Set) over(e engine.Edit, own *roster.Item) *roster.Item {
+	i := s.shared(e.User, e.Contact, *cmp.Or(own, &roster.Item{}))
 	return &i
 }
 
 // Pending are the requests of those who do not see the user already.
 func (r Edited) Pending(ctx context.Context, user addr.Bare) ([]engine.PendingRequest, error) {
+	s, err := r.Groups.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
 	list, err := r.Editor.Pending(ctx, user)
-	f := r.File.Load()
 	return slices.DeleteFunc(list, func(p engine.PendingRequest) bool {
-		_, _, shared := f.contact(user, p.From)
+		_, _, shared := s.contact(user, p.From)
 		return shared
 	}), err
 }

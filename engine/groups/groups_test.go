@@ -23,7 +23,7 @@ func jid(name string) addr.Bare {
 }
 
 // parse reads a file in which nothing is wrong.
-func parse(t *testing.T, text string) *groups.File {
+func parse(t *testing.T, text string) *groups.Set {
 	t.Helper()
 	f, problems := groups.Parse([]byte(text))
 	if len(problems) > 0 {
@@ -84,10 +84,10 @@ func TestParse(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, problems := groups.Parse([]byte(tt.file))
-			var live groups.Live
-			live.Store(f)
+			var live groups.Feed
+			live.Live.Store(f)
 			for user, want := range tt.want {
-				if got := contents(t, groups.Rosters{Own: groups.Nobody, File: &live}, user); got != want {
+				if got := contents(t, groups.Rosters{Own: groups.Nobody, Groups: &live}, user); got != want {
 					t.Errorf("%s: %s, want %s", user, got, want)
 				}
 			}
@@ -126,10 +126,10 @@ func TestEdit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var live groups.Live
-	live.Store(parse(t, ""))
+	var live groups.Feed
+	live.Live.Store(parse(t, ""))
 	own := &stored.Rosters{Values: db.Stores("example.com").Keyed("roster")}
-	r := groups.Edited{Rosters: groups.Rosters{Own: own, File: &live}, Editor: own}
+	r := groups.Edited{Rosters: groups.Rosters{Own: own, Groups: &live}, Editor: own}
 	const file = "[Verona]\njuliet@example.com=Juliet\nnurse@example.com\nromeo@example.com"
 	script := `
 		in-subscribe nurse        | - deliver
@@ -168,10 +168,10 @@ func perform(t *testing.T, r groups.Edited, do, file string) string {
 	t.Helper()
 	switch do {
 	case "FILE":
-		r.File.Store(parse(t, file))
+		r.Groups.Live.Store(parse(t, file))
 		return contents(t, r, "romeo")
 	case "NOFILE":
-		r.File.Store(parse(t, ""))
+		r.Groups.Live.Store(parse(t, ""))
 		return contents(t, r, "romeo")
 	case "ROSTER":
 		return contents(t, r, "romeo")
@@ -213,10 +213,10 @@ func FuzzParse(f *testing.F) {
 		if len(problems) > 100 {
 			t.Errorf("%d problems", len(problems))
 		}
-		var live groups.Live
-		live.Store(file)
+		var live groups.Feed
+		live.Live.Store(file)
 		for _, user := range []string{"a", "c", "romeo"} {
-			ans, err := groups.Rosters{Own: groups.Nobody, File: &live}.Fetch(t.Context(), engine.Request{User: jid(user)})
+			ans, err := groups.Rosters{Own: groups.Nobody, Groups: &live}.Fetch(t.Context(), engine.Request{User: jid(user)})
 			if err != nil || len(ans.Dropped) > 0 {
 				t.Fatalf("%v, %v", ans.Dropped, err)
 			}
