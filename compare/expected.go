@@ -1,6 +1,9 @@
 package compare
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // An expectation is a difference that is meant: who has what the other has not, and why. docs/QUIRKS.md and
 // docs/MIGRATING.md say more of each.
@@ -16,17 +19,77 @@ const (
 	rosterd = "rosterd"
 )
 
-var expectations = []expectation{}
+const (
+	binding    = "logins that are bound to the TLS connection; clients that know only tls-unique: see MIGRATING"
+	versions   = "clients that have a roster already are told what has changed in it (RFC 6121 §2.6)"
+	renamed    = "Prosody tells nobody that a contact's name or groups have changed"
+	noCommands = "there are no ad-hoc commands"
+	noOld      = "an old protocol that has a successor"
+	noFederate = "no federation"
+	pubsubLess = "nodes of personal eventing belong to their user: nobody else publishes there, or subscribes but by presence"
+	says       = "servers say this in different words, clients do not depend on it"
+)
+
+var expectations = []expectation{
+	{rosterd, "stream features", "sasl-channel-binding ", binding},
+	{rosterd, "SASL mechanisms", "SCRAM-", binding},
+	{"", "channel binding", "tls-", binding},
+	{prosody, "stream features after login", "c http://jabber.org/protocol/caps", "the server's own hash of its features; clients ask disco instead"},
+	{prosody, "stream features after login", "sm urn:xmpp:sm:2", noOld},
+	{rosterd, "", "limits urn:xmpp:stream-limits:0", "the limits of a stream are announced (XEP-0478)"},
+	{prosody, "", "dialback ", noFederate},
+	{prosody, "", "bidi ", noFederate},
+	{"", "disco of the server", "identity server/im is named ", "the name of the software, unless name is set"},
+	{prosody, "disco of the server", "http://jabber.org/protocol/commands", noCommands},
+	{prosody, "disco of the account", "http://jabber.org/protocol/commands", noCommands},
+	{"", "commands of the server", "", noCommands},
+	{prosody, "", "jabber:iq:time", noOld},
+	{prosody, "disco of the server", "jabber:iq:roster", says},
+	{prosody, "disco of the account", "identity account/admin", "admins have no rights here that others have not"},
+	{rosterd, "disco of the account", "identity account/registered", "admins have no rights here that others have not"},
+	{prosody, "disco of the account", "http://jabber.org/protocol/pubsub#", pubsubLess},
+	{rosterd, "disco of the account", "http://jabber.org/protocol/pubsub#", "is in Prosody, too, which does not say so"},
+	{rosterd, "disco of the account", "http://jabber.org/protocol/disco#", says},
+	{rosterd, "disco of the account", "vcard-temp", says},
+	{prosody, "disco of the account", "urn:xmpp:bookmarks-conversion:0", "an old name for bookmarks that are one in all places, as they are"},
+	{prosody, "nodes of the account", "", "the old place of bookmarks is a view, and no node"},
+	{prosody, "roster", "a version", "a client that does not ask for versions gets none (RFC 6121 §2.6)"},
+	{"", "roster set", "error modify/item-not-found", says},
+	{"", "roster set", "error cancel/item-not-found", says},
+	{prosody, "vCard of a user who is not there", "", "a user who is not there has no empty vCard"},
+	{rosterd, "vCard of a user who is not there", "error cancel/item-not-found", "a user who is not there has no empty vCard"},
+	{"", "archive form", "query urn:xmpp:mam:2/x/field/validate", says},
+	{prosody, "last activity of the account", "", "a user who was not here yet was not here 0 seconds ago"},
+	{rosterd, "last activity of the account", "error cancel/service-unavailable", "a user who was not here yet was not here 0 seconds ago"},
+	{rosterd, "roster with a version", "a version", versions},
+	{rosterd, "stream features after login", "ver urn:xmpp:features:rosterver", versions},
+	{prosody, "stream features after login", "sub urn:xmpp:features:pre-approval", "nobody is approved before he asks where a backend decides who is whose contact"},
+	{rosterd, pushes, "a version", versions},
+}
 
 // expected is why a server has a fact that the other one, of other software, has not; empty where nobody knows.
-func expected(software, other, probe, fact string, there facts) string {
-	if software == "" || strings.HasPrefix(software, rosterd) == strings.HasPrefix(other, rosterd) {
+func expected(here, there *seen, probe, fact string) string {
+	if here.software == "" || strings.HasPrefix(here.software, rosterd) == strings.HasPrefix(there.software, rosterd) {
 		return "" // two of a kind have no reason to differ
 	}
 	for _, e := range expectations {
-		if strings.HasPrefix(software, e.has) && (e.probe == "" || e.probe == probe) && strings.HasPrefix(fact, e.fact) {
+		if strings.HasPrefix(here.software, e.has) && (e.probe == "" || e.probe == probe) && strings.HasPrefix(fact, e.fact) {
 			return e.why
 		}
 	}
+	if (probe == pushes || probe == after) && here.has(fact) && there.has(fact) {
+		return renamed
+	}
 	return ""
+}
+
+const (
+	pushes = "pushes after a refresh"
+	after  = "roster after a refresh"
+)
+
+// has tells whether the contact of a fact is in the roster after the refresh, whatever his name and groups.
+func (s *seen) has(contact string) bool {
+	jid, _, _ := strings.Cut(contact, " ")
+	return slices.ContainsFunc(s.by[after], func(f string) bool { return strings.HasPrefix(f, jid+" both") })
 }

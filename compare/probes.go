@@ -47,6 +47,7 @@ var probes = []probe{
 	{"disco of the account", stanza.GetIQ, "USER", query(nsInfo), discoFacts},
 	{"nodes of the account", stanza.GetIQ, "USER", query(nsItems), itemFacts},
 	{"roster", stanza.GetIQ, "", query(nsRoster), rosterFacts},
+	{"roster with a version", stanza.GetIQ, "", `<query xmlns="` + nsRoster + `" ver=""/>`, rosterFacts},
 	{"roster set", stanza.SetIQ, "", `<query xmlns="` + nsRoster + `"><item jid="` + nobody + `@HOST" subscription="remove"/></query>`, names},
 	{"vCard", stanza.GetIQ, "", `<vCard xmlns="vcard-temp"/>`, values},
 	{"vCard of a user who is not there", stanza.GetIQ, nobody + "@HOST", `<vCard xmlns="vcard-temp"/>`, values},
@@ -280,6 +281,18 @@ func refresh(ctx context.Context, peers [2]*peer, o Options) error {
 	if peers[0].target.Refresh == "" && peers[1].target.Refresh == "" {
 		return nil
 	}
+	for _, p := range peers {
+		// Who has not said that he is there may never be answered for. With that priority no messages come for him.
+		if err := p.session.Send(ctx, payload("<presence><priority>-1</priority></presence>")); err != nil {
+			return fmt.Errorf("%s: presence: %w", p.target.Address, err)
+		}
+		if err := p.settle(ctx); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		p.pushes = nil
+		p.mu.Unlock()
+	}
 	if o.Change != nil {
 		if err := o.Change(ctx); err != nil {
 			return fmt.Errorf("change of the roster: %w", err)
@@ -294,18 +307,25 @@ func refresh(ctx context.Context, peers [2]*peer, o Options) error {
 			return fmt.Errorf("%s: %w", p.target.Refresh, err)
 		}
 		p.add("answer to a refresh", answer...)
-		// Pushes are under way when the refresh is answered; whoever answers a ping has sent them.
-		if _, err := p.iq(ctx, stanza.GetIQ, p.user.Domainpart(), `<ping xmlns="urn:xmpp:ping"/>`); err != nil {
-			return fmt.Errorf("%s: after a refresh: %w", p.target.Address, err)
+		if err := p.settle(ctx); err != nil {
+			return err
 		}
 		p.mu.Lock()
-		p.add("pushes after a refresh", p.pushes...)
+		p.add(pushes, p.pushes...)
 		p.mu.Unlock()
-		after, err := p.iq(ctx, stanza.GetIQ, "", query(nsRoster))
+		roster, err := p.iq(ctx, stanza.GetIQ, "", query(nsRoster))
 		if err != nil {
 			return fmt.Errorf("%s: roster after a refresh: %w", p.target.Address, err)
 		}
-		p.add("roster after a refresh", read(after, rosterFacts)...)
+		p.add(after, read(roster, rosterFacts)...)
+	}
+	return nil
+}
+
+// settle returns when everything has come that was on its way to us: whoever answers a ping has sent it.
+func (p *peer) settle(ctx context.Context) error {
+	if _, err := p.iq(ctx, stanza.GetIQ, p.user.Domainpart(), `<ping xmlns="urn:xmpp:ping"/>`); err != nil {
+		return fmt.Errorf("%s: ping: no answer: %w", p.target.Address, err)
 	}
 	return nil
 }

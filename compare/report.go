@@ -48,6 +48,7 @@ func (r *Report) Unexpected() (n int) {
 
 // compare makes the findings, in the order in which the first server was asked.
 func (r *Report) compare(a, b *seen) {
+	both := [2]*seen{a, b}
 	probes := slices.Clone(a.order)
 	for _, p := range b.order {
 		if !slices.Contains(probes, p) {
@@ -61,7 +62,7 @@ func (r *Report) compare(a, b *seen) {
 			only := mine.without(at[1-i])
 			f.Same = len(mine) - len(only)
 			for _, fact := range only {
-				why := expected(r.Servers[i].Software, r.Servers[1-i].Software, probe, fact, at[1-i])
+				why := expected(both[i], both[1-i], probe, fact)
 				f.Differences = append(f.Differences, Difference{Server: i, Fact: fact, Why: why})
 			}
 		}
