@@ -199,8 +199,10 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		}
 	case "anonymous_login":
 		if AnonymousLogin.Get(h) {
-			ck.add(Refused, CodeAccounts, h, st.name, st.pos, "anonymous_login: anonymous users are not available", "")
+			ck.add(Warn, CodeDeprecated, h, st.name, st.pos, "anonymous_login is an old switch; it goes before authentication, as in Prosody", `write authentication = "anonymous"`)
 		}
+	case HTTPAuthURL.Name:
+		ck.httpAuthURL(h, st)
 	case "plugin_paths":
 		ck.pluginPaths(h, st)
 	case "rosterd_plugin_override":
@@ -255,9 +257,9 @@ func (ck *checker) pluginPaths(h *Host, st *setting) {
 	for _, dir := range PluginPaths.Get(h) {
 		var files []string
 		hint := ""
-		for _, name := range slices.Sorted(maps.Keys(moduleTable)) {
-			provider := moduleTable[name].kind == Provider
-			if ck.overridden(name) || !provider && (moduleTable[name].kind != Honoured || !ck.anyHas(h, name)) {
+		for _, name := range ownModules() {
+			script := overridable(name)
+			if ck.overridden(name) || moduleTable[name].kind != Provider && !ck.anyHas(h, name) {
 				continue
 			}
 			file := pluginIn(dir, name)
@@ -265,7 +267,7 @@ func (ck *checker) pluginPaths(h *Host, st *setting) {
 				continue
 			}
 			files = append(files, file)
-			if provider && readPlugin(file).rosters { // the original of http_roster_admin does not, in that way
+			if p := readPlugin(file); script && (p.rosters || p.auth) { // the original of http_roster_admin does not, in that way
 				hint = fmt.Sprintf("rosterd_plugin_override = { %q } would take it instead", name)
 			}
 		}
@@ -283,9 +285,9 @@ func (ck *checker) pluginPaths(h *Host, st *setting) {
 func (ck *checker) pluginOverride(h *Host, st *setting) {
 	for _, m := range moduleList(h.section, st.name) {
 		switch {
-		case moduleTable[m.Name].kind != Provider:
+		case !overridable(m.Name):
 			ck.add(Warn, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s has no effect on %q: it is for modules of rosterd's own that are scripts", st.name, m.Name), "")
-		case !ck.anyHas(h, m.Name):
+		case !ck.anyHas(ck.global, m.Name):
 			ck.add(Note, CodeMoot, h, m.Name, m.Pos, fmt.Sprintf("%s: module %q is not enabled", st.name, m.Name), "")
 		case ck.plugins[m.Name] == nil:
 			ck.add(Refused, CodePlugins, h, m.Name, m.Pos, fmt.Sprintf("%s: there is no mod_%s.lua or .wasm in plugin_paths", st.name, m.Name), "")

@@ -49,7 +49,7 @@ func (ck *checker) rosters(h *Host) {
 	case len(providers) == 1 && providers[0].File != "":
 	case len(providers) == 1:
 		ck.backend(h, providers[0])
-	case edited, sharedAlone(h):
+	case edited, sharedAlone(h), h.Anonymous():
 	default:
 		hint := "enable http_roster_admin, or roster for rosters that users edit"
 		for _, m := range h.Modules() {
@@ -81,6 +81,9 @@ func named(m Module) string { return fmt.Sprintf("module %q (%s)", m.Name, m.Pos
 
 // authentication: falling back to another provider would let other people in.
 func (ck *checker) authentication(h *Host) {
+	if _, own := ownProvider(authModule(h)); own && h.cfg.plugins[authModule(h)] == nil {
+		return // whoever makes it looks at its options
+	}
 	if m, found := h.Authenticator(); found || internalAccounts(h) {
 		if !h.Has(m.Name) { // else it is in modules_enabled, and looked at there
 			ck.beside(h, m)
@@ -89,7 +92,7 @@ func (ck *checker) authentication(h *Host) {
 	}
 	_, pos, _ := Authentication.Lookup(h)
 	name := Authentication.Get(h)
-	ck.once(Refused, CodeAccounts, h, Authentication.Name, pos, fmt.Sprintf("authentication: the provider %q is not available, internal_hashed and internal_plain are", name),
+	ck.once(Refused, CodeAccounts, h, Authentication.Name, pos, fmt.Sprintf("authentication: the provider %q is not available; these are: %s", name, providerNames()),
 		ck.ownModule("a provider", authModule(h)))
 }
 

@@ -43,7 +43,7 @@ var (
 	notRegistering = lack{func(h *Host) bool { return !AllowRegistration.Get(h) }, ": nobody can register", because(", since allow_registration is not true")}
 	notManaging    = lack{func(h *Host) bool { return !internalAccounts(h) }, ": users cannot change their passwords or delete their accounts",
 		func(h *Host) string {
-			return fmt.Sprintf(", since those are where authentication = %q says", Authentication.Get(h))
+			return ", since " + elsewhere(h, "those")
 		}}
 )
 

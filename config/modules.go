@@ -24,9 +24,9 @@ type moduleSpec struct {
 
 // A Module is an entry of a host's effective set.
 type Module struct {
-	Name string
-	Pos  Pos    // where the file asks for it; zero if Prosody loads it unasked
-	File string // of a provider: its script in plugin_paths; "" if the module is rosterd's own
+	Name string `json:"name"`
+	Pos  Pos    `json:"pos,omitzero"`   // where the file asks for it; zero if Prosody loads it unasked
+	File string `json:"file,omitempty"` // of a provider: its script in plugin_paths; "" if the module is rosterd's own
 }
 
 // LookupModule returns what rosterd makes of a module.
@@ -40,6 +40,9 @@ var automatic = []string{"presence", "message", "iq", "offline", "c2s", "s2s", "
 
 // Has reports whether the module is in the host's effective set.
 func (h *Host) Has(module string) bool {
+	if name, ok := ownProvider(module); ok { // Prosody loads it where authentication says so, whatever is enabled
+		return name == h.AuthProvider()
+	}
 	_, ok := h.modules[module]
 	return ok
 }

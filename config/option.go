@@ -132,7 +132,7 @@ func declareFor[T any](s Spec, read reader[T], fallback func(*Host) T) *Option[T
 	return o
 }
 
-// Secret tells whether the value of an option must not be shown, under any of its names; plugins do not see it. Those of
+// Secret tells whether the value of an option must not be shown, under any of its names. Those of
 // Prosody's own modules go by their names, such as turn_external_secret.
 func Secret(name string) bool {
 	if o := registry[name]; o != nil && !withPasswords(name) {
@@ -150,8 +150,18 @@ func withPasswords(name string) bool {
 // Foreign tells whether an option belongs to rosterd or to one of Prosody's own modules, and so to no plugin: a URL in it
 // is not there for a plugin to ask. The backend's is.
 func Foreign(name string) bool {
-	return name != HTTPRosterURL.Name && (registry[name] != nil || prosodys(name))
+	return name != HTTPRosterURL.Name && !ofProvider(name) && (registry[name] != nil || prosodys(name))
 }
+
+// ofProvider tells whether an option is of one of the community's modules that know passwords. Such a module in
+// plugin_paths may be put in the place of rosterd's own, and needs what that needs.
+func ofProvider(name string) bool {
+	o, ok := known.LookupOption(name)
+	return ok && o.Origin == "community" && slices.ContainsFunc(o.Owners, func(m string) bool { return strings.HasPrefix(m, "auth_") })
+}
+
+// Withheld tells whether plugins do not see an option.
+func Withheld(name string) bool { return Secret(name) && !ofProvider(name) }
 
 // prosodys tells whether an option is one of Prosody itself or of the modules that come with it.
 func prosodys(name string) bool {

@@ -35,9 +35,9 @@ var (
 // Accounts and logging in.
 var (
 	Authentication = declare(Spec{Name: "authentication", Risk: Security,
-		Doc: "where accounts are: internal_hashed, internal_plain, or NAME of a plugin mod_auth_NAME in plugin_paths"}, authProvider, "internal_hashed")
+		Doc: "where accounts are: internal_hashed, internal_plain; anonymous for none; a provider that asks somebody else; or NAME of a plugin mod_auth_NAME in plugin_paths"}, authProvider, "internal_hashed")
 	AnonymousLogin = declare(Spec{Name: "anonymous_login", Risk: Security,
-		Doc: "old switch for anonymous users, who are not available: true is refused"}, boolean, false)
+		Doc: "old switch for authentication = \"anonymous\", before which it goes"}, boolean, false)
 	PasswordHash = declare(Spec{Name: "password_hash", Risk: Security,
 		Doc: "hash of stored passwords, and of the SCRAM mechanism offered"}, oneOf("SHA-1", "SHA-256"), "SHA-1")
 	IterationCount = declare(Spec{Name: "default_iteration_count", Risk: Security,

@@ -59,7 +59,7 @@ func (h *Host) Registers() (open bool, why string) {
 	case !h.Has("register") && !h.Has("register_ibr"):
 		return false, "module register is not enabled"
 	case !internalAccounts(h):
-		return false, fmt.Sprintf("accounts are where authentication = %q says", Authentication.Get(h))
+		return false, elsewhere(h, "accounts")
 	case RegistrationInviteOnly.Get(h):
 		return false, "registration_invite_only asks for invitations, which are not available"
 	}

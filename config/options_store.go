@@ -83,6 +83,9 @@ const (
 // Driver tells what keeps one of the host's stores. Of "accounts" some may be in Prosody's data folder all the same:
 // see StorageDriver.
 func (h *Host) Driver(store string) Driver {
+	if store != "accounts" && h.Anonymous() && !AnonymousStorage.Get(h) {
+		return Nowhere
+	}
 	switch name := h.StorageDriver(store); {
 	case name == "memory":
 		return InMemory

@@ -152,7 +152,7 @@ func TestOtherNames(t *testing.T) {
 func TestUnreadableSecurity(t *testing.T) {
 	for _, line := range []string{
 		`c2s_require_encryption = "yes"`, `c2s_require_encryption = {}`, `allow_unencrypted_plain_auth = "no"`, `authentication = "internal_ldap"`, `authentication = {}`,
-		`anonymous_login = true`, `storage = 5 > 4 and {} or nil; storage = { accounts = {} }`, `default_storage = ""`, `limits = { c2s = { rate = "fast" } }`, `limits = 5`,
+		`anonymous_login = "yes"`, `storage = 5 > 4 and {} or nil; storage = { accounts = {} }`, `default_storage = ""`, `limits = { c2s = { rate = "fast" } }`, `limits = 5`,
 		`rosterd_refresh_token = ""`, `rosterd_auth_timeout = "30m"`, `rosterd_stanza_size = "big"`, `trusted_proxies = { "everybody" }`, `c2s_ports = { "x" }`, `interfaces = { "?" }`,
 		`password_hash = "MD5"`, `modules_enabled = "tls"`, `enabled = "no"`, `http_interfaces = { "a b" }`, `admins = { "a/b@c" }`, `rosterd_refesh_token = "x"`,
 		`ssl = { protocol = "sslv2" }`, `rosterd_refresh_token = ENV_NOT_SET`, `rosterd_roster_edit = "allow"`, `default_iteration_count = "many"`, `rosterd_plugin_isolation = "none"`, `rosterd_plugin_override = "http_roster_admin"`, `modules_disabled = { 5 }`,

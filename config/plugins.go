@@ -37,7 +37,8 @@ const maxPlugin = 8 << 20
 
 // builtIn tells whether a module is rosterd's own, so that a file of its name is not used.
 func builtIn(name string) bool {
-	return moduleTable[name].kind != Missing
+	_, provider := ownProvider(name)
+	return provider || moduleTable[name].kind != Missing
 }
 
 // findPlugins looks for the modules of the hosts in plugin_paths.
@@ -49,7 +50,7 @@ func (c *Config) findPlugins() {
 				c.plugins[name] = c.findPlugin(name)
 			}
 		}
-		if name := authModule(h); c.plugins[name] == nil && !builtIn(name) {
+		if name := authModule(h); c.plugins[name] == nil && (!builtIn(name) || c.overridden(name)) {
 			if p := c.findPlugin(name); p != nil {
 				c.plugins[name] = p
 			}
@@ -63,7 +64,7 @@ func (c *Config) findPlugins() {
 }
 
 // authModule is the module that Prosody looks for where authentication names a provider.
-func authModule(h *Host) string { return "auth_" + Authentication.Get(h) }
+func authModule(h *Host) string { return "auth_" + h.AuthProvider() }
 
 // Authenticator is the script that knows the passwords of the host's users: the module of the provider's name, as in
 // Prosody, or an enabled one of that name that says so. There is none where accounts are rosterd's own.
@@ -71,9 +72,11 @@ func (h *Host) Authenticator() (Module, bool) {
 	if internalAccounts(h) {
 		return Module{}, false
 	}
-	_, pos, _ := Authentication.Lookup(h)
 	if p := h.cfg.plugins[authModule(h)]; p != nil {
-		return Module{Name: authModule(h), Pos: pos, File: p.file}, true
+		return Module{Name: authModule(h), Pos: h.authPos(), File: p.file}, true
+	}
+	if _, own := ownProvider(authModule(h)); own {
+		return Module{}, false
 	}
 	m, enabled := h.Module(Authentication.Get(h))
 	if p := h.cfg.plugins[m.Name]; enabled && p != nil && p.auth {
@@ -84,7 +87,7 @@ func (h *Host) Authenticator() (Module, bool) {
 }
 
 // internalAccounts tells whether rosterd keeps the accounts of the host itself.
-func internalAccounts(h *Host) bool { return strings.HasPrefix(Authentication.Get(h), "internal_") }
+func internalAccounts(h *Host) bool { return strings.HasPrefix(h.AuthProvider(), "internal_") }
 
 // Plugins are the modules that are opened for the host: those that supply its rosters, scripts that tell of changes,
 // and the one that knows the passwords.
@@ -106,10 +109,15 @@ func hasModule(list []Module, name string) bool {
 	return slices.ContainsFunc(list, func(m Module) bool { return m.Name == name })
 }
 
-// overridden tells whether rosterd_plugin_override puts a file in the place of a module of rosterd's own. Only
-// scripts can give way to scripts.
+// overridden tells whether rosterd_plugin_override puts a file in the place of a module of rosterd's own.
 func (c *Config) overridden(name string) bool {
-	return moduleTable[name].kind == Provider && slices.Contains(PluginOverride.Get(c.global), name)
+	return overridable(name) && slices.Contains(PluginOverride.Get(c.global), name)
+}
+
+// overridable tells whether a module of rosterd's own may give way to a file.
+func overridable(name string) bool {
+	_, provider := ownProvider(name)
+	return provider || moduleTable[name].kind == Provider
 }
 
 func (c *Config) findPlugin(name string) *plugin {

@@ -278,7 +278,7 @@ func TestPluginsBeside(t *testing.T) {
 		{"the same module for both", files{"mods/mod_crm.lua": crm + auth}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", ""},
 		{"the module of the provider's name is not enabled", files{"mods/mod_crm.lua": crm + auth}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin", `SEC004 authentication: the provider "crm" is not available`},
 		{"it does not know passwords", files{"mods/mod_crm.lua": crm}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", `SEC004 authentication: the provider "crm" is not available`},
-		{"no such provider", nil, "modules_enabled = { 'http_roster_admin' }\nauthentication = 'ldap'", "http_roster_admin", `SEC004 authentication: the provider "ldap" is not available, internal_hashed and internal_plain are`},
+		{"no such provider", nil, "modules_enabled = { 'http_roster_admin' }\nauthentication = 'imap'", "http_roster_admin", `SEC004 authentication: the provider "imap" is not available; these are: `},
 		{"a provider in WebAssembly", files{"mods/auth_crm.wasm": exporting("rosterd_auth")}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin auth_crm", ""},
 		{"rosters and passwords in WebAssembly", files{"mods/crm.wasm": exporting("rosterd_fetch", "rosterd_auth")}, dir + "modules_enabled = { 'crm' }\nauthentication = 'crm'", "crm", ""},
 		{"a provider that cannot be read is opened, and refused then", files{"mods/auth_crm.wasm": "\x00asm"}, dir + "modules_enabled = { 'http_roster_admin' }\nauthentication = 'crm'", "http_roster_admin auth_crm", ""},
@@ -338,6 +338,7 @@ func TestForeign(t *testing.T) {
 		{"crm_secret", false, false},
 		{"http_roster_url", false, false},
 		{"http_auth_url", false, false}, // of a community module, which may be this one
+		{"http_auth_credentials", false, false},
 		{"contact_info", true, false},
 		{"http_external_url", true, false},
 		{"http_file_share_base_url", true, false},
@@ -346,7 +347,7 @@ func TestForeign(t *testing.T) {
 		{"component_secret", true, true},
 		{"turn_external_host", true, false},
 	} {
-		if f, s := Foreign(tt.option), Secret(tt.option); f != tt.foreign || s != tt.secret {
+		if f, s := Foreign(tt.option), Withheld(tt.option); f != tt.foreign || s != tt.secret {
 			t.Errorf("%s: foreign %v, secret %v", tt.option, f, s)
 		}
 	}

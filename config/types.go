@@ -36,7 +36,7 @@ var providerName = regexp.MustCompile(`^[a-z0-9_]+$`)
 func authProvider(r *reading, v Value) (string, bool) {
 	s, ok := text(r, v)
 	if ok && (!providerName.MatchString(s) || strings.HasPrefix(s, "internal_") && s != "internal_hashed" && s != "internal_plain") {
-		r.fail(v, "the provider %s is not available, internal_hashed and internal_plain are", v.describe())
+		r.fail(v, "the provider %s is not available; these are: %s", v.describe(), providerNames())
 		return "", false
 	}
 	return s, ok

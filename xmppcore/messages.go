@@ -11,6 +11,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/store"
 	"rosterd/xmppcore/archive"
+	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/router"
 	"rosterd/xmppcore/xep"
 )
@@ -47,6 +48,7 @@ func (s *Server) messages(h *Host) (m *router.Messages, list []xep.Extension) {
 	}
 	if keeps := m.Offline != nil || m.Archive != nil; keeps && h.Auth.Passwords != nil {
 		s := &seen{store: h.Stores.Keyed("rosterd_seen"), users: map[addr.Bare]struct{}{}}
+		s.others, _ = h.Auth.Passwords.(auth.Users)
 		m.Exists, m.Came = s.has, s.note
 	}
 	return m, list
@@ -102,7 +104,8 @@ func (s *Server) expire(a *archive.Archive, domain string) {
 // seen knows who has been here. Where somebody else checks passwords, nobody can be asked whether there is a user
 // without one: what is kept for those who have never come would be kept for any name that somebody makes up.
 type seen struct {
-	store store.Keyed
+	store  store.Keyed
+	others auth.Users // is asked about those who have never come; nil: nobody can be
 
 	mu    sync.Mutex
 	users map[addr.Bare]struct{} // who is known to have been, of late
@@ -111,7 +114,16 @@ type seen struct {
 // maxSeen is how many users are remembered without the store.
 const maxSeen = 10_000
 
+// has tells whether there is such a user.
 func (s *seen) has(ctx context.Context, user addr.Bare) (bool, error) {
+	if ok, err := s.been(ctx, user); ok || err != nil || s.others == nil {
+		return ok, err
+	}
+	return s.others.UserExists(ctx, user)
+}
+
+// been tells whether a user has come before.
+func (s *seen) been(ctx context.Context, user addr.Bare) (bool, error) {
 	if s.recently(user) {
 		return true, nil
 	}
@@ -124,7 +136,7 @@ func (s *seen) has(ctx context.Context, user addr.Bare) (bool, error) {
 
 // note says that a user has come.
 func (s *seen) note(ctx context.Context, user addr.Bare) error {
-	if ok, err := s.has(ctx, user); ok || err != nil {
+	if ok, err := s.been(ctx, user); ok || err != nil {
 		return err
 	}
 	if err := s.store.Change(ctx, user, map[string][]byte{"": []byte("1")}); err != nil && !errors.Is(err, store.ErrDisabled) {

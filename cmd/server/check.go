@@ -68,7 +68,7 @@ func examine(ctx context.Context, path string, inspect bool) (*config.Config, []
 	if !inspect {
 		cache = config.PluginCache.Get(cfg.Global())
 	}
-	found := slices.Concat(tryPlugins(ctx, cfg, cache), tryCertificates(cfg), tryFiles(cfg), tryGroups(ctx, cfg))
+	found := slices.Concat(tryPlugins(ctx, cfg, cache), trySources(cfg), tryCertificates(cfg), tryFiles(cfg), tryGroups(ctx, cfg))
 	return cfg, config.Check(cfg, found...), nil
 }
 

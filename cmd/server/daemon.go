@@ -41,6 +41,7 @@ type daemon struct {
 	serving  sync.WaitGroup
 	retired  plugins.Retired                        // those that a reload has exchanged
 	ticking  sync.WaitGroup                         // timers of plugins
+	closing  sync.WaitGroup                         // sources of passwords that a reload has exchanged
 	timers   map[*plugins.Opened]context.CancelFunc // those that run
 	stops    []func(context.Context) error          // in the order of starting
 
@@ -71,6 +72,7 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	}
 	d.onStop(func(context.Context) error {
 		d.retired.Close()
+		d.closing.Wait()
 		return d.plan.closePlugins()
 	})
 	p.xmpp.Tap = d.tap

@@ -13,6 +13,7 @@ import (
 	"rosterd/config"
 	"rosterd/engine"
 	"rosterd/httpd"
+	"rosterd/passwords"
 	"rosterd/plugins"
 	"rosterd/store"
 	"rosterd/xmppcore"
@@ -23,6 +24,7 @@ import (
 type plan struct {
 	cfg     *config.Config
 	plugins map[string]*hosted // by host
+	sources map[string]*passwords.Guarded // by host, of those whose passwords somebody else knows
 	fresh   []*plugins.Opened  // those of them that were opened for this plan
 	xmpp    xmppcore.Config
 	engine  map[string]engine.Host
@@ -58,6 +60,9 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if err := p.openPlugins(ctx, d.plan, d.plugins(cfg)); err != nil {
 		return p, err
 	}
+	if err := p.openSources(part(d.log, "c2s")); err != nil {
+		return p, err
+	}
 	p.openCards(d.plan, part(d.log, "vcard"))
 	if err := p.openFiles(); err != nil {
 		return p, err
@@ -87,7 +92,7 @@ func (p *plan) discard() (err error) {
 	for _, b := range p.fresh {
 		err = errors.Join(err, b.Close())
 	}
-	return err
+	return errors.Join(err, p.closeSources())
 }
 
 // adopt serves a plan. An error means that nothing has changed.
@@ -126,6 +131,7 @@ func (d *daemon) adopt(p *plan) error {
 		}
 	}
 	before.closeCards(p)
+	d.retireSources(before)
 	keep := p.openedPlugins()
 	for b := range before.openedPlugins() {
 		if !keep[b] {
@@ -138,6 +144,7 @@ func (d *daemon) adopt(p *plan) error {
 // closePlugins closes all plugins.
 func (p *plan) closePlugins() (err error) {
 	p.closeCards(nil)
+	err = p.closeSources()
 	for b := range p.openedPlugins() {
 		err = errors.Join(err, b.Close())
 	}

@@ -6,16 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"rosterd/config"
 	"rosterd/engine"
-	"rosterd/engine/addr"
 	"rosterd/plugins"
 	"rosterd/plugins/lua"
 	"rosterd/plugins/wasm"
 	"rosterd/plugins/worker"
-	"rosterd/xmppcore/auth"
 )
 
 // engines open plugins by the endings of their files.
@@ -31,7 +28,7 @@ func pluginManager(cfg *config.Config, log *slog.Logger) *plugins.Manager {
 		Paths: config.PluginPaths.Get(g), Instead: config.PluginOverride.Get(g), Log: log, Limits: pluginLimits(cfg),
 		Isolate:   worker.Opener(worker.Settings{Log: log}),
 		Foreign:   config.Foreign,
-		Secret:    config.Secret,
+		Secret:    config.Withheld,
 		InProcess: func(host string) bool { return config.PluginIsolation.Get(cfg.Host(host)) == "inproc" },
 	}
 }
@@ -233,24 +230,6 @@ func options(h *config.Host) plugins.Config {
 		v, pos, ok := h.PluginOption(name)
 		return v, pos.String(), ok
 	})
-}
-
-// passwords lets a plugin say who is who.
-type passwords struct {
-	plugin  plugins.Authenticator
-	timeout time.Duration
-}
-
-var _ auth.Passwords = passwords{}
-
-func (p passwords) CheckPassword(ctx context.Context, user addr.Bare, password string) error {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
-	defer cancel()
-	err := p.plugin.Authenticate(ctx, user, password)
-	if errors.Is(err, engine.ErrDenied) || errors.Is(err, engine.ErrUnknownUser) {
-		return fmt.Errorf("%w: %w", auth.ErrRefused, err)
-	}
-	return err
 }
 
 // tick runs the timers of a plan's plugins, and ends those of the plan before that it has no more.

@@ -107,8 +107,8 @@ func withPassword(ctx context.Context, cfg *config.Config, args []string, c cons
 	if err != nil {
 		return err
 	}
-	if m, ok := cfg.Host(u.Domain()).Authenticator(); ok { // an account here would let nobody in
-		return fmt.Errorf("%vpasswords of %s are those that module %q knows (%s)", at(m.Pos), u.Domain(), m.Name, m.File)
+	if where, ok := elsewhere(cfg.Host(u.Domain())); ok { // an account here would let nobody in
+		return errors.New(where)
 	}
 	password, err := readPassword(c)
 	if err != nil {
@@ -120,6 +120,20 @@ func withPassword(ctx context.Context, cfg *config.Config, args []string, c cons
 	}
 	fmt.Fprintf(c.out, done, u, place)
 	return nil
+}
+
+// elsewhere tells where the passwords of a host's users are, if that is not here.
+func elsewhere(h *config.Host) (where string, ok bool) {
+	if m, ok := h.Authenticator(); ok {
+		return fmt.Sprintf("%vpasswords of %s are those that module %q knows (%s)", at(m.Pos), h.Name, m.Name, m.File), true
+	}
+	if name, pos, ok := h.OutsideProvider(); ok {
+		return fmt.Sprintf("%vpasswords of %s are those that authentication = %q asks about", at(pos), h.Name, name), true
+	}
+	if h.Anonymous() {
+		return fmt.Sprintf("users of %s are anonymous, they have no passwords", h.Name), true
+	}
+	return "", false
 }
 
 func deleteUser(ctx context.Context, cfg *config.Config, a userDB, args []string, c console) error {
@@ -136,7 +150,7 @@ func deleteUser(ctx context.Context, cfg *config.Config, a userDB, args []string
 		return err
 	}
 	places, err := a.Delete(ctx, u)
-	m, foreign := cfg.Host(u.Domain()).Authenticator()
+	_, foreign := elsewhere(cfg.Host(u.Domain()))
 	if foreign && errors.Is(err, credential.ErrNoUser) { // but something may be stored
 		err = a.Forget(ctx, u)
 	}
@@ -150,7 +164,7 @@ func deleteUser(ctx context.Context, cfg *config.Config, a userDB, args []string
 	changed, failed := contacts.say(ctx, editKept(cfg, stores))
 	err = errors.Join(err, failed, tellServer(ctx, cfg, changed))
 	if len(places) == 0 {
-		fmt.Fprintf(c.out, "%s: what was stored is deleted; who can log in is for module %q to say\n", u, m.Name)
+		fmt.Fprintf(c.out, "%s: what was stored is deleted; who can log in is for authentication = %q to say\n", u, cfg.Host(u.Domain()).AuthProvider())
 		return err
 	}
 	names := make([]string, len(places))

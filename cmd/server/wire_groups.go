@@ -131,6 +131,8 @@ func (p *plan) ownHost(h *config.Host) (engine.Host, bool) {
 		return p.groupHost(h, p.storedHost(h)), true
 	case shared:
 		return p.groupHost(h, engine.Host{OneSided: true, Timeout: config.BackendTimeout.Get(h), Steps: config.RosterSteps.Get(h)}), true
+	case h.Anonymous() && len(h.Providers()) == 0:
+		return engine.Host{Backend: nobodyKnown, OneSided: true}, true
 	}
 	return engine.Host{}, false
 }

@@ -31,8 +31,9 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 	var list []xmppcore.Host
 	for _, h := range p.cfg.Hosts() {
 		sasl := saslHost(h, users)
-		if script := p.plugins[h.Name].passwords; script != nil {
-			sasl.Passwords = passwords{script, config.BackendTimeout.Get(h)}
+		sasl.Anonymous = h.Anonymous()
+		if source := p.sources[h.Name]; source != nil {
+			sasl.Passwords = saslPasswords(source)
 		}
 		sasl.Secret, sasl.Throttle, sasl.Log = secret, throttle, log
 		host := xmppcore.Host{
@@ -82,7 +83,7 @@ func saslHost(h *config.Host, users *store.Accounts) *auth.Host {
 	return a
 }
 
-func storesPasswords(h *config.Host) bool { return config.Authentication.Get(h) == "internal_plain" }
+func storesPasswords(h *config.Host) bool { return h.AuthProvider() == "internal_plain" }
 
 // failureLimits are those of logins, of the whole server.
 func failureLimits(cfg *config.Config) auth.FailureLimits {
@@ -139,7 +140,7 @@ func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 		if h.WritesBack() {
 			e.Writer = p.plugins[h.Name].rosters
 		}
-		if config.KeepRosters.Get(h) {
+		if config.KeepRosters.Get(h) && !h.Anonymous() { // who comes back has another name
 			e.Keeper = db
 		}
 		list[h.Name] = e

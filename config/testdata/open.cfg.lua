@@ -1,7 +1,7 @@
 -- Lines without which a server would be more open, or without which it does not work.
-authentication = "ldap"
+authentication = "imap"
 ldap_server = "ldap.example.com"
-anonymous_login = true
+anonymous_login = false
 c2s_require_encryption = "yes"
 storage = "sql"
 sql = { driver = "SQLite3", database = "prosody.sqlite" }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"rosterd/config"
+	"rosterd/engine"
+	"rosterd/engine/addr"
+	"rosterd/passwords"
+	"rosterd/plugins"
+	"rosterd/xmppcore/auth"
+)
+
+// providers make what asks somebody else about the users of a host, by the names that authentication has for them; the
+// same names are in config. A provider contacts nobody when it is made: check makes one as well. Its error is an
+// *optionError where an option is to blame. What is made is closed, if it can be, when it is not used any more.
+var providers = map[string]func(h *config.Host) (passwords.Source, error){
+	"http":        httpApplication,
+	"http_async":  httpPage,
+	"custom_http": httpPost,
+}
+
+// optionError says which option a provider cannot work with.
+type optionError struct {
+	pos  config.Pos // zero: it is not set
+	name string
+	err  error
+}
+
+func (e *optionError) Error() string { return at(e.pos) + e.name + ": " + e.err.Error() }
+func (e *optionError) Unwrap() error { return e.err }
+
+// openSources makes whoever knows the passwords of the hosts' users ready to be asked.
+func (p *plan) openSources(log *slog.Logger) error {
+	p.sources = make(map[string]*passwords.Guarded)
+	for _, h := range p.cfg.Hosts() {
+		source, err := p.source(h)
+		if err != nil {
+			return fmt.Errorf("passwords of %s: %w", h.Name, err)
+		}
+		if source != nil {
+			p.sources[h.Name] = passwords.Guard(source, sourceLimits(h), log.With("host", h.Name))
+		}
+	}
+	return nil
+}
+
+// source is who knows the passwords of a host's users; nil: rosterd itself, or nobody.
+func (p *plan) source(h *config.Host) (passwords.Source, error) {
+	if script := p.plugins[h.Name].passwords; script != nil {
+		return byPlugin{script}, nil
+	}
+	return outsideSource(h)
+}
+
+// outsideSource makes the provider of a host that comes with rosterd, if it has one.
+func outsideSource(h *config.Host) (passwords.Source, error) {
+	name, pos, ok := h.OutsideProvider()
+	if !ok {
+		return nil, nil
+	}
+	make, ok := providers[name]
+	if !ok {
+		return nil, &optionError{pos, config.Authentication.Name, fmt.Errorf("nothing here is called %q", name)}
+	}
+	return make(h)
+}
+
+// sourceLimits are those of asking.
+func sourceLimits(h *config.Host) passwords.Limits {
+	l := passwords.Limits{Timeout: config.AuthBackendTimeout.Get(h), Parallel: config.AuthParallel.Get(h), Breaker: config.AuthBreaker.Get(h), Cache: config.AuthCache.Get(h)}
+	if l.Breaker == 0 {
+		l.Breaker = -1
+	}
+	return l
+}
+
+// trySources makes the providers of all hosts as the server would, and closes them again.
+func trySources(cfg *config.Config) (found []config.Diag) {
+	for _, h := range cfg.Hosts() {
+		source, err := outsideSource(h)
+		if err == nil {
+			if c, ok := source.(io.Closer); ok {
+				err = c.Close()
+			}
+		}
+		if err == nil {
+			continue
+		}
+		_, pos, _ := h.OutsideProvider()
+		d := config.Diag{Severity: config.Refused, Code: config.CodeAccounts, Pos: pos, Host: h.Name, Name: config.Authentication.Name, Message: err.Error()}
+		if wrong, ok := errors.AsType[*optionError](err); ok {
+			d.Name, d.Message = wrong.name, fmt.Sprintf("%s: %v", wrong.name, wrong.err)
+			if !wrong.pos.IsZero() {
+				d.Pos = wrong.pos
+			}
+		}
+		found = append(found, d)
+	}
+	return found
+}
+
+// closeSources closes what nobody asks any more.
+func (p *plan) closeSources() (err error) {
+	for _, s := range p.sources {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// retireSources closes those of a plan that is served no more, as soon as the questions under way are answered.
+func (d *daemon) retireSources(before *plan) {
+	d.closing.Go(func() {
+		if err := before.closeSources(); err != nil {
+			d.log.Warn("who knew the passwords before was not closed", "error", err)
+		}
+	})
+}
+
+// saslPasswords is what SASL asks.
+func saslPasswords(g *passwords.Guarded) auth.Passwords {
+	if _, ok := g.Source().(passwords.Users); ok {
+		return askedUsers{asked{g}}
+	}
+	return asked{g}
+}
+
+// asked turns the errors of whoever is asked into those of SASL.
+type asked struct{ source *passwords.Guarded }
+
+func (a asked) CheckPassword(ctx context.Context, user addr.Bare, password string) error {
+	err := a.source.CheckPassword(ctx, user, password)
+	if errors.Is(err, passwords.ErrRefused) {
+		return fmt.Errorf("%w: %w", auth.ErrRefused, err)
+	}
+	return err
+}
+
+// askedUsers can also be asked for a user.
+type askedUsers struct{ asked }
+
+func (a askedUsers) UserExists(ctx context.Context, user addr.Bare) (bool, error) {
+	return a.source.UserExists(ctx, user)
+}
+
+var (
+	_ auth.Passwords = asked{}
+	_ auth.Users     = askedUsers{}
+)
+
+// byPlugin lets a plugin say who is who.
+type byPlugin struct{ plugin plugins.Authenticator }
+
+func (p byPlugin) CheckPassword(ctx context.Context, user addr.Bare, password string) error {
+	err := p.plugin.Authenticate(ctx, user, password)
+	if errors.Is(err, engine.ErrDenied) || errors.Is(err, engine.ErrUnknownUser) {
+		return fmt.Errorf("%w: %w", passwords.ErrRefused, err)
+	}
+	return err
+}
+
+// nobodyKnown is where the rosters of anonymous users come from, if no module supplies any.
+var nobodyKnown = engine.BackendFunc(func(context.Context, engine.Request) (engine.Answer, error) { return engine.Answer{}, nil })
