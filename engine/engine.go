@@ -22,6 +22,7 @@ type Host struct {
 	Backend      Backend
 	Own          Own           // contacts of the users' own beside those of Backend; nil: there are none
 	Writer       Writer        // takes edits of the users to the backend; nil: they are refused, or there is an Own, or Backend is an Editor
+	Assigner     Assigner      // takes what applications put into the rosters of Backend; nil: they are refused
 	Keeper       Keeper        // nil: the last good roster lives as long as the user's session
 	Timeout      time.Duration // of one call; 5 s
 	Parallel     int           // calls at a time; 16

@@ -150,21 +150,13 @@ func (b *book) count() (items, requests, bytes int) {
 // elsewhere.
 func (b *book) changed(e engine.Edit, done engine.Edited) (map[string][]byte, error) {
 	values := make(map[string][]byte)
-	put := func(contact addr.Bare, rec record) (err error) {
-		if rec.Item == nil && rec.Request == nil {
-			values[contact.String()] = nil
-			return nil
-		}
-		values[contact.String()], err = json.Marshal(rec)
-		return err
-	}
 	if b.imported {
 		for contact, rec := range b.records {
-			if err := put(contact, rec); err != nil {
+			if err := rec.into(values, contact); err != nil {
 				return nil, err
 			}
 		}
-	} else if err := put(e.Contact, b.records[e.Contact]); err != nil {
+	} else if err := b.records[e.Contact].into(values, e.Contact); err != nil {
 		return nil, err
 	}
 	m := memory{Own: true, Edits: b.memory.Edits}

@@ -65,15 +65,8 @@ func (r *Rosters) Fetch(ctx context.Context, req engine.Request) (engine.Answer,
 	if err != nil {
 		return engine.Answer{}, err
 	}
-	items := make([]roster.Item, 0, len(b.records))
-	for contact, rec := range b.records {
-		if i := rec.item(contact); i != nil {
-			items = append(items, *i)
-		}
-	}
-	slices.SortFunc(items, func(x, y roster.Item) int { return x.JID.Compare(y.JID) })
-	list, bad := roster.New(req.User, items...)
-	return engine.Answer{Roster: list, Dropped: append(b.bad, bad...)}, nil
+	list := b.roster(req.User)
+	return engine.Answer{Roster: list, Dropped: b.bad}, nil
 }
 
 // Pending are the requests that wait for the user's answer, the oldest first.
