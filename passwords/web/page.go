@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +22,9 @@ var _ passwords.Source = (*Page)(nil)
 
 // CheckPassword asks for the page.
 func (p *Page) CheckPassword(ctx context.Context, user addr.Bare, password string) error {
+	if name := user.Local(); name == "." || name == ".." {
+		return fmt.Errorf("%w: %q would be another page", passwords.ErrRefused, name)
+	}
 	req, err := request(ctx, http.MethodGet, strings.ReplaceAll(p.URL, "$user", escaped(user.Local())), nil)
 	if err != nil {
 		return err
