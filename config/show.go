@@ -79,6 +79,8 @@ type Setting struct {
 	Earlier   []Pos  `json:"earlier,omitempty"`    // of assignments that this one replaced
 	NoEffect  string `json:"no_effect,omitempty"`  // why rosterd does not act on it
 	Secret    bool   `json:"secret,omitempty"`
+
+	decoded any // as rosterd takes it, of options that it honours
 }
 
 // A View is what one section comes to.
@@ -165,6 +167,7 @@ func (o *Option[T]) effective(h *Host) Setting {
 		s.NoEffect = fmt.Sprintf("it belongs to the module %q, which is not enabled", o.Owner)
 	}
 	value, pos, set := o.Lookup(h)
+	s.decoded = value
 	if !set {
 		s.Origin, s.Value = FromDefault, plain(reflect.ValueOf(&value).Elem())
 		return s
@@ -213,6 +216,9 @@ func plain(v reflect.Value) any {
 	case reflect.Float64:
 		return v.Float()
 	case reflect.String:
+		if v.String() == "" {
+			return nil
+		}
 		return v.String()
 	case reflect.Slice:
 		list := make([]any, v.Len())
@@ -223,14 +229,16 @@ func plain(v reflect.Value) any {
 	case reflect.Map:
 		m := map[string]any{}
 		for it := v.MapRange(); it.Next(); {
-			m[fmt.Sprint(it.Key())] = plain(it.Value())
+			if e := plain(it.Value()); e != nil {
+				m[fmt.Sprint(it.Key())] = e
+			}
 		}
 		return m
 	case reflect.Struct:
 		m := map[string]any{}
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
-				m[strings.ToLower(f.Name)] = plain(v.Field(i))
+			if e := plain(v.Field(i)); v.Type().Field(i).IsExported() && e != nil && e != false {
+				m[strings.ToLower(v.Type().Field(i).Name)] = e
 			}
 		}
 		return m
@@ -463,8 +471,14 @@ func same(a, b *Setting) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
+	switch {
+	case reflect.DeepEqual(a.Value, b.Value):
+		return true
+	case a.decoded == nil || b.decoded == nil:
+		return false
+	}
 	bothDefault := a.Origin == FromDefault && b.Origin == FromDefault // where the files are makes no difference
-	return bothDefault || reflect.DeepEqual(a.Value, b.Value)
+	return bothDefault || reflect.DeepEqual(a.decoded, b.decoded)
 }
 
 // missing are the modules of list that others does not have.

@@ -126,11 +126,11 @@ func TestLuaForms(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
-	before := mustLoad(t, `modules_enabled = { "roster", "mam" } c2s_ports = { 5222 } component_secret = "one"
+	before := mustLoad(t, `archive_expires_after = "1w" modules_enabled = { "roster", "mam" } c2s_ports = { 5222 } component_secret = "one"
 		VirtualHost "a.example"
 		VirtualHost "b.example"
 		name = "b"`)
-	after := mustLoad(t, `modules_enabled = { "roster", "carbons" } c2s_ports = { 5222, 5223 } component_secret = "two"
+	after := mustLoad(t, `archive_expires_after = 604800 modules_enabled = { "roster", "carbons" } c2s_ports = { 5222, 5223 } component_secret = "two"
 		VirtualHost "b.example"
 		name = "c"
 		VirtualHost "c.example"`)
@@ -157,7 +157,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-func testExplain(t *testing.T) {
+func TestExplain(t *testing.T) {
 	for _, tt := range []struct{ name, kind, here string }{
 		{"c2s_require_encryption", "option", "it is honoured; a value that is not understood refuses the start"},
 		{"legacy_ssl_ports", "option", "it is read as c2s_direct_tls_ports"},

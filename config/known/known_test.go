@@ -2,6 +2,7 @@ package known
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -34,6 +35,26 @@ func TestTablesAreWhole(t *testing.T) {
 	}
 	if n := len(Modules()); n != 543 {
 		t.Errorf("%d modules, want 543", n)
+	}
+}
+
+// Every name has a meaning: one line, that ends without a full stop.
+func TestMeanings(t *testing.T) {
+	check := func(what, name, meaning string) {
+		if len(meaning) < 5 || len(meaning) > 100 || strings.HasSuffix(meaning, ".") || strings.ContainsAny(meaning, "\n|") {
+			t.Errorf("the meaning of %s %s is %q", what, name, meaning)
+		}
+	}
+	for _, name := range Options() {
+		o, _ := LookupOption(name)
+		check("option", name, o.Meaning)
+	}
+	for _, name := range Modules() {
+		m, _ := LookupModule(name)
+		check("module", name, m.Meaning)
+	}
+	if o, _ := LookupOption("bosh_max_wait"); o.Default != "120" {
+		t.Errorf("the default of bosh_max_wait is %q", o.Default)
 	}
 }
 
