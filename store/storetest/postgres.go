@@ -37,7 +37,7 @@ func StartPostgres(t testing.TB) *Postgres {
 			t.Error(err)
 		}
 	})
-	if err := p.ownerOf(p.folder); err != nil {
+	if p.owner, err = owned(p.folder, "postgres"); err != nil {
 		t.Fatal(err)
 	}
 	init := p.command(t, "initdb", "-D", p.data(), "-U", "rosterd", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8")
@@ -50,25 +50,24 @@ func StartPostgres(t testing.TB) *Postgres {
 
 func (p *Postgres) data() string { return filepath.Join(p.folder, "data") }
 
-// ownerOf gives the folder to the user that Debian's package has made, if we are root.
-func (p *Postgres) ownerOf(folder string) error {
+// owned gives the folder to a user whom Debian's package has made, if we are root, and says who runs what works there.
+func owned(folder, name string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
-		return nil
+		return nil, nil
 	}
-	u, err := user.Lookup("postgres")
+	u, err := user.Lookup(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	gid, err := strconv.ParseUint(u.Gid, 10, 32)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return os.Chown(folder, int(uid), int(gid))
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(folder, int(uid), int(gid))
 }
 
 // command is one of PostgreSQL's programs, which Debian has in a folder for each version.
