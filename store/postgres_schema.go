@@ -7,6 +7,9 @@ import (
 	"fmt"
 )
 
+// ErrNoSchema says that a database is not to be changed, and has nothing of ours.
+var ErrNoSchema = errors.New("there is no schema rosterd, and sql_manage_tables = false forbids to make it")
+
 // postgresMigrations are for PostgreSQL what migrations are for SQLite. Everything is in a schema of its own, so that
 // there can be tables of others beside it. Names are compared byte by byte (COLLATE "C").
 var postgresMigrations = []string{
@@ -93,7 +96,7 @@ func postgresVersion(ctx context.Context, tx *sql.Tx, fixed bool) (version int, 
 	}
 	switch {
 	case !there && fixed:
-		return 0, errors.New("there is no schema rosterd, and sql_manage_tables = false forbids to make it")
+		return 0, ErrNoSchema
 	case !there:
 		_, err := tx.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS rosterd; CREATE TABLE rosterd.version (version bigint NOT NULL); INSERT INTO rosterd.version VALUES (0)`)
 		return 0, err

@@ -50,6 +50,7 @@ func commands() []command {
 		{"roster", "roster get USER@HOST, refresh USER@HOST…, release USER@HOST…, explain USER@HOST [CONTACT]  [--config FILE] [--json]", "ask the running server where a roster comes from and who sees whom; exit 0, 1 what was asked for is unknown or not well", rosterCommand},
 		{"health", "health [--config FILE]", "ask the running server how it is; exit 0 or 1", health},
 		{"backup", "backup FILE [--config FILE] [--force]", "copy the database, whether or not the server runs", backup},
+		{"import", "import prosody [--data FOLDER] [--config FILE] [--dry-run] [--host HOST]… [--store STORE,…] [--json]", "take over what Prosody has stored of its users; exit 0, 1 something was skipped, or it failed", importCommand},
 		{"plugin", "plugin new|check|run|test|fuzz|bench", "write, try and measure a backend of your own; rosterd plugin help says more", pluginCommand},
 		{"demo", "demo", "a server, a sample backend and two users, to see it work", demo},
 		{"version", "version", "print the version", printVersion},

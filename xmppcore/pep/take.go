@@ -3,6 +3,7 @@ package pep
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -56,6 +57,7 @@ func (t Taken) Values(most int) (doc []byte, payloads map[string][]byte, changed
 			changed = append(changed, fmt.Sprintf("an item has an ID of more than %d bytes", maxItemID))
 			continue
 		}
+		n.Items = slices.DeleteFunc(n.Items, func(old item) bool { return old.ID == i.ID })
 		n.Items = append(n.Items, item{ID: i.ID, Time: i.Time.UTC().Truncate(time.Second), Size: len(i.Payload)})
 		payloads[key(t.Name, i.ID)] = i.Payload
 	}
