@@ -59,7 +59,7 @@ type Options struct {
 	Timeout  time.Duration               // for each answer; 10 s if zero
 }
 
-// A fact is one thing that a server was seen to do, in words: a feature, a contact, the error of an answer.
+// facts are what a server was seen to do, in words: a feature, a contact, the error of an answer.
 type facts []string
 
 // A seen is what was learned of one server, by what it was learned from.
@@ -97,7 +97,10 @@ func Compare(ctx context.Context, a, b Target, o Options) (Report, error) {
 			}
 		}
 	}
-	if peers[0].refused == nil && peers[1].refused == nil {
+	switch refused := peers[0].refused; {
+	case refused != nil && peers[1].refused != nil:
+		return Report{}, fmt.Errorf("neither server lets us in: %w", refused)
+	case refused == nil && peers[1].refused == nil:
 		if err := refresh(ctx, peers, o); err != nil {
 			return Report{}, err
 		}

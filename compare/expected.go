@@ -31,11 +31,11 @@ const (
 )
 
 var expectations = []expectation{
-	{rosterd, "stream features", "sasl-channel-binding ", binding},
-	{rosterd, "SASL mechanisms", "SCRAM-", binding},
+	{rosterd, underTLS, "sasl-channel-binding ", binding},
+	{rosterd, mechanisms, "SCRAM-", binding},
 	{"", "channel binding", "tls-", binding},
-	{prosody, "stream features after login", "c http://jabber.org/protocol/caps", "the server's own hash of its features; clients ask disco instead"},
-	{prosody, "stream features after login", "sm urn:xmpp:sm:2", noOld},
+	{prosody, bound, "c http://jabber.org/protocol/caps", "the server's own hash of its features; clients ask disco instead"},
+	{prosody, bound, "sm urn:xmpp:sm:2", noOld},
 	{rosterd, "", "limits urn:xmpp:stream-limits:0", "the limits of a stream are announced (XEP-0478)"},
 	{prosody, "", "dialback ", noFederate},
 	{prosody, "", "bidi ", noFederate},
@@ -62,8 +62,8 @@ var expectations = []expectation{
 	{prosody, "last activity of the account", "", "a user who was not here yet was not here 0 seconds ago"},
 	{rosterd, "last activity of the account", "error cancel/service-unavailable", "a user who was not here yet was not here 0 seconds ago"},
 	{rosterd, "roster with a version", "a version", versions},
-	{rosterd, "stream features after login", "ver urn:xmpp:features:rosterver", versions},
-	{prosody, "stream features after login", "sub urn:xmpp:features:pre-approval", "nobody is approved before he asks where a backend decides who is whose contact"},
+	{rosterd, bound, "ver urn:xmpp:features:rosterver", versions},
+	{prosody, bound, "sub urn:xmpp:features:pre-approval", "nobody is approved before he asks where a backend decides who is whose contact"},
 	{rosterd, pushes, "a version", versions},
 }
 

@@ -24,6 +24,14 @@ import (
 
 const nsSASL, nsTLS = "urn:ietf:params:xml:ns:xmpp-sasl", "urn:ietf:params:xml:ns:xmpp-tls"
 
+// What is learned on the way to a login.
+const (
+	mechanisms = "SASL mechanisms"
+	beforeTLS  = "stream features before TLS"
+	underTLS   = "stream features"
+	bound      = "stream features after login"
+)
+
 // A peer is one of the servers, with our session there.
 type peer struct {
 	seen
@@ -79,32 +87,23 @@ func dial(ctx context.Context, t Target, o Options) (*peer, error) {
 		p.seen = seen{}
 		err = p.login(ctx, o, false)
 	}
-	if err != nil && p.conn != nil && !p.spoke() {
-		p.conn.Close()
-		return nil, err
-	}
-	if err != nil && p.conn == nil {
-		return nil, err
-	}
-	if p.refused = err; err != nil {
-		p.add("login", "refused: "+reason(err))
+	switch {
+	case err == nil:
+		p.add("login", "succeeds")
+		go func() { p.served <- p.session.Serve(xmpp.HandlerFunc(p.handle)) }()
+		return p, nil
+	case len(p.by[mechanisms]) > 0: // it got as far as to offer a way to log in
+		p.add("login", "refused: "+err.Error())
+		p.refused = err
 		return p, nil
 	}
-	p.add("login", "succeeds")
-	go func() { p.served <- p.session.Serve(xmpp.HandlerFunc(p.handle)) }()
-	return p, nil
+	if p.conn != nil {
+		p.conn.Close()
+	}
+	return nil, err
 }
 
 var errNoTLS = errors.New("the server offers no TLS")
-
-// spoke tells whether the server got as far as to offer a way to log in.
-func (p *peer) spoke() bool { return len(p.by["SASL mechanisms"]) > 0 }
-
-// reason is an error without what is in it of the one attempt.
-func reason(err error) string {
-	var refused interface{ Error() string } = err
-	return strings.Join(strings.Fields(refused.Error()), " ")
-}
 
 // login negotiates a stream, and records what was offered on the way.
 func (p *peer) login(ctx context.Context, o Options, secure bool) (err error) {
@@ -162,7 +161,7 @@ func (p *peer) login(ctx context.Context, o Options, secure bool) (err error) {
 		}
 		return nil
 	}
-	if secure && state == 0 && crypted == nil && !slices.Contains(p.by["stream features before TLS"], "starttls "+nsTLS) {
+	if secure && state == 0 && crypted == nil && !slices.Contains(p.by[beforeTLS], "starttls "+nsTLS) {
 		p.conn.Close()
 		return errNoTLS
 	}
@@ -171,7 +170,7 @@ func (p *peer) login(ctx context.Context, o Options, secure bool) (err error) {
 
 // streams records the features of each stream of a login.
 func (p *peer) streams(plain, crypted *wire) {
-	names := []string{"stream features before TLS", "stream features", "stream features after login"}
+	names := []string{beforeTLS, underTLS, bound}
 	heard := featuresIn(plain.heard.Bytes())
 	switch {
 	case crypted != nil:
@@ -181,7 +180,7 @@ func (p *peer) streams(plain, crypted *wire) {
 		names = names[1:]
 		p.certificate(plain.ConnectionState())
 	case len(heard) > 1:
-		names[0], names[1] = "stream features", "stream features after login"
+		names = names[1:] // there is no TLS
 	}
 	for i, f := range heard {
 		if i >= len(names) {
@@ -204,7 +203,7 @@ func (p *peer) feature(probe string, n node) {
 	}
 	if n.XMLName.Space == nsSASL && n.XMLName.Local == "mechanisms" {
 		for _, m := range n.Nodes {
-			p.add("SASL mechanisms", strings.TrimSpace(m.Text))
+			p.add(mechanisms, strings.TrimSpace(m.Text))
 		}
 	}
 	if n.XMLName.Local == "sasl-channel-binding" {
