@@ -67,8 +67,12 @@ type section struct {
 	kind   Kind
 	module string // of a Component: "component" is an external one
 	pos    Pos
-	set    map[string]*setting
-	order  []string // names as they first appeared
+
+	declared   bool // the global one: by VirtualHost "*"
+	unservable bool // its name is none of a host
+
+	set   map[string]*setting
+	order []string // names as they first appeared
 }
 
 func newSection(host string, kind Kind, pos Pos) *section {
@@ -98,6 +102,8 @@ type Config struct {
 	diags    []Diag             // what was noticed while loading
 	plugins  map[string]*plugin // of plugin_paths, by module; nil where there is none
 	lookup   func(string) (string, bool)
+
+	accepting []string // by the command line
 
 	certsOnce sync.Once
 	certs     map[string]KeyPair // of the certificates directory, by name; see certificates

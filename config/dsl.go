@@ -264,32 +264,61 @@ func (s *script) component(L *lua.LState) int {
 
 const noName = "must have a name"
 
-// open finds or makes a host and moves the cursor to it. One name cannot be both kinds.
+// open finds or makes a host and moves the cursor to it. One name cannot be both kinds. A name that no address can have
+// makes a section too, as in Prosody, so that all else in the file is looked at; Check refuses it.
 func (s *script) open(L *lua.LState, kind Kind) *draft {
-	if L.Get(1) == lua.LNil {
+	var given string
+	switch v := L.Get(1).(type) {
+	case *lua.LNilType:
 		L.RaiseError("%s %s", kind, noName)
+	case lua.LString, lua.LNumber:
+		given = v.String()
+	default:
+		L.RaiseError("%s takes a name in quotes, not a %s", kind, v.Type())
 	}
-	given, ok := L.Get(1).(lua.LString)
-	if !ok {
-		L.RaiseError("%s takes a name in quotes, not a %s", kind, L.Get(1).Type())
+	pos := s.here(L)
+	if given == "*" && kind == KindVirtualHost {
+		s.section = s.global
+		s.global.declared = true
+		return s.global
 	}
-	name, err := addr.PrepareDomain(string(given))
+	name, err := addr.PrepareDomain(strings.ToLower(given))
 	if err != nil {
-		L.RaiseError("%s %q is no name of a host: %v", kind, string(given), err)
+		name = strings.ToLower(given)
 	}
 	d := s.draft(name)
 	switch {
 	case d == nil:
-		d = &draft{section: newSection(name, kind, s.here(L)), live: map[string]*liveSetting{}}
+		d = &draft{section: newSection(name, kind, pos), live: map[string]*liveSetting{}}
 		s.drafts = append(s.drafts, d)
 	case d.kind != kind:
 		L.RaiseError("%s %q: there is a %s of that name already (%s)", kind, name, d.kind, d.pos)
 	}
+	s.section = d
+	if err != nil && !d.unservable {
+		d.unservable = true
+		s.noHost(kind, given, err, pos)
+	}
 	if kind == KindComponent {
 		d.module = "component"
+		if module, ok := L.Get(2).(lua.LString); ok {
+			s.diag(Warn, CodeLost, pos, "", fmt.Sprintf("%q is not read here: this is an external component, in Prosody too", string(module)),
+				fmt.Sprintf("write Component %q %q", name, string(module)))
+		}
 	}
-	s.section = d
 	return d
+}
+
+// noHost says that a name is none of a host.
+func (s *script) noHost(kind Kind, given string, err error, pos Pos) {
+	sev, hint := Refused, "a host's name is made of letters, digits, hyphens and dots; Prosody accepts others, but no client can have an address there"
+	if kind == KindComponent {
+		sev = Warn
+	}
+	if mark := placeholder.FindString(given); mark != "" {
+		hint = fmt.Sprintf("%q looks like a template that has not been rendered", mark)
+	}
+	s.diag(sev, CodeHosts, pos, "", fmt.Sprintf("%s %q is no name of a host: %v", kind, given, cause(err)), hint)
 }
 
 func (ld *loader) draft(host string) *draft {

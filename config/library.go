@@ -36,6 +36,13 @@ func (ld *loader) openLibrary() {
 		return 0
 	}))
 	ld.std.RawSetString("require", L.NewFunction(ld.require))
+	pkg := ld.std.RawGetString("package").(*lua.LTable) // for package.path = package.path .. "…"
+	pkg.RawSetString("path", lua.LString(""))
+	pkg.RawSetString("cpath", lua.LString(""))
+	pkg.RawSetString("config", lua.LString("/\n;\n?\n!\n-\n"))
+	pkg.RawSetString("loaded", L.NewTable())
+	pkg.RawSetString("preload", L.NewTable())
+	ld.std.RawSetString("module", lua.LNil) // what Prosody's plugins have, and not a function of Lua 5.1
 	// Files that wait for something while the server runs look here first.
 	process := L.NewTable()
 	process.RawSetString("process_type", lua.LString("prosodyctl"))

@@ -161,12 +161,22 @@ func hints(tables []*ast.TableExpr) (list, fields []*hint) {
 		if t == nil {
 			continue
 		}
+		before := len(list)
 		for _, f := range t.Fields {
 			if f.Key == nil {
 				list = append(list, &hint{line: f.Value.Line(), value: f.Value})
+			}
+		}
+		for _, f := range t.Fields {
+			if f.Key == nil {
 				continue
 			}
-			if key, ok := constant(f.Key); ok {
+			key, ok := constant(f.Key)
+			_, text := f.Key.(*ast.StringExpr)
+			switch {
+			case ok && !text && key == strconv.Itoa(len(list)-before+1): // the rest of a long list has its places as keys
+				list = append(list, &hint{line: f.Value.Line(), value: f.Value})
+			case ok:
 				fields = append(fields, &hint{key: key, line: f.Key.Line(), value: f.Value})
 			}
 		}

@@ -34,6 +34,8 @@ type LoadOptions struct {
 	Inspect bool
 	// Time bounds the load; 2 s if zero.
 	Time time.Duration
+	// Accept is what Check accepts beside rosterd_accept; see CheckAcceptance.
+	Accept []string
 }
 
 // An Error ends a load. It knows where, as far as anybody does.
@@ -122,7 +124,7 @@ func newLoader(path, abs string, opts LoadOptions) *loader {
 		proxies:  map[*lua.LTable]proxied{},
 		secrets:  map[Pos]bool{},
 		unset:    map[Pos][]string{},
-		cfg:      &Config{File: path, Dir: filepath.Dir(abs), lookup: opts.LookupEnv},
+		cfg:      &Config{File: path, Dir: filepath.Dir(abs), lookup: opts.LookupEnv, accepting: opts.Accept},
 	}
 	ld.global = &draft{section: newSection("*", KindGlobal, Pos{}), live: map[string]*liveSetting{}}
 	ld.openLibrary()
@@ -240,12 +242,15 @@ func (ld *loader) explain(err error) error {
 		if re.File != "" {
 			out.Pos = Pos{re.File, re.Line}
 		}
-		out.Msg = re.Msg
+		out.Msg = reword(re.Msg)
 		if strings.Contains(re.Msg, "nil") || strings.Contains(re.Msg, noName) {
 			out.Hint = ld.missing()
 		}
 		if strings.Contains(re.Msg, "attempt to call") {
 			out.Hint = ld.forgotten(out.Pos)
+		}
+		if mark := placeholder.FindString(re.Msg); mark != "" && out.Hint == "" {
+			out.Hint = fmt.Sprintf("%q looks like a template that has not been rendered", mark)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
 		out.Msg = fmt.Sprintf("the configuration has not come to an end after %s", ld.opts.Time)
@@ -312,6 +317,7 @@ func (ld *loader) finish() error {
 		}
 	}
 	ld.lostWrites()
+	ld.placeholders()
 	sortDiags(ld.cfg.diags, ld.cfg.Files)
 	ld.cfg.resolve(ld.global.section, ld.drafts)
 	return nil
@@ -323,7 +329,7 @@ func (c *Config) resolve(global *section, drafts []*draft) {
 	for _, d := range drafts {
 		c.sections = append(c.sections, d.section)
 		h := &Host{Name: d.host, cfg: c, section: d.section}
-		if !enabledOption.Get(h) {
+		if d.unservable || !enabledOption.Get(h) {
 			continue
 		}
 		if d.kind == KindComponent {

@@ -138,10 +138,16 @@ func TestSections(t *testing.T) {
 		{name: "a host takes no module", src: "\nVirtualHost 'h.example' 'muc'", err: `prosody.cfg.lua:2: VirtualHost "h.example" takes no module, but "muc" is given`},
 		{name: "options have to be a table", src: `VirtualHost "h.example" (5)`, err: "takes a table of options, not a number"},
 		{name: "a host needs a name", src: "a = 1\nVirtualHost(nil)", err: "prosody.cfg.lua:2: VirtualHost must have a name"},
-		{name: "an empty name is refused", src: `VirtualHost ""`, err: `prosody.cfg.lua:1: VirtualHost "" is no name of a host`},
-		{name: "a name with spaces is refused", src: `VirtualHost "a b c"`, err: "is no name of a host"},
-		{name: "a star is refused", src: `VirtualHost "*"`, err: "is no name of a host"},
-		{name: "a number is refused", src: `VirtualHost (5)`, err: "takes a name in quotes, not a number"},
+		{name: "an empty name is refused", src: "VirtualHost ''\na = 1", want: map[string]string{"/a": "1"}, diags: []string{`REFUSED  prosody.cfg.lua:1  VirtualHost "" is no name of a host`}},
+		{name: "a name with spaces is refused, once", src: "VirtualHost 'a b C'\na = 1\nVirtualHost 'a b c'", want: map[string]string{"a b c/a": "1"}, diags: []string{`VirtualHost "a b C" is no name of a host`}},
+		{name: "a component without a proper name is not served", src: "Component 'my rooms.example' 'muc'", want: map[string]string{"my rooms.example": "muc"}, diags: []string{`WARN     prosody.cfg.lua:1  Component "my rooms.example" is no name of a host`}},
+		{name: "a name in which nothing was filled in", src: "VirtualHost '${DOMAIN}'", want: map[string]string{}, diags: []string{`"${DOMAIN}" looks like a template that has not been rendered`}},
+		{name: "a star is the global section", src: "VirtualHost 'h.example'\na = 1\nHost '*'\nb = 2", want: map[string]string{"h.example/a": "1", "*/b": "2"}},
+		{name: "a star is no component", src: "Component '*'", want: map[string]string{"*": "component"}, diags: []string{`Component "*" is no name of a host`}},
+		{name: "a number is a name too", src: `VirtualHost (5)`, want: map[string]string{}},
+		{name: "a table is none", src: `VirtualHost {}`, err: "takes a name in quotes, not a table"},
+		{name: "a module as a second argument", src: "Component('c.example', 'muc')\na = 1", want: map[string]string{"c.example": "component", "c.example/a": "1"},
+			diags: []string{`prosody.cfg.lua:1  "muc" is not read here: this is an external component, in Prosody too`}},
 		{name: "the aliases Host and host", src: "Host 'a.example'\nx = 1\nhost 'b.example'\nx = 2",
 			want: map[string]string{"a.example/x": "1", "b.example/x": "2"}},
 		{name: "an external component", src: "Component 'c.example'\ncomponent_secret = 's'",
@@ -360,6 +366,11 @@ func TestLibrary(t *testing.T) {
 		{name: "require of socket and lfs", src: "local socket, lfs = require 'socket', require 'lfs'\na = type(socket.dns.gethostname())\nb = lfs.attributes('prosody.cfg.lua', 'mode')\nc = lfs.attributes('none') == nil",
 			want: map[string]string{"*/a": `"string"`, "*/b": `"file"`, "*/c": "true"}},
 		{name: "require of another module", src: "\nrequire 'luasql'", err: "prosody.cfg.lua:2: module 'luasql' is not available to configuration files"},
+		{name: "require of the standard libraries", src: "local os, s = require 'os', require 'string'\na = s.upper(type(os.time()))\nb = require('_G') == _G", want: map[string]string{"*/a": `"NUMBER"`, "*/b": "true"}},
+		{name: "a path of modules", src: "package.path = package.path .. ';x'\na = package.path", want: map[string]string{"*/a": `";x"`}},
+		{name: "what plugins have is not there", src: "\nmodule:log('info', 'x')", err: "prosody.cfg.lua:2: attempt to index a nil value (for its field 'log')"},
+		{name: "a call of nothing", src: "local t = {}\nt.foo()", err: "prosody.cfg.lua:2: attempt to call 'foo', which is no function"},
+		{name: "arithmetic on nothing", src: "a = nil + 1", err: "prosody.cfg.lua:1: attempt to perform arithmetic on a nil value"},
 		{name: "protected require", src: "a = pcall(require, 'luasql')", want: map[string]string{"*/a": "false"}},
 		{name: "the process looks like prosodyctl", src: "a = prosody.process_type\nb = Lua.prosody.process_type", want: map[string]string{"*/a": `"prosodyctl"`, "*/b": `"prosodyctl"`}},
 		{name: "error with a table", src: "error({})", err: "prosody.cfg.lua"},
@@ -377,7 +388,17 @@ func TestSources(t *testing.T) {
 		{name: "NUL", src: "a = '\x00'", err: "prosody.cfg.lua: is not a text"},
 		{name: "a Jinja template", src: "-- {{ fine }}\n{% if x %}\na = 1", err: "this looks like a template that has not been rendered"},
 		{name: "a template of the shell", src: "VirtualHost ${DOMAIN}", err: `"${D" in line 1: this looks like a template`},
-		{name: "a template in a string loads", src: "a = '{{ x }}'", want: map[string]string{"*/a": `"{{ x }}"`}},
+		{name: "a template in a string loads", src: "a = {\n'x',\n{ y = '{{ x }}' } }\nwelcome_message = '$host {token} $$ 5%'", want: map[string]string{"*/a": `["x",{"y":"{{ x }}"}]`, "*/welcome_message": `"$host {token} $$ 5%"`},
+			diags: []string{`prosody.cfg.lua:3  the value of a looks like a template that has not been rendered: "{{ x }}"`}},
+		{name: "a template of Ruby", src: "a = <%= @x %>", err: `"<%= " in line 1: this looks like a template`},
+		{name: "an open table", src: "a = 1\nb = {\n'x',\n", err: "prosody.cfg.lua:4: '}' expected (to close '{' at line 2) near <eof> (} missing: { was opened at line 2; or a comma"},
+		{name: "an open table before a host", src: "b = {\n'x'\nVirtualHost 'y'", err: "prosody.cfg.lua:3: '}' expected (to close '{' at line 1) near 'VirtualHost' (} missing: { was opened at line 1; or a comma or semicolon is missing before 'VirtualHost')"},
+		{name: "a missing comma", src: "b = { 'x' 'y' }", err: "(is a comma or semicolon missing before ''y''?)"},
+		{name: "a block that does not end", src: "if true then\na = 1", err: "(end missing: if was opened at line 1)"},
+		{name: "quotes of a word processor", src: "a = “x”", err: "(“ is no quote of Lua: write \" or ')"},
+		{name: "a dash in a name", src: "my-option = 1", err: "(the names of options have _ and no -"},
+		{name: "a colon", src: "a: 1", err: "(an option is set by =, not by a colon)"},
+		{name: "JSON", src: "{ \"a\": 1 }", err: "this may be JSON"},
 		{name: "a syntax error", src: "a = 1\nb = }", err: "prosody.cfg.lua:2: "},
 		{name: "too large", src: "a = 1 --" + strings.Repeat("x", maxFileSize), err: "prosody.cfg.lua: cannot be read: it is larger than 1048576 bytes"},
 	})
@@ -505,18 +526,14 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// A list longer than gopher-lua's table constructors hold is not cut short.
+// A list longer than gopher-lua's table constructors hold is not cut short, and each entry has its line.
 func TestLongList(t *testing.T) {
-	c := loadCase{src: "a = { " + strings.Repeat("'x', ", 30_000) + "}"}
-	dir := files{"prosody.cfg.lua": c.src}.write(t)
-	cfg, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{})
-	if err != nil {
-		if !strings.Contains(err.Error(), "prosody.cfg.lua:1") {
-			t.Errorf("refused without a place: %v", err)
-		}
-		return
+	cfg := mustLoad(t, "a = {\n"+strings.Repeat("'x',\n", 30_000)+"}")
+	list := cfg.global.section.set["a"].value.Table().List
+	if n := len(list); n != 30_000 {
+		t.Fatalf("the list has %d entries", n)
 	}
-	if n := len(cfg.global.section.set["a"].value.Table().List); n != 30_000 {
-		t.Errorf("the list has %d entries", n)
+	if line := list[29_999].pos.Line; line != 30_001 {
+		t.Errorf("the last entry is at line %d", line)
 	}
 }

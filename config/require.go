@@ -25,6 +25,10 @@ func (ld *loader) require(L *lua.LState) int {
 		"stringy": stringy,
 		"ltn12":   func(L *lua.LState) *lua.LTable { return L.NewTable() },
 	}[name]
+	if t, ok := ld.std.RawGetString(name).(*lua.LTable); ok && open == nil { // string, table, os, _G …
+		L.Push(t)
+		return 1
+	}
 	if open == nil {
 		L.RaiseError("module '%s' is not available to configuration files", name)
 	}

@@ -27,10 +27,10 @@ func (c *Config) Raw() map[string]map[string]any {
 
 func (s *section) raw() map[string]any {
 	m := make(map[string]any, len(s.set)+2)
-	switch s.kind {
-	case KindVirtualHost:
+	switch {
+	case s.kind == KindVirtualHost || s.declared:
 		m["defined"] = true
-	case KindComponent:
+	case s.kind == KindComponent:
 		m["component_module"], m["load_global_modules"] = s.module, false
 	}
 	for name, st := range s.set {

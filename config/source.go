@@ -30,10 +30,52 @@ func clean(name string, src []byte) (out []byte, notes []string, err error) {
 	return src, notes, nil
 }
 
-var template = regexp.MustCompile(`\{\{|\{%|\$\{[A-Za-z_]`)
+// What templates have where a value will be: in a source, and in a text.
+var (
+	template    = regexp.MustCompile(`\{\{|\{%|\$\{[A-Za-z_]|<%[=-]? `)
+	placeholder = regexp.MustCompile(`\{\{.*|\{%.*%\}|\$\{[A-Z_][A-Z0-9_]*\}|^\$[A-Z_][A-Z0-9_]*|<%=.*%>|%%[A-Z][A-Z0-9_]*%%|__[A-Z][A-Z0-9_]*__|@[A-Z][A-Z0-9_]*_[A-Z0-9_]*@`)
+)
 
-// syntaxError places what the parser says, and recognises the files that were never meant to be
-// loaded as they are.
+// placeholders warns of values that look as if a template had not been filled in.
+func (ld *loader) placeholders() {
+	for _, d := range append([]*draft{ld.global}, ld.drafts...) {
+		for _, name := range d.order {
+			if v, mark := findPlaceholder(d.set[name].value); mark != "" {
+				host := ""
+				if d != ld.global {
+					host = d.host
+				}
+				ld.cfg.diags = append(ld.cfg.diags, Diag{Severity: Warn, Code: CodeSource, Pos: v.pos, Host: host, Name: name,
+					Message: fmt.Sprintf("the value of %s looks like a template that has not been rendered: %q", name, mark)})
+			}
+		}
+	}
+}
+
+// findPlaceholder is the first text in v that has one.
+func findPlaceholder(v Value) (at Value, mark string) {
+	if s, ok := v.v.(string); ok {
+		return v, placeholder.FindString(s)
+	}
+	t := v.Table()
+	if t == nil {
+		return v, ""
+	}
+	for _, e := range t.List {
+		if at, mark = findPlaceholder(e); mark != "" {
+			return at, mark
+		}
+	}
+	for _, f := range t.Fields {
+		if at, mark = findPlaceholder(f.Value); mark != "" {
+			return at, mark
+		}
+	}
+	return v, ""
+}
+
+// syntaxError places what the parser says, says what is likely to be wrong, and recognises the files that were never
+// meant to be loaded as they are.
 func syntaxError(name string, src []byte, err error) error {
 	e := &Error{Pos: Pos{File: name}, Msg: err.Error(), Err: err}
 	var se *vm.SyntaxError
@@ -44,8 +86,59 @@ func syntaxError(name string, src []byte, err error) error {
 		code, _, _ := bytes.Cut(line, []byte("--"))
 		if mark := template.Find(code); mark != nil {
 			e.Hint = fmt.Sprintf("%q in line %d: this looks like a template that has not been rendered", mark, i+1)
+			return e
+		}
+	}
+	for _, m := range mistakes {
+		if found := m.says.FindStringSubmatch(e.Msg); found != nil {
+			e.Hint = fmt.Sprintf(m.hint, anys(found[1:])...)
 			break
 		}
 	}
 	return e
+}
+
+// mistakes are what people write, by what a parser says of it.
+var mistakes = []struct {
+	says *regexp.Regexp
+	hint string
+}{
+	{regexp.MustCompile(`^'(.)' expected \(to close '(.)' at line (\d+)\) near ('.*'|<eof>)`), "%s missing: %s was opened at line %s; or a comma or semicolon is missing before %s"},
+	{regexp.MustCompile(`^'}' expected near (.*)`), "is a comma or semicolon missing before %s?"},
+	{regexp.MustCompile(`^'end' expected \(to close '(\w+)' at line (\d+)\)`), "end missing: %s was opened at line %s"},
+	{regexp.MustCompile(`near '([“”‘’„])`), "%s is no quote of Lua: write \" or '"},
+	{regexp.MustCompile(`^unfinished string near ["'](.).*`), "is the second quote of the text that begins with %s missing? A text of several lines stands in [[ and ]]"},
+	{regexp.MustCompile(`^syntax error near '-'`), "the names of options have _ and no -; a comment begins with --"},
+	{regexp.MustCompile(`^syntax error near '#'|^unexpected symbol near '#'`), "a comment begins with --"},
+	{regexp.MustCompile(`^<name> expected near`), "an option is set by =, not by a colon"},
+	{regexp.MustCompile(`^unexpected symbol near '\{'`), "a configuration begins with NAME = …: this may be JSON"},
+	{regexp.MustCompile(`^<eof> expected near 'end'`), "there is one end too many"},
+}
+
+func anys(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
+
+// wordings are what the Lua machine says, and how Lua 5.4 puts it, which is what people look up.
+var wordings = []struct {
+	says  *regexp.Regexp
+	means string
+}{
+	{regexp.MustCompile(`^attempt to index a non-table object\((\w+)\) with key '(.*)'$`), "attempt to index a $1 value (for its field '$2')"},
+	{regexp.MustCompile(`^attempt to call a non-function object \(near the call of '(.*)'\)$`), "attempt to call '$1', which is no function"},
+	{regexp.MustCompile(`^cannot perform \w+ operation between (nil|table|boolean|function) and \w+$`), "attempt to perform arithmetic on a $1 value"},
+	{regexp.MustCompile(`^cannot perform \w+ operation between \w+ and (\w+)$`), "attempt to perform arithmetic on a $1 value"},
+}
+
+func reword(msg string) string {
+	for _, w := range wordings {
+		if w.says.MatchString(msg) {
+			return w.says.ReplaceAllString(msg, w.means)
+		}
+	}
+	return msg
 }

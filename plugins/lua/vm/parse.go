@@ -3,6 +3,7 @@ package vm
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
@@ -10,7 +11,7 @@ import (
 
 const (
 	maxNesting = 200    // of blocks, brackets and operators; LUAI_MAXCCALLS in Lua
-	maxItems   = 25_000 // positional items of one constructor: gopher-lua loses those after 25 550
+	maxItems   = 25_000 // items of a constructor without a key: gopher-lua loses those after 25 550, so the rest get one
 	maxSource  = 1 << 20
 )
 
@@ -677,12 +678,12 @@ func (p *parser) table() ast.Expr {
 	t := &ast.TableExpr{Fields: []*ast.Field{}}
 	t.SetLine(open.line)
 	items := 0
-	for p.tok.kind != '}' {
+	for p.tok.kind != '}' && p.tok.kind != tEOF {
 		f := p.field()
 		t.Fields = append(t.Fields, f)
 		if f.Key == nil {
 			if items++; items > maxItems {
-				p.fail(f.Value.Line(), "table constructor with more than %d items", maxItems)
+				f.Key = p.index(items, f.Value)
 			}
 		}
 		if !p.accept(',') && !p.accept(';') {
@@ -691,6 +692,17 @@ func (p *parser) table() ast.Expr {
 	}
 	p.expectMatch('}', '{', open.line)
 	return t
+}
+
+// index writes the place of an item of a long list as its key.
+func (p *parser) index(i int, value ast.Expr) ast.Expr {
+	switch value.(type) {
+	case *ast.FuncCallExpr, *ast.Comma3Expr: // at the end of a list it would be all its values
+		p.fail(value.Line(), "a call or ... after more than %d items of a table", maxItems)
+	}
+	key := &ast.NumberExpr{Value: strconv.Itoa(i)}
+	key.SetLine(value.Line())
+	return key
 }
 
 func (p *parser) field() *ast.Field {
