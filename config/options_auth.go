@@ -13,8 +13,16 @@ import (
 var authProviders = map[string]string{
 	"anonymous":   "whoever comes gets a name for as long as the session lasts",
 	"custom_http": "passwords are checked by a POST of JSON",
+	"dovecot":     "passwords are checked by Dovecot's authentication service",
+	"ldap":        "passwords are checked by an LDAP server",
+	"ldap2":       "passwords are checked by the LDAP server of the table ldap",
 	"http":        "passwords are checked by a web application",
 	"http_async":  "passwords are checked by asking for a page with them (Basic authentication)",
+
+	"jwt":            "signed tokens, by OAUTHBEARER and as passwords",
+	"oauthbearer":    "tokens that an authorization server is asked about, by OAUTHBEARER and as passwords",
+	"oauth_external": "tokens of an authorization server by OAUTHBEARER, and passwords that it gives tokens for",
+	"token":          "one-time tokens of an application, as passwords",
 }
 
 // Passwords that somebody else knows.
@@ -142,4 +150,15 @@ func elsewhere(h *Host, accounts string) string {
 		return "its users are anonymous and have none"
 	}
 	return fmt.Sprintf("%s are where authentication = %q says", accounts, h.AuthProvider())
+}
+
+// OutsideProviders are the providers that come with rosterd and ask somebody else.
+func OutsideProviders() (names []string) {
+	for name := range authProviders {
+		if name != "anonymous" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -12,6 +12,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/passwords"
 	"rosterd/plugins"
+	"rosterd/store"
 	"rosterd/xmppcore/auth"
 )
 
@@ -19,9 +20,17 @@ import (
 // same names are in config. A provider contacts nobody when it is made: check makes one as well. Its error is an
 // *optionError where an option is to blame. What is made is closed, if it can be, when it is not used any more.
 var providers = map[string]func(h *config.Host) (passwords.Source, error){
+	"ldap":        ldapUsers,
+	"ldap2":       ldapTableUsers,
 	"http":        httpApplication,
 	"http_async":  httpPage,
 	"custom_http": httpPost,
+
+	"dovecot":        dovecotService,
+	"jwt":            signedTokens,
+	"oauthbearer":    askedTokens,
+	"oauth_external": externalTokens,
+	"token":          oneTimeTokens,
 }
 
 // optionError says which option a provider cannot work with.
@@ -165,3 +174,24 @@ func (p byPlugin) CheckPassword(ctx context.Context, user addr.Bare, password st
 
 // nobodyKnown is where the rosters of anonymous users come from, if no module supplies any.
 var nobodyKnown = engine.BackendFunc(func(context.Context, engine.Request) (engine.Answer, error) { return engine.Answer{}, nil })
+
+// unkept are the stores of anonymous users. As in Prosody nobody is told that nothing is kept, but for rosters: a contact
+// that is gone at the next look would be a lie.
+type unkept struct{ store.Nowhere }
+
+func (u unkept) Keyed(name string) store.Keyed {
+	k := u.Nowhere.Keyed(name)
+	if name == "roster" || name == "roster_own" {
+		return k
+	}
+	return unkeptValues{k}
+}
+
+type unkeptValues struct{ store.Keyed }
+
+func (u unkeptValues) Change(ctx context.Context, user addr.Bare, values map[string][]byte) error {
+	if err := u.Keyed.Change(ctx, user, values); !errors.Is(err, store.ErrDisabled) {
+		return err
+	}
+	return nil
+}

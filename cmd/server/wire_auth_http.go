@@ -6,11 +6,11 @@ import (
 
 	"rosterd/config"
 	"rosterd/passwords"
-	application "rosterd/passwords/web"
+	webapp "rosterd/passwords/web"
 )
 
-func webClient(h *config.Host) *application.Client {
-	return application.NewClient("rosterd/"+fullVersion(), config.AuthParallel.Get(h))
+func webClient(h *config.Host) *webapp.Client {
+	return webapp.NewClient("rosterd/"+fullVersion(), config.AuthParallel.Get(h))
 }
 
 // httpURL is http_auth_url, with the host in the place of $host.
@@ -20,7 +20,7 @@ func httpURL(h *config.Host) (string, error) {
 		return "", &optionError{pos, config.HTTPAuthURL.Name, errors.New("authentication = \"" + h.AuthProvider() + "\" needs it")}
 	}
 	url := strings.ReplaceAll(raw, "$host", h.Name)
-	if err := application.CheckURL(strings.ReplaceAll(url, "$user", "user")); err != nil {
+	if err := webapp.CheckURL(strings.ReplaceAll(url, "$user", "user")); err != nil {
 		return "", &optionError{pos, config.HTTPAuthURL.Name, err}
 	}
 	return url, nil
@@ -36,7 +36,7 @@ func httpApplication(h *config.Host) (passwords.Source, error) {
 	if set && credentials != "" && !strings.Contains(credentials, ":") {
 		return nil, &optionError{pos, config.HTTPAuthCredentials.Name, errors.New("it has to be USER:PASSWORD")}
 	}
-	return &application.Application{Client: webClient(h), URL: url, Credentials: credentials}, nil
+	return &webapp.Application{Client: webClient(h), URL: url, Credentials: credentials}, nil
 }
 
 // httpPage is mod_auth_http_async.
@@ -45,7 +45,7 @@ func httpPage(h *config.Host) (passwords.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &application.Page{Client: webClient(h), URL: url}, nil
+	return &webapp.Page{Client: webClient(h), URL: url}, nil
 }
 
 // httpPost is mod_auth_custom_http.
@@ -54,8 +54,8 @@ func httpPost(h *config.Host) (passwords.Source, error) {
 	if !set {
 		return nil, &optionError{pos, config.CustomHTTPAuth.Name, errors.New(`authentication = "custom_http" needs it: { post_url = "https://…" }`)}
 	}
-	if err := application.CheckURL(url); err != nil {
+	if err := webapp.CheckURL(url); err != nil {
 		return nil, &optionError{pos, config.CustomHTTPAuth.Name, err}
 	}
-	return &application.Post{Client: webClient(h), URL: url}, nil
+	return &webapp.Post{Client: webClient(h), URL: url}, nil
 }

@@ -91,6 +91,9 @@ func (d *databases) keep(ctx context.Context, cfg *config.Config, h *config.Host
 func (k keeping) of(name string) store.Stores {
 	switch k.host.Driver(name) {
 	case config.Nowhere:
+		if k.host.Anonymous() {
+			return unkept{}
+		}
 		return store.Nowhere{}
 	case config.InMemory:
 		return k.memory.Stores(k.host.Name)

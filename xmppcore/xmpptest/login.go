@@ -130,6 +130,9 @@ func (c *Client) best() string {
 			return m
 		}
 	}
+	if slices.Equal(c.Mechanisms(), []string{"ANONYMOUS"}) {
+		return "ANONYMOUS"
+	}
 	return "PLAIN"
 }
 
@@ -138,11 +141,15 @@ type Failure struct{ Condition string }
 
 func (f *Failure) Error() string { return "authentication failed: " + f.Condition }
 
-// Authenticate runs PLAIN or a SCRAM mechanism, with channel binding or without. The error is a *Failure if the
+// Authenticate runs ANONYMOUS, PLAIN or a SCRAM mechanism, with channel binding or without. The error is a *Failure if the
 // server says so. Open must follow.
 func (c *Client) Authenticate(ctx context.Context, mechanism, user, password string) error {
 	if mechanism == "PLAIN" {
 		_, err := c.sasl(ctx, "<auth xmlns='"+nsSASL+"' mechanism='PLAIN'>"+encode("\x00"+user+"\x00"+password)+"</auth>")
+		return err
+	}
+	if mechanism == "ANONYMOUS" { // as web clients do it, which say nothing of themselves
+		_, err := c.sasl(ctx, "<auth xmlns='"+nsSASL+"' mechanism='ANONYMOUS'/>")
 		return err
 	}
 	name, bound := strings.CutSuffix(mechanism, "-PLUS")
