@@ -33,7 +33,7 @@ func clean(name string, src []byte) (out []byte, notes []string, err error) {
 // What templates have where a value will be: in a source, and in a text.
 var (
 	template    = regexp.MustCompile(`\{\{|\{%|\$\{[A-Za-z_]|<%[=-]? `)
-	placeholder = regexp.MustCompile(`\{\{.*|\{%.*%\}|\$\{[A-Z_][A-Z0-9_]*\}|^\$[A-Z_][A-Z0-9_]*|<%=.*%>|%%[A-Z][A-Z0-9_]*%%|__[A-Z][A-Z0-9_]*__|@[A-Z][A-Z0-9_]*_[A-Z0-9_]*@`)
+	placeholder = regexp.MustCompile(`\{\{[^}]*\}*|\{%.*%\}|\$\{[A-Z_][A-Z0-9_]*\}|^\$[A-Z_][A-Z0-9_]*|<%=.*%>|%%[A-Z][A-Z0-9_]*%%|__[A-Z][A-Z0-9_]*__|@[A-Z][A-Z0-9_]*_[A-Z0-9_]*@`)
 )
 
 // placeholders warns of values that look as if a template had not been filled in.
