@@ -34,6 +34,7 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 		sasl.Anonymous = h.Anonymous()
 		if source := p.sources[h.Name]; source != nil {
 			sasl.Passwords = saslPasswords(source)
+			offerTokens(sasl, h, source)
 		}
 		sasl.Secret, sasl.Throttle, sasl.Log = secret, throttle, log
 		host := xmppcore.Host{
@@ -127,6 +128,9 @@ func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 	list := make(map[string]engine.Host)
 	for _, h := range p.cfg.Hosts() {
 		if own, ok := p.ownHost(h); ok {
+			if !h.StoresRosters() && h.TakesNotices() && config.KeepRosters.Get(h) { // a directory may be down at the start
+				own.Keeper = db
+			}
 			list[h.Name] = own
 			continue
 		}
