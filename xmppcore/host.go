@@ -91,7 +91,11 @@ func (h *Host) routerHost(version string, more ...xep.Extension) *router.Host {
 		list = append(list, xep.Contact(h.Contacts))
 	}
 	if has("disco") {
-		list = append(list, xep.Disco(h.Name, list, h.Items))
+		accounts := "registered"
+		if h.Auth.Anonymous {
+			accounts = "anonymous"
+		}
+		list = append(list, xep.Disco(h.Name, accounts, list, h.Items))
 	}
 	xep.Install(own, list...)
 	return own

@@ -109,6 +109,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "letters.example", Modules: []string{"disco", "carbons", "offline"}, Messages: xmppcore.Messages{Offline: xep.OfflineLimits{Messages: 3}}},
 			{Domain: "archive.example", Modules: []string{"disco", "carbons", "offline", "mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Results: 3, Entries: 10, Drop: []string{"http://jabber.org/protocol/chatstates"}}}},
 			{Domain: "contacts.example", Modules: []string{"mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Policy: archive.Roster, NoTotal: true}}},
+			{Domain: "guest.example", Modules: []string{"disco", "offline", "ping"}, Auth: &auth.Host{Domain: "guest.example", Anonymous: true}},
 			{Domain: "smart.example", Modules: []string{"mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Smart: true}}},
 		},
 	}

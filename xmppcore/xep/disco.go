@@ -16,10 +16,10 @@ const (
 type Item struct{ JID, Name string }
 
 // Disco is XEP-0030 for a domain with a display name (may be ""), what its other extensions announce and items,
-// and for its accounts.
-func Disco(name string, others []Extension, items []Item) Extension {
+// and for its accounts, which are registered or anonymous.
+func Disco(name, accounts string, others []Extension, items []Item) Extension {
 	own, all := Extension{AccountFeatures: []string{nsInfo, nsItems}}, Extension{Features: []string{nsInfo, nsItems}}
-	own.AccountIdentities = []Identity{{"account", "registered"}}
+	own.AccountIdentities = []Identity{{"account", accounts}}
 	for _, x := range others {
 		all.Features = append(all.Features, x.Features...)
 		all.Form = append(all.Form, x.Form...)

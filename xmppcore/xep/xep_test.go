@@ -103,13 +103,13 @@ func TestDisco(t *testing.T) {
 		{"a form", "", nil, form, "<identity category='server' type='im'/>" + features("http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/disco#items") + form},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := ask(t, get(info), xep.Disco(c.host, []xep.Extension{{Features: c.features}, {Form: []byte(c.form)}}, nil))
+			got := ask(t, get(info), xep.Disco(c.host, "registered", []xep.Extension{{Features: c.features}, {Form: []byte(c.form)}}, nil))
 			if want := answered + "><query xmlns='http://jabber.org/protocol/disco#info'>" + c.want + "</query></iq>"; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
 	}
-	got := ask(t, get("<query xmlns='http://jabber.org/protocol/disco#items'/>"), xep.Disco("", nil, []xep.Item{{JID: "b.example.com", Name: "<B>"}, {JID: "a.example.com"}}))
+	got := ask(t, get("<query xmlns='http://jabber.org/protocol/disco#items'/>"), xep.Disco("", "registered", nil, []xep.Item{{JID: "b.example.com", Name: "<B>"}, {JID: "a.example.com"}}))
 	if want := answered + "><query xmlns='http://jabber.org/protocol/disco#items'><item jid='b.example.com' name='&lt;B&gt;'/><item jid='a.example.com'/></query></iq>"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
