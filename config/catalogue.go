@@ -139,6 +139,9 @@ var refusals = map[string]string{
 	"auth_ccert":          "accounts by client certificate are not available",
 }
 
+// strangers are those of them without which people would get at something who should not get at anything.
+var strangers = map[string]bool{"http_authentication": true, "auth_ccert": true}
+
 // restrictions are modules that hold something back, or watch it, for the users' sake rather than to
 // keep anybody out. Their absence must be seen.
 var restrictions = map[string]string{
@@ -172,7 +175,6 @@ var restrictions = map[string]string{
 	"warn_legacy_tls":        "users of old TLS are not warned",
 	"c2s_limit_sessions":     "rosterd_max_sessions limits the sessions of an account",
 	"c2s_conn_throttle":      "rosterd_connections_per_address limits connections",
-	"ipcheck":                "addresses are not checked",
 	"throttle_unsolicited":   "messages to strangers are not limited",
 	"admin_blocklist":        "what administrators block is not blocked for all",
 	"secure_interfaces":      "no interface counts as secure without TLS",
@@ -278,5 +280,5 @@ var restrictiveOptions = map[string]string{
 	"custom_roles":             "roles of your own are not available",
 	"add_permissions":          "permissions of your own are not available",
 	"default_provisioned_role": "roles of your own are not available",
-	"firewall_scripts":         "the rules of mod_firewall are not applied",
+	"remove_permissions":       "permissions cannot be taken from roles",
 }

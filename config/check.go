@@ -15,7 +15,7 @@ import (
 // keeps it from starting, together with what others found. The list is sorted: the worst first, then by file
 // and line.
 func Check(c *Config, found ...Diag) []Diag {
-	ck := &checker{Config: c, diags: slices.Clone(c.diags), said: map[string]bool{}}
+	ck := &checker{Config: c, diags: slices.Clone(c.diags), said: map[string]bool{}, unavailable: map[string]int{}}
 	for i, d := range ck.diags {
 		if o := registry[d.Name]; d.Code == CodeUnset && o != nil && o.spec().Secret {
 			ck.diags[i].Severity = Refused // whoever named a secret did not want to do without
@@ -39,26 +39,38 @@ func Check(c *Config, found ...Diag) []Diag {
 	ck.network()
 	ck.socket()
 	ck.automatic()
+	ck.withoutEffect()
 	ck.summary()
 	for _, d := range found {
 		if !ck.refuses(d.Host, d.Name) {
 			ck.diags = append(ck.diags, d)
 		}
 	}
+	ck.accept()
 	sortDiags(ck.diags, c.Files)
 	return ck.diags
 }
 
 type checker struct {
 	*Config
-	diags []Diag
-	quiet []quiet         // accepted without effect
-	said  map[string]bool // to say once what concerns several hosts
+	diags       []Diag
+	quiet       []quiet         // accepted without effect
+	moot        []moot          // options with nothing to do
+	unavailable map[string]int  // modules that are not available, by name: where in diags that is said
+	said        map[string]bool // to say once what concerns several hosts
 }
 
 type quiet struct {
 	name string
 	pos  Pos
+}
+
+// moot is an option that has no effect, and why.
+type moot struct {
+	host   *Host
+	st     *setting
+	why    string
+	owners []string // modules that are not available: what is said of them says it, too
 }
 
 func (ck *checker) add(sev Severity, code Code, h *Host, name string, pos Pos, msg, hint string) {
@@ -114,8 +126,7 @@ func (ck *checker) option(h *Host, st *setting) {
 func (ck *checker) honoured(h *Host, o anOption, st *setting) {
 	s := o.spec()
 	if s.Scope == ScopeGlobal && h != ck.global {
-		ck.add(Warn, CodeMisplaced, h, st.name, st.pos,
-			fmt.Sprintf("%s is a global option; under %s it has no effect, as in Prosody", st.name, h.section.title()), "move it above the first VirtualHost")
+		ck.misplaced(h, st)
 		return
 	}
 	ck.oldName(h, s, st)
@@ -141,6 +152,11 @@ func (ck *checker) honoured(h *Host, o anOption, st *setting) {
 		ck.add(sev, code, h, st.name, pos, st.name+": "+p.msg+tail, "")
 	}
 	ck.consequences(h, st)
+}
+
+func (ck *checker) misplaced(h *Host, st *setting) {
+	ck.add(Warn, CodeMisplaced, h, st.name, st.pos,
+		fmt.Sprintf("%s is a global option; under %s it has no effect, as in Prosody", st.name, h.section.title()), "move it above the first VirtualHost")
 }
 
 // oldName reports a name that is not the option's own.
@@ -309,6 +325,14 @@ func (ck *checker) module(h *Host, m Module) {
 	if info.doc != "" {
 		why = ": " + info.doc
 	}
+	said := len(ck.diags)
+	defer func() {
+		if _, isKnown := known.LookupModule(m.Name); isKnown && len(ck.diags) > said && ck.diags[said].Severity != Note {
+			if _, twice := ck.unavailable[m.Name]; !twice {
+				ck.unavailable[m.Name] = said
+			}
+		}
+	}()
 	switch {
 	case info.kind == Honoured || info.kind == Provider:
 	case ck.provides(m.Name):
@@ -319,7 +343,9 @@ func (ck *checker) module(h *Host, m Module) {
 	case info.kind == Moot:
 		ck.add(Note, CodeMoot, h, m.Name, m.Pos, fmt.Sprintf("module %q has no effect: %s", m.Name, info.doc), "")
 	case refusals[m.Name] != "":
-		ck.add(Refused, CodeSecurity, h, m.Name, m.Pos, fmt.Sprintf("module %q is not available: %s", m.Name, refusals[m.Name]), "take it out if that is acceptable")
+		ck.refusal(h, m)
+	case m.Name == "password_policy" && ck.choosePasswords(h):
+		ck.add(Refused, CodeSecurity, h, m.Name, m.Pos, fmt.Sprintf("module %q is not available: %s", m.Name, restrictions[m.Name]), acceptHint(CodeSecurity, m.Name))
 	case restrictions[m.Name] != "":
 		ck.add(Warn, CodeRestriction, h, m.Name, m.Pos, fmt.Sprintf("module %q is not available: %s", m.Name, restrictions[m.Name]), "")
 	case info.doc != "":
@@ -327,6 +353,27 @@ func (ck *checker) module(h *Host, m Module) {
 	default:
 		ck.strangeModule(h, m)
 	}
+}
+
+// refusal is of a module without which the server would be more open.
+func (ck *checker) refusal(h *Host, m Module) {
+	code, hint := CodeSecurity, acceptHint(CodeSecurity, m.Name)
+	if strangers[m.Name] {
+		code, hint = CodeStrangers, "take it out if that is what you want"
+	}
+	ck.add(Refused, code, h, m.Name, m.Pos, fmt.Sprintf("module %q is not available: %s", m.Name, refusals[m.Name]), hint)
+}
+
+func acceptHint(code Code, name string) string {
+	return fmt.Sprintf("if that is acceptable: %s = { \"%s@%s\" }", acceptOption.Name, code, name)
+}
+
+// choosePasswords tells whether users choose passwords where a setting of h could matter.
+func (ck *checker) choosePasswords(h *Host) bool {
+	return slices.ContainsFunc(ck.Config.hosts, func(host *Host) bool {
+		open, _ := host.Registers()
+		return (h == host || h == ck.global) && (open || host.ManagesAccounts())
+	})
 }
 
 // beside names the files that are no module because another one of that name is.
@@ -445,12 +492,17 @@ func (ck *checker) foreign(h *Host, st *setting, isKnown bool) {
 		ck.quiet = append(ck.quiet, quiet{name, st.pos})
 		return
 	}
+	if o, _ := known.LookupOption(name); o.GlobalOnly && h != ck.global {
+		ck.misplaced(h, st)
+		return
+	}
 	if why := restrictiveOptions[name]; why != "" {
 		ck.add(Warn, CodeRestriction, h, name, st.pos, name+": "+why, "")
 		return
 	}
 	if why, ok := mootOption(name); ok && isKnown {
-		ck.add(Note, CodeMoot, h, name, st.pos, fmt.Sprintf("%s has no effect: %s", name, why), "")
+		o, _ := known.LookupOption(name)
+		ck.moot = append(ck.moot, moot{h, st, why, o.Owners})
 		return
 	}
 	if isKnown {
@@ -502,24 +554,93 @@ func (ck *checker) ownedByOthers(h *Host, st *setting) {
 	}
 	for _, m := range o.Owners {
 		if ck.anyHas(h, m) {
-			ck.add(Note, CodeMoot, h, st.name, st.pos, fmt.Sprintf("%s has no effect: it belongs to mod_%s, which rosterd does not have", st.name, m), "")
+			ck.moot = append(ck.moot, moot{h, st, fmt.Sprintf("mod_%s is not available", m), o.Owners})
 			return
 		}
 	}
-	ck.add(Note, CodeMoot, h, st.name, st.pos, fmt.Sprintf("%s has no effect: it belongs to mod_%s, which rosterd does not have and no host enables", st.name, o.Owners[0]), "")
+	why := fmt.Sprintf("mod_%s is not available, and no host enables it", o.Owners[0])
+	if kind := moduleInfo(o.Owners[0]).kind; kind == Honoured || kind == Provider {
+		why = fmt.Sprintf("no host enables mod_%s", o.Owners[0])
+	}
+	ck.moot = append(ck.moot, moot{h, st, why, nil})
+}
+
+// withoutEffect says of the options that have nothing to do: with the module that they belong to, where something is said
+// of that, and otherwise a line for each reason.
+func (ck *checker) withoutEffect() {
+	slices.SortStableFunc(ck.moot, func(a, b moot) int { return cmpPos(ck.Files, a.st.pos, b.st.pos) })
+	var reasons []string
+	byReason := map[string][]moot{}
+	for _, m := range ck.moot {
+		if i, ok := ck.saidOf(m); ok {
+			d := &ck.diags[i]
+			d.Settings = append(d.Settings, Item{m.st.name, m.st.pos})
+			continue
+		}
+		if byReason[m.why] == nil {
+			reasons = append(reasons, m.why)
+		}
+		byReason[m.why] = append(byReason[m.why], m)
+	}
+	for _, i := range ck.unavailable {
+		d := &ck.diags[i]
+		if len(d.Settings) > 0 {
+			d.Message += "; without effect " + areIs(d.Settings) + placesIn(d.Pos.File, d.Settings)
+		}
+	}
+	for _, why := range reasons {
+		list := byReason[why]
+		first := list[0]
+		if len(list) == 1 {
+			ck.add(Note, CodeMoot, first.host, first.st.name, first.st.pos, fmt.Sprintf("%s has no effect: %s", first.st.name, why), "")
+			continue
+		}
+		d := Diag{Severity: Note, Code: CodeMoot, Pos: first.st.pos, Name: first.st.name}
+		for _, m := range list {
+			d.Settings = append(d.Settings, Item{m.st.name, m.st.pos})
+		}
+		d.Message = fmt.Sprintf("%d settings have no effect: %s: %s", len(list), why, placesIn(d.Pos.File, d.Settings))
+		ck.diags = append(ck.diags, d)
+	}
+}
+
+// saidOf finds what is said of the module that an option belongs to.
+func (ck *checker) saidOf(m moot) (int, bool) {
+	for _, owner := range m.owners {
+		if i, ok := ck.unavailable[owner]; ok {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func areIs(items []Item) string {
+	if len(items) == 1 {
+		return "is "
+	}
+	return "are "
+}
+
+// placesIn lists settings with their lines, and with their files where those are not the expected one.
+func placesIn(file string, items []Item) string {
+	var list []string
+	for _, it := range items {
+		list = append(list, it.Name+":"+placeIn(file, it.Pos))
+	}
+	return strings.Join(list, " ")
 }
 
 // component says that a host will not exist.
 func (ck *checker) component(s *section) {
 	msg := fmt.Sprintf("Component %q %q: rosterd has no components of its own, this host will not exist", s.host, s.module)
-	var lines []string
+	var settings []Item
 	for _, name := range s.order {
-		lines = append(lines, name+":"+placeIn(s.pos.File, s.set[name].pos))
+		settings = append(settings, Item{name, s.set[name].pos})
 	}
-	if len(lines) > 0 {
-		msg += "; without effect are " + strings.Join(lines, " ")
+	if len(settings) > 0 {
+		msg += "; without effect " + areIs(settings) + placesIn(s.pos.File, settings)
 	}
-	ck.diags = append(ck.diags, Diag{Severity: Warn, Code: CodeComponent, Pos: s.pos, Host: s.host, Name: s.module, Message: msg})
+	ck.diags = append(ck.diags, Diag{Severity: Warn, Code: CodeComponent, Pos: s.pos, Host: s.host, Name: s.module, Message: msg, Settings: settings})
 }
 
 // placeIn is a line, with the file where it is not the expected one.
@@ -554,13 +675,14 @@ func (ck *checker) summary() {
 	slices.SortStableFunc(ck.quiet, func(a, b quiet) int {
 		return cmpPos(ck.Files, a.pos, b.pos)
 	})
-	var list []string
+	var list []Item
 	for _, q := range ck.quiet {
-		list = append(list, q.name+":"+placeIn(ck.File, q.pos))
+		list = append(list, Item{q.name, q.pos})
 	}
 	s := "settings"
 	if len(list) == 1 {
 		s = "setting"
 	}
-	ck.add(Note, CodeQuiet, nil, "", Pos{File: ck.File}, fmt.Sprintf("%d %s accepted without effect: %s", len(list), s, strings.Join(list, " ")), "")
+	ck.diags = append(ck.diags, Diag{Severity: Note, Code: CodeQuiet, Pos: Pos{File: ck.File}, Settings: list,
+		Message: fmt.Sprintf("%d %s accepted without effect: %s", len(list), s, placesIn(ck.File, list))})
 }

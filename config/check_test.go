@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -170,7 +171,7 @@ func TestDiagForms(t *testing.T) {
 		t.Errorf("as JSON %s", got)
 	}
 	var back Diag
-	if err := json.Unmarshal(b, &back); err != nil || back != d {
+	if err := json.Unmarshal(b, &back); err != nil || !reflect.DeepEqual(back, d) {
 		t.Errorf("read back %v, %v", back, err)
 	}
 	if got := (Diag{Severity: Note, Code: CodeQuiet, Message: "m"}).String(); got != "NOTE     m [QUI001]" {

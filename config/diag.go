@@ -64,8 +64,10 @@ const (
 	CodePlugins     Code = "FEA005" // modules in plugin_paths that are not loaded
 	CodeAutomatic   Code = "FEA006" // what Prosody loads unasked and rosterd does not have
 	CodeMoot        Code = "MOO001" // guards or tunes something that is not there
+	CodeAccepts     Code = "ACC001" // there is nothing to accept
 	CodeQuiet       Code = "QUI001" // accepted without effect
-	CodeSecurity    Code = "SEC001" // ignoring this would leave the server more open
+	CodeSecurity    Code = "SEC001" // ignoring this would leave the server more open; the one refusal that can be accepted
+	CodeStrangers   Code = "SEC007" // ignoring this would let strangers in
 	CodeRestriction Code = "SEC002" // a restriction that rosterd does not have
 	CodeLogin       Code = "SEC003" // nobody can log in
 	CodeCertificate Code = "SEC005" // a certificate that cannot be used
@@ -89,6 +91,15 @@ type Diag struct {
 	Name     string   `json:"name,omitempty"` // option or module
 	Message  string   `json:"message"`
 	Hint     string   `json:"hint,omitempty"`
+	Settings []Item   `json:"settings,omitempty"` // the others that the line speaks of
+	Accepted string   `json:"accepted,omitempty"` // what accepts it; it is a note then
+	Was      Severity `json:"was,omitzero"`       // the severity of what is accepted
+}
+
+// An Item is an option or module that a Diag speaks of beside its own.
+type Item struct {
+	Name string `json:"name"`
+	Pos  Pos    `json:"pos"`
 }
 
 // String renders d as check prints it: one line, and one more for a hint.
@@ -99,6 +110,10 @@ func (d Diag) String() string {
 		fmt.Fprintf(&b, "%s  ", d.Pos)
 	}
 	fmt.Fprintf(&b, "%s [%s]", d.Message, d.Code)
+	if d.Accepted != "" {
+		fmt.Fprintf(&b, "\n%9saccepted by %s", "", d.Accepted)
+		return b.String()
+	}
 	if d.Hint != "" {
 		fmt.Fprintf(&b, "\n%9shint: %s", "", d.Hint)
 	}

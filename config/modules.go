@@ -31,7 +31,7 @@ type Module struct {
 
 // LookupModule returns what rosterd makes of a module.
 func LookupModule(name string) (kind ModuleKind, doc string) {
-	s := moduleTable[name]
+	s := moduleInfo(name)
 	return s.kind, s.doc
 }
 

@@ -26,7 +26,7 @@ func (d *daemon) hangup(ctx context.Context, path string, l *logs) (ok bool) {
 
 // reload serves the configuration as it is now, all of it or nothing.
 func (d *daemon) reload(ctx context.Context, path string, l *logs) error {
-	cfg, diags, err := examine(ctx, path, false)
+	cfg, diags, err := examine(ctx, path, false, d.plan.cfg.Accepting()...)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,8 @@ func TestCheck(t *testing.T) {
 			"Loaded %s",
 			`NOTE     %s:4  module "http_files" serves nothing: http_files_dir is not set (as in Prosody) [MOO001]`,
 			`NOTE     %s  1 setting accepted without effect: storage_memory:4 [QUI001]`,
-			"Effective modules on example.com: block_subscriptions c2s disco http_files http_roster_admin iq message offline ping presence saslauth tls",
+			"Effective modules on example.com: block_subscriptions c2s disco http_files http_roster_admin iq message offline ping presence saslauth tls (12)",
+			"Refused: 0, warnings: 0, notes: 4",
 		}},
 		{"the seed, strictly", seed, true, []string{"--strict"}, 0, []string{"Loaded %s"}},
 		{"a warning, strictly", seed, false, []string{"--strict"}, 2, []string{`WARN     %s:3  VirtualHost "example.com": nobody can log in, since encryption is required: `}},
@@ -121,6 +122,17 @@ func TestCheck(t *testing.T) {
 		{"no backend", strings.Replace(seed, "http_roster_url", "-- http_roster_url", 1), true, nil, 2, []string{`REFUSED  %s:4  VirtualHost "example.com": module "http_roster_admin" needs http_roster_url [ROS002]`}},
 		{"a component", seed + "Component \"conference.example.com\" \"muc\"\n", true, nil, 1, []string{`WARN     %s:8  Component "conference.example.com" "muc": rosterd has no components of its own, this host will not exist [FEA003]`}},
 		{"a misspelt option of ours", "rosterd_refresh_tokn = \"x\"\n" + seed, true, nil, 2, []string{`REFUSED  %s:1  rosterd_refresh_tokn: rosterd has no such option [UNK001]`}},
+		{"a restriction", strings.Replace(seed, `"ping"`, `"ping", "firewall"`, 1), true, nil, 1, []string{
+			`WARN     %s:2  module "firewall" is not available: its rules are not applied [SEC002]`,
+			"Effective modules on example.com: block_subscriptions c2s disco http_files http_roster_admin iq message offline ping presence saslauth tls (12); 1 requested module is not available",
+		}},
+		{"a restriction that is accepted", strings.Replace(seed, `"ping"`, `"ping", "firewall"`, 1), true, []string{"--strict", "--accept", "SEC002@firewall"}, 0, []string{
+			`NOTE     %s:2  module "firewall" is not available: its rules are not applied [SEC002]`, "         accepted by --accept", "Refused: 0, warnings: 0, notes: 5 (1 accepted)",
+		}},
+		{"an acceptance too many", seed, true, []string{"--accept", "SEC002,SEC001@isolate_host"}, 1, []string{
+			"WARN     --accept: there is nothing to accept by SEC002 [ACC001]", "WARN     --accept: there is nothing to accept by SEC001@isolate_host [ACC001]",
+		}},
+		{"what cannot be accepted", "c2s_ports = { 70000 }\n" + seed, true, []string{"--accept=VAL001"}, 2, []string{`REFUSED  %s:1  c2s_ports: `}},
 		{"a port that is none", "c2s_ports = { 70000 }\n" + seed, true, nil, 2, []string{`REFUSED  %s:1  c2s_ports: `}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -22,6 +22,7 @@ const (
 func serve(ctx context.Context, args []string, c console) int {
 	f := flags("serve", c)
 	file := f.String("config", "", "configuration `FILE`")
+	accept := acceptFlag(f)
 	rest, err := interleaved(f, args)
 	if err != nil {
 		return exitUsage
@@ -35,7 +36,7 @@ func serve(ctx context.Context, args []string, c console) int {
 		fmt.Fprintln(c.err, "rosterd serve:", err)
 		return exitUsage
 	}
-	cfg, diags, err := examine(ctx, path, false)
+	cfg, diags, err := examine(ctx, path, false, *accept...)
 	if err != nil {
 		fmt.Fprintln(c.err, err)
 		return exitUsage
