@@ -110,6 +110,7 @@ func build(t testing.TB, change func(*xmppcore.Config), wrap func(net.Listener) 
 			{Domain: "archive.example", Modules: []string{"disco", "carbons", "offline", "mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Results: 3, Entries: 10, Drop: []string{"http://jabber.org/protocol/chatstates"}}}},
 			{Domain: "contacts.example", Modules: []string{"mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Policy: archive.Roster, NoTotal: true}}},
 			{Domain: "guest.example", Modules: []string{"disco", "offline", "ping"}, Auth: &auth.Host{Domain: "guest.example", Anonymous: true}},
+			{Domain: "token.example", Auth: &auth.Host{Domain: "token.example", Tokens: tokens{}}},
 			{Domain: "smart.example", Modules: []string{"mam"}, Messages: xmppcore.Messages{Archive: archive.Options{Smart: true}}},
 		},
 	}
@@ -220,6 +221,17 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 
 func plainAuth(domain string, a auth.Accounts) *auth.Host {
 	return &auth.Host{Domain: domain, Accounts: a, StoresPasswords: true, Disabled: []string{"SCRAM-SHA-1"}}
+}
+
+// tokens say whose they are.
+type tokens struct{}
+
+func (tokens) CheckToken(_ context.Context, domain, token string) (addr.Bare, error) {
+	name, ok := strings.CutPrefix(token, "token-of-")
+	if !ok {
+		return addr.Bare{}, auth.ErrRefused
+	}
+	return addr.NewBare(name, domain)
 }
 
 // anybody has an account, but a ghost.

@@ -133,16 +133,24 @@ func (c *Client) best() string {
 	if slices.Equal(c.Mechanisms(), []string{"ANONYMOUS"}) {
 		return "ANONYMOUS"
 	}
+	if slices.Contains(c.Mechanisms(), bearer) {
+		return bearer
+	}
 	return "PLAIN"
 }
 
+const bearer = "OAUTHBEARER"
+
 // Failure is a SASL failure (RFC 6120 §6.5).
-type Failure struct{ Condition string }
+type Failure struct {
+	Condition string
+	Said      string // what the server said before it, where it says why (RFC 7628 §3.2.2)
+}
 
 func (f *Failure) Error() string { return "authentication failed: " + f.Condition }
 
-// Authenticate runs ANONYMOUS, PLAIN or a SCRAM mechanism, with channel binding or without. The error is a *Failure if the
-// server says so. Open must follow.
+// Authenticate runs ANONYMOUS, PLAIN, OAUTHBEARER with a token for a password, or a SCRAM mechanism, with channel binding
+// or without. The error is a *Failure if the server says so. Open must follow.
 func (c *Client) Authenticate(ctx context.Context, mechanism, user, password string) error {
 	if mechanism == "PLAIN" {
 		_, err := c.sasl(ctx, "<auth xmlns='"+nsSASL+"' mechanism='PLAIN'>"+encode("\x00"+user+"\x00"+password)+"</auth>")
@@ -151,6 +159,9 @@ func (c *Client) Authenticate(ctx context.Context, mechanism, user, password str
 	if mechanism == "ANONYMOUS" { // as web clients do it, which say nothing of themselves
 		_, err := c.sasl(ctx, "<auth xmlns='"+nsSASL+"' mechanism='ANONYMOUS'/>")
 		return err
+	}
+	if mechanism == bearer {
+		return c.bearer(ctx, user, password)
 	}
 	name, bound := strings.CutSuffix(mechanism, "-PLUS")
 	hash, ok := map[string]scram.HashGeneratorFcn{
@@ -171,6 +182,23 @@ func (c *Client) Authenticate(ctx context.Context, mechanism, user, password str
 		return err
 	}
 	return c.scram(ctx, mechanism, client.NewConversationWithChannelBinding(binding))
+}
+
+// bearer shows a token (RFC 7628). user may be "".
+func (c *Client) bearer(ctx context.Context, user, token string) error {
+	header := "n,,"
+	if user != "" {
+		header = "n,a=" + user + ","
+	}
+	why, err := c.sasl(ctx, "<auth xmlns='"+nsSASL+"' mechanism='"+bearer+"'>"+encode(header+"\x01auth=Bearer "+token+"\x01\x01")+"</auth>")
+	if err != nil || why == "" {
+		return err
+	}
+	_, err = c.sasl(ctx, "<response xmlns='"+nsSASL+"'>"+encode("\x01")+"</response>")
+	if failed, ok := errors.AsType[*Failure](err); ok {
+		failed.Said = why
+	}
+	return err
 }
 
 // binding is what ties a login to this connection.
