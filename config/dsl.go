@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,10 +65,11 @@ func (s *script) environment(L *lua.LState) *lua.LTable {
 
 // diag notes something under the host that the cursor is at.
 func (s *script) diag(sev Severity, code Code, pos Pos, option, msg, hint string) {
-	s.loader.diag(sev, code, pos, option, msg, hint)
+	d := Diag{Severity: sev, Code: code, Pos: pos, Name: option, Message: msg, Hint: hint}
 	if s.section != s.global {
-		s.cfg.diags[len(s.cfg.diags)-1].Host = s.section.host
+		d.Host = s.section.host
 	}
+	s.notice(d)
 }
 
 // get reads a global, in the order of Prosody 13: environment, Lua, option of the current section,
@@ -85,7 +87,10 @@ func (s *script) get(L *lua.LState, k string) lua.LValue {
 	if l := s.section.live[k]; l != nil {
 		l.used = true
 		if t, ok := l.value.(*lua.LTable); ok {
-			return s.proxy(L, s.section, k, t)
+			if l.proxy == nil {
+				l.proxy = s.proxy(L, s.section, k, t)
+			}
+			return l.proxy
 		}
 		return l.value
 	}
@@ -104,11 +109,13 @@ func (s *script) get(L *lua.LState, k string) lua.LValue {
 func (ld *loader) env(L *lua.LState, name string) lua.LValue {
 	value, set := ld.opts.LookupEnv(name)
 	pos := ld.here(L)
-	if !slices.ContainsFunc(ld.cfg.Env, func(e EnvRead) bool { return e.Name == name }) {
+	if len(ld.cfg.Env) < maxVariables && !slices.ContainsFunc(ld.cfg.Env, func(e EnvRead) bool { return e.Name == name }) {
 		ld.cfg.Env = append(ld.cfg.Env, EnvRead{Name: name, Set: set, Pos: pos})
 	}
 	if !set {
-		ld.unset[pos] = append(ld.unset[pos], name)
+		if names := ld.unset[pos]; len(names) < 10 && !slices.Contains(names, name) {
+			ld.unset[pos] = append(names, name)
+		}
 		return lua.LNil
 	}
 	if secretName(strings.ToLower(name)) {
@@ -159,7 +166,10 @@ func (ld *loader) put(d *draft, k string, v lua.LValue, pos Pos, from []*ast.Tab
 	}
 	l := &liveSetting{value: v, pos: pos, from: from}
 	if old != nil {
-		l.earlier = append(old.earlier, old.pos)
+		l.earlier = old.earlier
+		if len(l.earlier) < maxEarlier {
+			l.earlier = append(l.earlier, old.pos)
+		}
 	} else {
 		d.order = append(d.order, k)
 	}
@@ -288,6 +298,8 @@ func (s *script) open(L *lua.LState, kind Kind) *draft {
 	}
 	d := s.draft(name)
 	switch {
+	case d == nil && len(s.drafts) >= maxHosts:
+		L.RaiseError("more than %d hosts", maxHosts)
 	case d == nil:
 		d = &draft{section: newSection(name, kind, pos), live: map[string]*liveSetting{}}
 		s.drafts = append(s.drafts, d)
@@ -404,7 +416,11 @@ func (s *script) includeFile(L *lua.LState, path string) {
 	if _, err := os.Stat(path); err != nil {
 		L.RaiseError("Error loading included %s: %s", s.show(path), cause(err))
 	}
-	if err := s.file(L, path); err != nil {
+	err := s.file(L, path)
+	if e := (*Error)(nil); errors.As(err, &e) && e.Pos.Line == 0 { // nothing in it is wrong, but with it
+		L.RaiseError("Error loading included %s: %s", e.Pos.File, e.Msg)
+	}
+	if err != nil {
 		raise(L, err)
 	}
 }

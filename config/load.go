@@ -21,6 +21,10 @@ const (
 	maxFileSize     = 1 << 20
 	maxFiles        = 256
 	maxIncludeDepth = 16
+	maxHosts        = 10_000
+	maxNotices      = 1000 // of what is noticed while loading
+	maxEarlier      = 100  // assignments of one option that are remembered
+	maxVariables    = 1000 // environment variables that are remembered
 	loadTime        = 2 * time.Second
 	loadSteps       = 50_000_000 // instructions
 )
@@ -96,6 +100,7 @@ type loader struct {
 	outlines    map[string]*outline
 	proxies     map[*lua.LTable]proxied
 	depth       int
+	noticed     map[notice]bool
 	secrets     map[Pos]bool     // statements that read a secret
 	unset       map[Pos][]string // environment variables that a statement missed
 }
@@ -112,6 +117,7 @@ type liveSetting struct {
 	earlier []Pos
 	from    []*ast.TableExpr // where its table is written, joined by appends
 	used    bool             // the files have read it
+	proxy   *lua.LTable      // as which the files have read it, if it is a table
 }
 
 func newLoader(path, abs string, opts LoadOptions) *loader {
@@ -122,6 +128,7 @@ func newLoader(path, abs string, opts LoadOptions) *loader {
 		state:    vm.New(vm.Limits{Instructions: loadSteps}),
 		outlines: map[string]*outline{},
 		proxies:  map[*lua.LTable]proxied{},
+		noticed:  map[notice]bool{},
 		secrets:  map[Pos]bool{},
 		unset:    map[Pos][]string{},
 		cfg:      &Config{File: path, Dir: filepath.Dir(abs), lookup: opts.LookupEnv, accepting: opts.Accept},
@@ -298,9 +305,28 @@ func (ld *loader) forgotten(pos Pos) string {
 	return fmt.Sprintf("is an = missing after %s?", found)
 }
 
-// diag notes something for Check.
+// diag notes something for Check: the same of one place once, however often the files pass there.
 func (ld *loader) diag(sev Severity, code Code, pos Pos, option, msg, hint string) {
-	ld.cfg.diags = append(ld.cfg.diags, Diag{Severity: sev, Code: code, Pos: pos, Name: option, Message: msg, Hint: hint})
+	ld.notice(Diag{Severity: sev, Code: code, Pos: pos, Name: option, Message: msg, Hint: hint})
+}
+
+// notice is what makes two messages the same.
+type notice struct {
+	code            Code
+	pos             Pos
+	host, name, msg string
+}
+
+func (ld *loader) notice(d Diag) {
+	key := notice{d.Code, d.Pos, d.Host, d.Name, d.Message}
+	if ld.noticed[key] || len(ld.noticed) > maxNotices {
+		return
+	}
+	if len(ld.noticed) == maxNotices {
+		d = Diag{Severity: Warn, Code: CodeSource, Pos: d.Pos, Message: fmt.Sprintf("there is more to say than these %d things", maxNotices)}
+	}
+	ld.noticed[key] = true
+	ld.cfg.diags = append(ld.cfg.diags, d)
 }
 
 // finish turns drafts into sections and lets go of Lua.

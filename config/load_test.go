@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -496,6 +497,15 @@ func TestEnvironmentRead(t *testing.T) {
 	}
 }
 
+// numbered are n fields of a table.
+func numbered(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "k%d=%d,", i, i)
+	}
+	return b.String()
+}
+
 // Whatever a file does, the load comes to an end with an error that names the file.
 func TestHostile(t *testing.T) {
 	for _, c := range []struct{ name, src string }{
@@ -510,12 +520,50 @@ func TestHostile(t *testing.T) {
 		{"a table of tables that is huge written out", "local t = { 1, 2 }\nfor i = 1, 40 do t = { t, t } end\na = t"},
 		{"a large table", "local t = {}\nfor i = 1, 1e9 do t[i] = i end\na = t"},
 		{"includes without end", "while true do Include 'prosody.cfg.lua' end"},
+		{"a file that includes itself, protected, twice", "while true do pcall(Include, 'prosody.cfg.lua') end"},
+		{"a pipe", "Include 'pipe.cfg.lua'"},
+		{"a pipe by a pattern", "Include 'pip*.lua'"},
+		{"a device", "Include '/dev/zero'"},
+		{"the contents of a device", "a = FileContents '/dev/zero'"},
+		{"the contents of a pipe", "a = FileContents 'pipe.cfg.lua'"},
+		{"a device that is opened", "a = assert(io.open '/dev/zero'):read('a')"},
+		{"the lines of a pipe", "for l in io.lines 'pipe.cfg.lua' do a = l end"},
+		{"a link to itself", "Include 'loop.cfg.lua'"},
+		{"links by a pattern", "Include 'loo*.lua'"},
+		{"a directory that is a loop of links", "Include 'loop.d/*.cfg.lua'"},
+		{"deep nesting", "a = " + strings.Repeat("{", 5000) + strings.Repeat("}", 5000)},
+		{"deep brackets", "a = " + strings.Repeat("(", 5000) + "1" + strings.Repeat(")", 5000)},
+		{"deep blocks", strings.Repeat("do ", 5000) + strings.Repeat("end ", 5000)},
+		{"many constants", "a = {" + numbered(20_000) + "}"},
+		{"complaints without end", "local i = 0 while true do i = i + 1 print(i) a = undefined end"},
+		{"hosts without end", "local i = 0 while true do i = i + 1 VirtualHost('h' .. i) end"},
+		{"variables without end", "local i = 0 while true do i = i + 1 a = os.getenv('X' .. i) end"},
+		{"assignments without end", "while true do a = {} a:append { 1 } a = nil end"},
+		{"appends without end", "a = {} while true do a:append { 'x' } end"},
+		{"an option appended to itself without end", "a = { 1 } while true do a:append(a) end"},
+		{"coroutines without end", "while true do coroutine.wrap(function() while true do end end)() end"},
+		{"a metatable without end", "local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) a = t[1]"},
+		{"an order that is none", "local t = {} for i = 1, 1e4 do t[i] = i end while true do table.sort(t, function() return true end) end"},
+		{"a large format", "a = ('%99999999d'):format(1)"},
+		{"joining without end", "local t = {} for i = 1, 1e4 do t[i] = ('x'):rep(1e4) end while true do a = table.concat(t) end"},
+		{"a message without end", "error(('x'):rep(1e6):rep(1000))"},
 		{"exit", "os.exit()"},
+		{"exit in pcall", "pcall(os.exit, 1) while true do pcall(os.exit) end"},
 		{"thrown rubbish", "error(setmetatable({}, { __tostring = function() while true do end end }))"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			dir := files{"prosody.cfg.lua": c.src}.write(t)
-			_, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{Time: 300 * time.Millisecond})
+			for name, make := range map[string]func(string) error{
+				"pipe.cfg.lua": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+				"loop.cfg.lua": func(path string) error { return os.Symlink("loop.cfg.lua", path) },
+				"loop.d":       func(path string) error { return os.Symlink("loop.d", path) },
+			} {
+				if err := make(filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := Load(filepath.Join(dir, "prosody.cfg.lua"), LoadOptions{Time: 50 * time.Millisecond})
 			if err == nil {
 				t.Fatal("loaded")
 			}

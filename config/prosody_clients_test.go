@@ -13,7 +13,7 @@ import (
 )
 
 // prosodyDumps asks Prosody's configmanager what it makes of files. Prosody shortens long names in a way that makes it fail
-//, so the files are in a directory with a short one.
+// , so the files are in a directory with a short one.
 func prosodyDumps(t *testing.T, names []string, env map[string]string) [][]byte {
 	t.Helper()
 	library := "../.cache/prosody/usr/lib/prosody"

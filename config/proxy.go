@@ -59,9 +59,13 @@ func (s *script) appendTo(L *lua.LState, p proxied, arg lua.LValue) {
 	}
 	pos := s.here(L)
 	if l := p.section.live[p.name]; l != nil && l.value == p.table {
-		l.earlier = append(l.earlier, pos)
+		if len(l.earlier) < maxEarlier {
+			l.earlier = append(l.earlier, pos)
+		}
 		if o := s.outlines[pos.File]; o != nil {
-			l.from = slices.Concat(l.from, o.called[place{pos.Line, p.name}])
+			if from := o.called[place{pos.Line, p.name}]; len(l.from) < maxEarlier {
+				l.from = slices.Concat(l.from, from)
+			}
 		}
 		if s.secrets[pos] {
 			s.secrets[l.pos] = true

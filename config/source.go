@@ -45,7 +45,7 @@ func (ld *loader) placeholders() {
 				if d != ld.global {
 					host = d.host
 				}
-				ld.cfg.diags = append(ld.cfg.diags, Diag{Severity: Warn, Code: CodeSource, Pos: v.pos, Host: host, Name: name,
+				ld.notice(Diag{Severity: Warn, Code: CodeSource, Pos: v.pos, Host: host, Name: name,
 					Message: fmt.Sprintf("the value of %s looks like a template that has not been rendered: %q", name, mark)})
 			}
 		}
