@@ -16,6 +16,7 @@ var others = map[string]string{
 	"smacks_h":        "sessions end with the server",
 	"uploads":         "files are not shared here",
 	"skeletons":       "names that look alike are not compared here",
+	"archive_cleanup": "it is of use only to Prosody",
 	"cron":            "it is of use only to Prosody",
 	"push":            "there are no push notifications here",
 	"cloud_notify":    "there are no push notifications here",

@@ -65,7 +65,7 @@ func (h *Host) users(ctx context.Context, r *Report) ([]string, error) {
 			continue
 		}
 		seen[src] = true
-		v, err := src.Inventory(ctx, h.Name)
+		v, err := src.Inventory(ctx, h.Name, func(name string) bool { return h.From[name] == src || isItems(name) })
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", h.Name, err)
 		}

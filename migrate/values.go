@@ -36,8 +36,12 @@ func (o *one) values(ctx context.Context) error {
 			d, err = o.privacy(ctx)
 		}
 		groups := map[string]group{}
-		if err == nil && d.Table != nil {
+		switch {
+		case err != nil:
+		case d.Table != nil:
 			groups, err = readers[kind](o, name, d)
+		case kind == "vcard":
+			groups, err = o.published(ctx, name)
 		}
 		switch {
 		case err != nil && o.bad(name, err):

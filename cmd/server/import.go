@@ -277,7 +277,7 @@ func (m *importing) source(ctx context.Context, h *config.Host, name string) (pr
 		at := config.SQLDatabase.Get(h)
 		if at.Driver == "PostgreSQL" {
 			where := server(at)
-			return m.keep(where.String(), func() (prosody.Source, error) { return opened(prosody.OpenServer(ctx, where)) })
+			return m.keep(where.String(), func() (prosody.Source, error) { return asSource(prosody.OpenServer(ctx, where)) })
 		}
 		path := at.Database
 		if path == "" {
@@ -286,7 +286,7 @@ func (m *importing) source(ctx context.Context, h *config.Host, name string) (pr
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(m.data, path)
 		}
-		return m.keep(path, func() (prosody.Source, error) { return opened(prosody.OpenFile(ctx, path)) })
+		return m.keep(path, func() (prosody.Source, error) { return asSource(prosody.OpenFile(ctx, path)) })
 	}
 	return nil, nil
 }
@@ -295,7 +295,7 @@ func server(at config.SQL) store.Server {
 	return store.Server{Database: at.Database, Username: at.Username, Password: at.Password, Host: at.Host, Port: at.Port}
 }
 
-func opened(d *prosody.Database, err error) (prosody.Source, error) {
+func asSource(d *prosody.Database, err error) (prosody.Source, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (f Files) find(host, user, name, ext string) (*os.File, error) {
 }
 
 // Inventory reads the names of all files.
-func (f Files) Inventory(ctx context.Context, host string) (v Inventory, err error) {
+func (f Files) Inventory(ctx context.Context, host string, of func(string) bool) (v Inventory, err error) {
 	v.Stores = map[string]int{}
 	folders, err := os.ReadDir(f.host(host))
 	if isAbsent(err) {
@@ -106,12 +106,16 @@ func (f Files) Inventory(ctx context.Context, host string) (v Inventory, err err
 		if err := ctx.Err(); err != nil {
 			return v, err
 		}
-		n, err := f.folder(filepath.Join(f.host(host), d.Name()), users, &v)
+		name, found := store.UnescapeName(d.Name()), users
+		if !of(name) {
+			found = map[string]bool{}
+		}
+		n, err := f.folder(filepath.Join(f.host(host), d.Name()), found, &v)
 		if err != nil {
 			return v, err
 		}
 		if n > 0 {
-			v.Stores[store.UnescapeName(d.Name())] += n
+			v.Stores[name] += n
 		}
 	}
 	v.Users = slices.Sorted(maps.Keys(users))

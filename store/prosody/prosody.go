@@ -18,8 +18,9 @@ type Source interface {
 	String() string
 	// Hosts are those of whom something is there.
 	Hosts(ctx context.Context) ([]string, error)
-	// Inventory is who and what there is of a host.
-	Inventory(ctx context.Context, host string) (Inventory, error)
+	// Inventory is who and what there is of a host. Users are those who have something in a store that is asked for: in
+	// others, there may be something else in the place of users.
+	Inventory(ctx context.Context, host string, of func(store string) bool) (Inventory, error)
 	// Table is what a store of values has of a user; the Table in it is nil if that is nothing.
 	Table(ctx context.Context, host, user, store string) (Document, error)
 	// Items are what a store of stanzas has of a user, in its order. Those with Err are to be passed over; an error

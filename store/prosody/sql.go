@@ -149,14 +149,20 @@ func (d *Database) Hosts(ctx context.Context) (hosts []string, err error) {
 }
 
 // Inventory counts users by store. What belongs to a host and not to a user is not in it.
-func (d *Database) Inventory(ctx context.Context, host string) (v Inventory, err error) {
+func (d *Database) Inventory(ctx context.Context, host string, of func(string) bool) (v Inventory, err error) {
 	v.Stores = map[string]int{}
 	users := map[string]bool{}
 	for _, table := range []string{"prosody", "prosodyarchive"} {
-		err = errors.Join(err,
-			d.list(ctx, `SELECT "store", count(DISTINCT "user") FROM "`+table+`" WHERE "host"=? AND "user"<>'' GROUP BY "store"`,
-				func(name string, n int) { v.Stores[name] += n }, host),
-			d.list(ctx, `SELECT DISTINCT "user", 0 FROM "`+table+`" WHERE "host"=? AND "user"<>''`, func(user string, _ int) { users[user] = true }, host))
+		stores := map[string]int{}
+		err = errors.Join(err, d.list(ctx, `SELECT "store", count(DISTINCT "user") FROM "`+table+`" WHERE "host"=? AND "user"<>'' GROUP BY "store"`,
+			func(name string, n int) { stores[name] = n }, host))
+		for name, n := range stores {
+			v.Stores[name] += n
+			if of(name) {
+				err = errors.Join(err, d.list(ctx, `SELECT DISTINCT "user", 0 FROM "`+table+`" WHERE "host"=? AND "store"=? AND "user"<>''`,
+					func(user string, _ int) { users[user] = true }, host, name))
+			}
+		}
 	}
 	v.Users = slices.Sorted(maps.Keys(users))
 	return v, err
