@@ -15,6 +15,7 @@ func (ck *checker) hosts() {
 		ck.rosters(h)
 		ck.groups(h)
 		ck.rosterEdit(h)
+		ck.push(h)
 		ck.storage(h)
 		ck.authentication(h)
 		ck.login(h)

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	gotoken "go/token"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -109,7 +110,7 @@ func shown(t *testing.T, h *Host, name string) (kind, value string) {
 			return "text", "none"
 		}
 		return "text", fmt.Sprintf("`%q`", o.fallback(h))
-	case *Option[[]string]:
+	case *Option[[]string], *Option[[]netip.Prefix]:
 		return "list", "empty"
 	case *Option[[]Header], *Option[map[string]Level], *Option[map[string]string]:
 		return "table", "empty"

@@ -66,7 +66,7 @@ func (h *Host) HTTPModules() (list []HTTPModule) {
 	if h.Has("http_files") && HTTPFilesDir.Get(h) != "" {
 		list = append(list, HTTPModule{Name: "files", Path: h.HTTPPath("files", "/files")})
 	}
-	return list
+	return append(list, h.PushHTTPModules()...)
 }
 
 // httpURL reads the URL of a web server, without what follows the path. It ends in a slash.

@@ -257,7 +257,7 @@ var (
 	KeepRosters = declare(Spec{Name: "rosterd_keep_rosters",
 		Doc: "keep the last good rosters on disk"}, boolean, true)
 	RosterEdit = declare(Spec{Name: "rosterd_roster_edit", Risk: Security,
-		Doc: "what happens when a client edits a roster of the backend: refuse; writeback, the backend is asked and decides; or personal, users keep contacts of their own beside those of the backend"}, oneOf("refuse", "writeback", "personal"), "refuse")
+		Doc: "what happens when a client edits a roster of the backend: refuse; writeback, the backend is asked and decides; or personal, users keep contacts of their own beside those of the backend. Where rosters are kept here, an explicit refuse leaves them to applications (http_ejabberd_api, http_openfire_api)"}, oneOf("refuse", "writeback", "personal"), "refuse")
 )
 
 // The refresh API.

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -38,6 +39,10 @@ type Mount struct {
 	// Shared is what serves all VirtualHosts alike. Where some share an http_host, the first one's stands for those
 	// of all that have this Name and Path, with its CORS.
 	Shared bool
+	// AnyName mounts are reached under names, too, that are those of no VirtualHost, such as an address: the handler finds
+	// in the request which VirtualHost is meant, and tells by itself who may do what there. Where some that are not
+	// Shared have one path, none is.
+	AnyName bool
 }
 
 // SetHosts replaces all that is served. defaultHost, the http_default_host
@@ -69,12 +74,36 @@ func (s *Server) SetHosts(hosts []Host, defaultHost string) error {
 			next.sites[name] = vhost
 		}
 	}
+	next.anywhere = anywhere(own)
 	if err := next.setMeta(hosts); err != nil {
 		return err
 	}
 	next.fallback, next.anyName = s.fallback(hosts, own, next.sites, defaultHost)
 	s.table.Store(next)
 	return nil
+}
+
+// anywhere is what is reached by names of nobody's.
+func anywhere(own map[string]*site) *site {
+	all := new(site)
+	taken := make(map[string]bool)
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		for _, m := range own[name].mounts {
+			if !m.anyName {
+				continue
+			}
+			at := slices.IndexFunc(all.mounts, func(o mount) bool { return o.prefix == m.prefix })
+			switch {
+			case at < 0 && !taken[m.prefix]:
+				all.mounts = append(all.mounts, m)
+			case at >= 0 && !(m.shared && all.mounts[at].shared && m.route == all.mounts[at].route):
+				all.mounts = slices.Delete(all.mounts, at, at+1)
+				taken[m.prefix] = true
+			}
+		}
+	}
+	all.sort()
+	return all
 }
 
 func (s *Server) fallback(hosts []Host, own, sites map[string]*site, defaultHost string) (fallback *site, anyName bool) {
@@ -102,6 +131,7 @@ type table struct {
 	sites    map[string]*site     // by hostKey
 	fallback *site                // may be nil
 	anyName  bool                 // the configuration names it: it is meant for all names
+	anywhere *site                // under all names that are not in sites
 	meta     map[string]*hostMeta // by hostKey; nil where there is none
 }
 
@@ -129,6 +159,7 @@ type mount struct {
 	owner   string // the VirtualHost
 	route   string // the module
 	shared  bool   // it does as well as another one of that module
+	anyName bool
 	handler http.Handler
 }
 
@@ -143,7 +174,7 @@ func (s *Server) newSite(h Host) (*site, error) {
 		}
 	}
 	for _, m := range h.Mounts {
-		if err := site.add(mount{owner: h.Name, route: m.Name, shared: m.Shared, handler: m.CORS.guard(s, m.Handler)}, m.Path); err != nil {
+		if err := site.add(mount{owner: h.Name, route: m.Name, shared: m.Shared, anyName: m.AnyName, handler: m.CORS.guard(s, m.Handler)}, m.Path); err != nil {
 			return nil, err
 		}
 	}
@@ -165,8 +196,12 @@ func (t *site) add(m mount, path string) error {
 		}
 	}
 	t.mounts = append(t.mounts, m)
-	slices.SortFunc(t.mounts, func(a, b mount) int { return len(b.prefix) - len(a.prefix) })
+	t.sort()
 	return nil
+}
+
+func (t *site) sort() {
+	slices.SortFunc(t.mounts, func(a, b mount) int { return len(b.prefix) - len(a.prefix) })
 }
 
 // with returns a site that serves what t, which may be nil, and other serve.
@@ -192,6 +227,26 @@ func (t *site) find(path string) (m *mount, rest string) {
 		}
 	}
 	return nil, ""
+}
+
+// find returns the mount that a request is for, and what of its path is below it; nil with why there is none.
+func (t *table) find(r *http.Request) (m *mount, rest, why string) {
+	site := t.site(r.Host)
+	if site != nil {
+		m, rest = site.find(r.URL.Path)
+	}
+	if t != nil && t.sites[hostKey(r.Host)] == nil {
+		if any, below := t.anywhere.find(r.URL.Path); any != nil && (m == nil || len(any.prefix) > len(m.prefix)) {
+			return any, below, ""
+		}
+	}
+	switch {
+	case m != nil:
+		return m, rest, ""
+	case site == nil:
+		return nil, "", fmt.Sprintf("no VirtualHost is served as %q here", r.Host)
+	}
+	return nil, "", fmt.Sprintf("nothing is served at %s on %s", r.URL.Path, site.name)
 }
 
 // below returns r as a handler mounted at prefix sees it.

@@ -61,14 +61,9 @@ func (s *Server) serveHost(w http.ResponseWriter, r *http.Request) {
 		meta.serve(s, w, r)
 		return
 	}
-	site := table.site(r.Host)
-	if site == nil {
-		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("no VirtualHost is served as %q here", r.Host))
-		return
-	}
-	m, rest := site.find(r.URL.Path)
+	m, rest, why := table.find(r)
 	if m == nil {
-		s.refuse(w, r, http.StatusNotFound, fmt.Sprintf("nothing is served at %s on %s", r.URL.Path, site.name))
+		s.refuse(w, r, http.StatusNotFound, why)
 		return
 	}
 	routed(w, m.route)

@@ -38,7 +38,10 @@ func (o *operator) source(host string) (string, bool) {
 // source names what supplies the rosters of a host, without its secrets.
 func source(h *config.Host) string {
 	var list []string
-	if h.StoresRosters() {
+	switch {
+	case h.FixedRosters():
+		list = append(list, "roster, changed by applications alone")
+	case h.StoresRosters():
 		list = append(list, "roster, edited by its users")
 	}
 	if s, ok, err := groupsOf(h); ok && err == nil {

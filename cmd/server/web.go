@@ -19,6 +19,7 @@ import (
 
 // webHosts is what the VirtualHosts of a plan serve over HTTP.
 func (d *daemon) webHosts(p *plan) (list []httpd.Host, err error) {
+	api := d.pushAPI(p)
 	for _, h := range p.cfg.Hosts() {
 		host := httpd.Host{Name: h.Name, HTTPHost: config.HTTPHost.Get(h)}
 		for _, m := range h.HTTPModules() {
@@ -31,6 +32,8 @@ func (d *daemon) webHosts(p *plan) (list []httpd.Host, err error) {
 			case "bosh":
 				host.Mounts = append(host.Mounts, mount(h, m, d.bosh.Handler(h.Name)))
 				host.AltConnect.BOSH, err = p.externalURL(h, m.Path, false)
+			case "ejabberd_api", "openfire_api":
+				host.Mounts = append(host.Mounts, pushMount(h, m, api))
 			case "files":
 				files := httpd.Files{Dir: config.HTTPFilesDir.Get(h), Index: config.HTTPIndexFiles.Get(h), Listing: config.HTTPDirListing.Get(h)}
 				host.Mounts = append(host.Mounts, mount(h, m, files))

@@ -15,8 +15,13 @@ import (
 
 // storedHost is how the rosters are had that users edit.
 func (p *plan) storedHost(h *config.Host) engine.Host {
+	kept := storedRosters{p.rosters(h), placeOf(h, "roster")}
+	var backend engine.Backend = kept
+	if h.FixedRosters() {
+		backend = fixedRosters{kept}
+	}
 	return engine.Host{
-		Backend: storedRosters{p.rosters(h), placeOf(h, "roster")},
+		Backend: backend, Assigner: kept,
 		// Nothing is asked but the store: as many as like may wait for one commit, what fails does so for all alike,
 		// and subscription stanzas tell the other side what has changed.
 		Parallel: 256, OneSided: true, MissingEmpty: true,
