@@ -185,6 +185,35 @@ func (a *Accounts) SetPassword(ctx context.Context, user addr.Bare, password str
 	return place, db.SetPassword(ctx, user, c)
 }
 
+// Upgrade hashes a password that is kept as it is, where the user is. It returns where that was, and whether there was
+// something to do. A password that somebody changes meanwhile is left alone.
+func (a *Accounts) Upgrade(ctx context.Context, user addr.Bare) (place Place, done bool, err error) {
+	host, err := a.host(user.Domain())
+	if err != nil {
+		return "", false, err
+	}
+	if host.StorePasswords {
+		return "", false, fmt.Errorf("upgrade %s: passwords of %s are kept as they are", user, user.Domain())
+	}
+	place, old, err := a.find(ctx, user)
+	if err != nil || !old.HasPassword {
+		return place, false, err
+	}
+	c, err := host.credentials(old.Password, 0)
+	if err != nil {
+		return place, false, fmt.Errorf("upgrade %s: %w", user, err)
+	}
+	where, now, err := a.find(ctx, user)
+	if err != nil || where != place || !now.HasPassword || now.Password != old.Password {
+		return where, false, err
+	}
+	if place == Prosody {
+		return place, true, folder(host.DataPath).setPassword(user, c)
+	}
+	db, _ := a.database(host)
+	return place, true, db.SetPassword(ctx, user, c)
+}
+
 func iterations(c credential.Credentials) int {
 	if c.SCRAM == nil {
 		return 0

@@ -143,6 +143,49 @@ func TestSetPassword(t *testing.T) {
 	}
 }
 
+// A password that is kept as it is becomes a hash of it, in either place, once; who is disabled stays so.
+func TestUpgrade(t *testing.T) {
+	a := accounts(t)
+	data := a.Hosts["plain.example"].DataPath
+	a.Hosts["plain.example"] = Host{DataPath: data, Iterations: 20}
+	plain := credential.Credentials{Password: "kept", HasPassword: true}
+	if err := a.Store.AddUser(t.Context(), addr.MustBare("romeo@example.net"), plain); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		user, password string
+		place          Place
+		done           bool
+		kept           string
+	}{
+		{"juliet@plain.example", "R0m30MyR0m30", Prosody, true, "SCRAM-SHA-1"},
+		{"romeo@example.net", "kept", SQLite, true, "SCRAM-SHA-256"},
+		{"romeo@example.com", "wherefore", Prosody, false, "SCRAM-SHA-1"},
+	} {
+		user := addr.MustBare(tt.user)
+		before, err := a.Credentials(t.Context(), user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, done := range []bool{tt.done, false} {
+			if place, did, err := a.Upgrade(t.Context(), user); place != tt.place || did != done || err != nil {
+				t.Errorf("%s: %s, %v, %v", user, place, did, err)
+			}
+		}
+		c, err := a.Credentials(t.Context(), user)
+		if err != nil || c.String() != tt.kept || !c.Verify(tt.password) || c.HasPassword || c.Disabled != before.Disabled {
+			t.Errorf("%s: %v, %v; was %v", user, c, err, before)
+		}
+	}
+	if _, _, err := a.Upgrade(t.Context(), addr.MustBare("nobody@example.com")); !errors.Is(err, credential.ErrNoUser) {
+		t.Error(err)
+	}
+	a.Hosts["plain.example"] = Host{DataPath: data, StorePasswords: true}
+	if _, _, err := a.Upgrade(t.Context(), addr.MustBare("juliet@plain.example")); err == nil || !strings.Contains(err.Error(), "kept as they are") {
+		t.Error(err)
+	}
+}
+
 func TestDelete(t *testing.T) {
 	a := accounts(t)
 	both := addr.MustBare("romeo@example.com")

@@ -275,3 +275,27 @@ VirtualHost "old.example"
 		t.Errorf("user add exits with %d: %s%s", status, out, said)
 	}
 }
+
+// TestUpgradeUsers: from internal_plain to internal_hashed on request, and everybody keeps his password.
+func TestUpgradeUsers(t *testing.T) {
+	t.Parallel()
+	p := fromProsody(t, enginetest.Serve(t, nil))
+	p.c2s, p.http, p.https = 5222, 5280, 5281
+	p.write(t)
+	status, _, said := p.command(t, "", "user", "upgrade", "plain.example")
+	if status != exitFailed || !strings.Contains(said, "prosody.cfg.lua:") || !strings.Contains(said, "internal_hashed") {
+		t.Errorf("of a host that keeps passwords: %d %s", status, said)
+	}
+	p.text = strings.Replace(p.text, "internal_plain\"", "internal_hashed\"; default_iteration_count = 4096", 1)
+	s := p.serve(t)
+	for _, want := range []string{"plain.example: 4 passwords hashed, 0 accounts left as they were\n", "plain.example: 0 passwords hashed, 4 accounts left as they were\n"} {
+		status, out, said := p.command(t, "", "user", "upgrade", "plain.example")
+		if status != exitOK || out != want {
+			t.Errorf("%d %q %s, want %q", status, out, said, want)
+		}
+		s.secureLogin(t, "juliet@plain.example", "R0m30MyR0m30")
+	}
+	if _, out, _ := p.command(t, "", "user", "list", "plain.example"); !strings.Contains(out, "SCRAM-SHA-1") {
+		t.Error(out)
+	}
+}

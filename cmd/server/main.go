@@ -46,7 +46,7 @@ func commands() []command {
 		{"serve", "serve [--config FILE]", "run the server", serve},
 		{"check", "check [--config FILE] [--json] [--strict]", "say what of the configuration works here, and what does not; exit 0, 1 warnings, 2 refused", check},
 		{"config", "config show [--config FILE] [--host HOST] [--origin] [--json], explain NAME…, diff OLD NEW", "what a configuration comes to, what a name in it means, what another one would change; diff exits 0 the same, 1 not", configCommand},
-		{"user", "user add|passwd|delete USER@HOST, list [HOST]  [--config FILE]", "manage accounts", user},
+		{"user", "user add|passwd|delete USER@HOST, list|upgrade [HOST]  [--config FILE]", "manage accounts", user},
 		{"roster", "roster get USER@HOST, refresh USER@HOST…, release USER@HOST…, explain USER@HOST [CONTACT]  [--config FILE] [--json]", "ask the running server where a roster comes from and who sees whom; exit 0, 1 what was asked for is unknown or not well", rosterCommand},
 		{"health", "health [--config FILE]", "ask the running server how it is; exit 0 or 1", health},
 		{"backup", "backup FILE [--config FILE] [--force]", "copy the database, whether or not the server runs", backup},

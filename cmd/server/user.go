@@ -18,7 +18,7 @@ import (
 	"rosterd/store/credential"
 )
 
-// user adds, changes, deletes and lists accounts.
+// user adds, changes, deletes, lists and upgrades accounts.
 func user(ctx context.Context, args []string, c console) int {
 	f := flags("user", c)
 	file := f.String("config", "", "configuration `FILE`")
@@ -36,14 +36,14 @@ func user(ctx context.Context, args []string, c console) int {
 	return exitOK
 }
 
-var errUsage = errors.New("usage: rosterd user add|passwd|delete USER@HOST, or rosterd user list [HOST]")
+var errUsage = errors.New("usage: rosterd user add|passwd|delete USER@HOST, or rosterd user list|upgrade [HOST]")
 
 func userCommand(ctx context.Context, file string, args []string, c console) error {
 	if len(args) == 0 {
 		return errUsage
 	}
 	do, ok := map[string]func(context.Context, *config.Config, userDB, []string, console) error{
-		"add": addUser, "passwd": changePassword, "delete": deleteUser, "list": listUsers,
+		"add": addUser, "passwd": changePassword, "delete": deleteUser, "list": listUsers, "upgrade": upgradeUsers,
 	}[args[0]]
 	if !ok {
 		return errUsage
@@ -199,6 +199,62 @@ func listUsers(ctx context.Context, cfg *config.Config, a userDB, args []string,
 		}
 	}
 	return errors.Join(w.Flush(), failed)
+}
+
+// upgradeUsers hashes the passwords that are kept as they are, of hosts that keep hashes of them.
+func upgradeUsers(ctx context.Context, cfg *config.Config, a userDB, args []string, c console) error {
+	hosts := args
+	switch {
+	case len(args) > 1:
+		return errUsage
+	case len(args) == 0:
+		for _, h := range cfg.Hosts() {
+			if h.AuthProvider() == "internal_hashed" {
+				hosts = append(hosts, h.Name)
+			}
+		}
+	}
+	var failed error
+	for _, name := range hosts {
+		if err := hasHost(cfg, name); err != nil {
+			return err
+		}
+		h := cfg.Host(name)
+		if where, ok := elsewhere(h); ok {
+			return errors.New(where)
+		}
+		if storesPasswords(h) {
+			_, pos, _ := config.Authentication.Lookup(h)
+			return fmt.Errorf("%vpasswords of %s are kept as they are: first write authentication = \"internal_hashed\"", at(pos), name)
+		}
+		failed = errors.Join(failed, upgradeHost(ctx, a, name, c))
+	}
+	return failed
+}
+
+func upgradeHost(ctx context.Context, a userDB, host string, c console) error {
+	list, err := a.List(ctx, host)
+	if err != nil {
+		return err
+	}
+	done, already := 0, 0
+	var failed error
+	for _, u := range list {
+		if u.Err != nil || u.User.IsZero() || u.Shadowed {
+			failed = errors.Join(failed, u.Err)
+			continue
+		}
+		switch _, did, err := a.Upgrade(ctx, u.User); {
+		case err != nil:
+			failed = errors.Join(failed, err)
+		case did:
+			done++
+		default:
+			already++
+		}
+	}
+	fmt.Fprintf(c.out, "%s: %d passwords hashed, %d accounts left as they were\n", host, done, already)
+	return failed
 }
 
 func remarks(u store.Account) string {
