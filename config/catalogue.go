@@ -54,6 +54,7 @@ var moduleTable = map[string]moduleSpec{
 
 	"http_roster_admin": {Provider, "rosters from http_roster_url"},
 	"groups":            {Honoured, "shared groups of groups_file, in rosters that users edit or alone"},
+	"groups_ldap":       {Honoured, "shared groups of a directory, in rosters that users edit or alone"},
 	"roster":            {Honoured, "rosters that users edit, where no other module supplies them"},
 
 	"posix":             {Quiet, "built in"},
@@ -61,6 +62,7 @@ var moduleTable = map[string]moduleSpec{
 	"authz_internal":    {Quiet, "built in"},
 	"storage_internal":  {Quiet, "storage drivers need no module"},
 	"storage_memory":    {Quiet, "storage drivers need no module"},
+	"lib_ldap":          {Quiet, "built in"},
 	"storage_none":      {Quiet, "storage drivers need no module"},
 	"storage_sql":       {Quiet, "storage drivers need no module"},
 	"component":         {Quiet, "Component sections need no module"},
@@ -225,7 +227,7 @@ var mootPrefixes = []struct{ prefix, why string }{
 	{"component_admins_as_room_owners", "there are no rooms"},
 	{"muc_", "there are no rooms"},
 	{"access_control_", "http_cors_override says which other origins may use what"},
-	{"ldap_", "authentication by LDAP is not available"},
+	{"ldap_", "admins = { … } says who the admins are"},
 	{"cyrus_", "authentication by Cyrus is not available"},
 	{"registration_", noRegistration},
 	{"block_registrations_", noRegistration},

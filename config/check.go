@@ -231,6 +231,8 @@ func (ck *checker) consequences(h *Host, st *setting) {
 		ck.memoryLimit(h, st)
 	case VCardURL.Name:
 		ck.unshown(h, st)
+	case LDAPTable.Name, LDAPCA.Name, GroupsRefresh.Name:
+		ck.ldapConsequences(h, st)
 	case "sql", "sql_manage_tables":
 		ck.mootSQL(h, st)
 	case "http_paths":
@@ -316,6 +318,9 @@ func (ck *checker) pluginOverride(h *Host, st *setting) {
 func (ck *checker) module(h *Host, m Module) {
 	ck.shadowed(h, m)
 	if !ck.anyHas(h, m.Name) {
+		if _, own := ownProvider(m.Name); own {
+			ck.strangeModule(h, m)
+		}
 		return
 	}
 	ck.beside(h, m)

@@ -88,7 +88,9 @@ func (h *Host) Providers() []Module {
 
 // StoresRosters tells whether the users of the host edit their rosters, which rosterd keeps: module roster is enabled,
 // and no other supplies them.
-func (h *Host) StoresRosters() bool { return h.Has("roster") && len(h.Providers()) == 0 }
+func (h *Host) StoresRosters() bool {
+	return h.Has("roster") && len(h.Providers()) == 0 && !h.LDAPRosters()
+}
 
 // PersonalRosters tells whether the users of the host keep contacts of their own beside those that a module supplies.
 func (h *Host) PersonalRosters() bool {

@@ -89,7 +89,7 @@ func (h *Host) Driver(store string) Driver {
 	switch name := h.StorageDriver(store); {
 	case name == "memory":
 		return InMemory
-	case name == "none":
+	case name == "none", name == ldapDriver: // what a directory has is asked for there
 		return Nowhere
 	case name == "sql" && SQLDatabase.Get(h).Driver == postgresql:
 		return PostgreSQL
@@ -131,6 +131,10 @@ func (ck *checker) store(h *Host, store string) {
 	list := drivers(store)
 	moot := store == "accounts" && !internalAccounts(h) || store == "roster" && !h.StoresRosters() || store == "roster_own" && !h.PersonalRosters()
 	switch {
+	case driver == ldapDriver && store == "accounts" && !moot:
+		ck.once(Refused, CodeAccounts, h, "storage", pos, `accounts are stored by "ldap", which is not available`, `authentication = "ldap2" lets users of a directory in`)
+	case driver == ldapDriver && (!moot || store == "roster" && h.LDAPRosters()):
+		ck.ldapStore(h, store, pos)
 	case slices.Contains(list, driver):
 		if driver == "sql" && !moot {
 			ck.sql(h, store, pos)

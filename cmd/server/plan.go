@@ -63,7 +63,9 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if err := p.openSources(part(d.log, "c2s")); err != nil {
 		return p, err
 	}
-	p.openCards(d.plan, part(d.log, "vcard"))
+	if err := p.openCards(d.plan, part(d.log, "vcard")); err != nil {
+		return p, err
+	}
 	if err := p.openFiles(); err != nil {
 		return p, err
 	}
@@ -131,6 +133,7 @@ func (d *daemon) adopt(p *plan) error {
 		}
 	}
 	before.closeCards(p)
+	before.closeGroups(p)
 	d.retireSources(before)
 	keep := p.openedPlugins()
 	for b := range before.openedPlugins() {
@@ -144,6 +147,7 @@ func (d *daemon) adopt(p *plan) error {
 // closePlugins closes all plugins.
 func (p *plan) closePlugins() (err error) {
 	p.closeCards(nil)
+	p.closeGroups(nil)
 	err = p.closeSources()
 	for b := range p.openedPlugins() {
 		err = errors.Join(err, b.Close())

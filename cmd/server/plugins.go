@@ -51,6 +51,7 @@ type hosted struct {
 	modules   map[string]*plugins.Opened
 	rosters   *plugins.Opened
 	cards     *engine.Cards   // nil: vCards are the users' own
+	directory *ldapCards      // that gives them; nil: it is rosters
 	passwords *plugins.Opened // nil: accounts are rosterd's own
 }
 

@@ -12,24 +12,44 @@ import (
 
 // openCards makes ready what keeps the vCards of the hosts whose backends give some: that of the plan before, where nothing
 // about it has changed.
-func (p *plan) openCards(before *plan, log *slog.Logger) {
+func (p *plan) openCards(before *plan, log *slog.Logger) error {
 	for _, h := range p.cfg.Hosts() {
-		now := p.plugins[h.Name]
-		if now.rosters == nil || !now.rosters.Info().Card {
+		now, was := p.plugins[h.Name], &hosted{}
+		if before != nil && before.plugins[h.Name] != nil {
+			was = before.plugins[h.Name]
+		}
+		source, err := now.cardSource(h, was)
+		if err != nil {
+			return err
+		}
+		if source == nil {
 			continue
 		}
 		conf := engine.CardSettings{
 			Timeout: config.BackendTimeout.Get(h), Age: config.VCardAge.Get(h), Pause: 10 * time.Second,
 			Parallel: max(1, config.BackendParallel.Get(h)/4), Bytes: config.VCardCache.Get(h),
 		}
-		if before != nil {
-			if was := before.plugins[h.Name]; was != nil && was.cards != nil && was.rosters == now.rosters && was.cards.Settings() == conf {
-				now.cards = was.cards
-				continue
-			}
+		if was.cards != nil && was.rosters == now.rosters && was.directory == now.directory && was.cards.Settings() == conf {
+			now.cards = was.cards
+			continue
 		}
-		now.cards = engine.NewCards(now.rosters, conf, log.With("host", h.Name))
+		now.cards = engine.NewCards(source, conf, log.With("host", h.Name))
 	}
+	return nil
+}
+
+// cardSource is who gives the vCards of a host: its backend, or a directory; nil: they are the users' own.
+func (now *hosted) cardSource(h *config.Host, was *hosted) (source engine.CardSource, err error) {
+	if now.rosters != nil {
+		if now.rosters.Info().Card {
+			source = now.rosters
+		}
+		return source, nil
+	}
+	if now.directory, err = openLDAPCards(h, was.directory); now.directory != nil {
+		source = now.directory
+	}
+	return source, err
 }
 
 // closeCards ends what keeps vCards, unless another plan has it, too.
@@ -42,6 +62,9 @@ func (p *plan) closeCards(other *plan) {
 			continue
 		}
 		h.cards.Close()
+		if h.directory != nil && (other == nil || other.plugins[host] == nil || other.plugins[host].directory != h.directory) {
+			h.directory.Close()
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -35,6 +36,7 @@ type groupSource struct {
 // file and line.
 var groupSources = map[config.GroupSource]func(*config.Host) (groupSource, error){
 	config.GroupsInFile: fileGroups,
+	config.GroupsInLDAP: ldapGroups,
 }
 
 // groupFeed is a source that is served.
@@ -121,6 +123,22 @@ func (p *plan) openGroups(ctx context.Context, before *plan, log *slog.Logger) e
 		p.groups[h.Name] = feeds[s.key]
 	}
 	return nil
+}
+
+// closeGroups lets go of what the sources hold that are not those of another plan.
+func (p *plan) closeGroups(other *plan) {
+	keep := make(map[*groupFeed]bool)
+	if other != nil {
+		for _, f := range other.groups {
+			keep[f] = true
+		}
+	}
+	for _, f := range p.groups {
+		if c, ok := f.Source.(io.Closer); ok && !keep[f] {
+			keep[f] = true
+			_ = c.Close() // connections that nobody reads
+		}
+	}
 }
 
 // ownHost is a host whose rosters no backend supplies. It is false if one does.
