@@ -52,6 +52,7 @@ var probes = []probe{
 	{"vCard", stanza.GetIQ, "", `<vCard xmlns="vcard-temp"/>`, values},
 	{"vCard of a user who is not there", stanza.GetIQ, nobody + "@HOST", `<vCard xmlns="vcard-temp"/>`, values},
 	{"private data: bookmarks", stanza.GetIQ, "", `<query xmlns="jabber:iq:private"><storage xmlns="storage:bookmarks"/></query>`, values},
+	{"private data: notes", stanza.GetIQ, "", `<query xmlns="jabber:iq:private"><storage xmlns="storage:rosternotes"/></query>`, values},
 	{"bookmarks", stanza.GetIQ, "USER", items("urn:xmpp:bookmarks:1"), publishedFacts},
 	{"avatar", stanza.GetIQ, "USER", items("urn:xmpp:avatar:metadata"), publishedFacts},
 	{"nickname", stanza.GetIQ, "USER", items("http://jabber.org/protocol/nick"), publishedFacts},
