@@ -152,3 +152,23 @@ func TestAssignThatIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// Rosters that applications alone change are at hand, too: who asks about somebody offline is told.
+func TestContactOfAssignedRoster(t *testing.T) {
+	change := func(h *Host) { h.Assigner, h.Backend = h.Backend.(Assigner), BackendFunc(h.Backend.Fetch) }
+	atDesk(t, change, func(t *testing.T, d *desk) {
+		ctx := context.Background()
+		if _, err := d.Assign(ctx, assign("romeo", "juliet")); err != nil {
+			t.Fatal(err)
+		}
+		if i, ok, err := d.Contact(ctx, jid("romeo"), jid("juliet")); err != nil || !ok || i.Subscription != roster.Both {
+			t.Errorf("%+v %v %v", i, ok, err)
+		}
+		if i, ok := d.Inspect(jid("romeo")); !ok || !i.Kept || i.Roster.Len() != 1 {
+			t.Errorf("%+v %v", i, ok)
+		}
+		if _, err := d.Edit(ctx, set("romeo", "nurse", "")); !errors.Is(err, ErrReadOnly) {
+			t.Errorf("he has edited it: %v", err)
+		}
+	})
+}

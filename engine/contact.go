@@ -11,7 +11,7 @@ import (
 )
 
 // Contact is a user's item for a contact, whether the user is online or not; ok is false if there is none, or nobody
-// knows. Of who is offline it is what was kept, or what an Editor has; a backend that is far away is not asked.
+// knows. Of who is offline it is what was kept, or what is kept at hand; a backend that is far away is not asked.
 func (e *Engine) Contact(ctx context.Context, user, contact addr.Bare) (i roster.Item, ok bool, err error) {
 	if r, online := e.Roster(user); online {
 		i, ok = r.Get(contact)
@@ -22,7 +22,7 @@ func (e *Engine) Contact(ctx context.Context, user, contact addr.Bare) (i roster
 		return roster.Item{}, false, nil
 	}
 	c := h.conf()
-	if h.stored() != nil {
+	if h.near() {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		ans, err := c.Backend.Fetch(ctx, Request{User: user, Reason: ReasonTest})

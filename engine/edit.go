@@ -273,6 +273,9 @@ func (h *host) stored() Editor {
 	return ed
 }
 
+// near tells whether the rosters of the host are kept at hand, where users edit them or applications do.
+func (h *host) near() bool { return h.conf().Assigner != nil || h.stored() != nil }
+
 // wait is enter for who has nobody to leave before him but ctx.
 func (p *places) wait(ctx context.Context) error {
 	w := p.enter(true)

@@ -181,7 +181,7 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 			return Inspection{}, false
 		}
 		u = newUser(user, h, nil)
-		if h.stored() != nil {
+		if h.near() {
 			e.read(u)
 		} else {
 			e.remember(u)
@@ -200,7 +200,7 @@ func (e *Engine) Inspect(user addr.Bare) (Inspection, bool) {
 	i := Inspection{
 		User: user, Own: own, Resources: n, State: u.state.String(), Fetching: u.running != nil,
 		Roster: u.roster, Rev: u.rev, Fetched: u.fetched, FreshUntil: u.terms().FreshUntil, ServeUntil: u.terms().ServeUntil,
-		Kept: u.kept || u.host.stored() != nil, NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
+		Kept: u.kept || u.host.near(), NextTry: u.retry.at(), Breaker: u.host.breaker.state(),
 	}
 	if u.held != nil {
 		held := *u.held
