@@ -30,7 +30,7 @@ func TestAccept(t *testing.T) {
 		{name: "a value that is not understood", config: `c2s_require_encryption = "yes" rosterd_accept = { "VAL001@c2s_require_encryption" }`,
 			want: "refused VAL001 c2s_require_encryption; rosterd_accept (FILE:1) does not help, since what the value was to close would be open: correct it"},
 		{name: "lost data", config: `storage = "mongodb" rosterd_accept = { "SEC004" }`,
-			want: "refused SEC004 storage; rosterd_accept (FILE:1) does not help, since others would get in than those who should, or what users entrust to the server would be lost, refused SEC004 storage; rosterd_accept (FILE:1) does not help, since others would get in than those who should, or what users entrust to the server would be lost"},
+			want: "refused SEC004 storage; rosterd_accept (FILE:1) does not help, since others would get in than those who should, or what users entrust to the server would be lost"},
 		{name: "nothing to accept", config: `rosterd_accept = { "SEC002@firewall", "UNK009" }`, want: "warn ACC001 SEC002@firewall, warn ACC001 UNK009"},
 		{name: "nothing to accept by the command line", accept: []string{"SEC002"}, want: "warn ACC001 SEC002"},
 		{name: "a note needs none", config: `daemonize = true rosterd_accept = { "QUI001" }`, want: "warn ACC001 QUI001"},
@@ -101,6 +101,38 @@ func TestCollapsedLines(t *testing.T) {
 	want := `4 module "firewall" is not available: its rules are not applied; without effect is firewall_scripts:1 (1)
 4 module "cloud_notify" is not available: no push notifications to phones; without effect are push_max_devices:5 push_max_errors:6 (2)
 2 2 settings have no effect: this server does not talk to other servers: s2s_secure_auth:2 s2s_ports:3 (2)`
+	if got := strings.Join(said, "\n"); got != want {
+		t.Errorf("said\n%s\nwant\n%s", got, want)
+	}
+}
+
+// People read one line for many that say the same.
+func TestCollapse(t *testing.T) {
+	c := mustLoad(t, `modules_enabled = { "roster", "s2s", "dialback", "invites_adhoc",
+		"privilege", "firewall", "turncredentials", "zap_one", "zap_two" }
+		modules_disabled = {}
+		s2s_secure_auth = true
+		turncredentials_host = "h"
+		zap_port = 1
+		zap_name = "z"
+		rosterd_accept = { "FEA001@privilege" }
+		VirtualHost "h.example"
+		modules_enabled = { "s2s_bidi", "invites_register" }`)
+	var said []string
+	for _, d := range Collapse(Check(c), c.Files) {
+		if d.Code != CodeLogin {
+			said = append(said, strings.ReplaceAll(d.String(), c.File, "FILE"))
+		}
+	}
+	want := `WARN     FILE:1  these modules are not available: there is no federation, this server does not talk to other servers: s2s:1 dialback:1 s2s_bidi:10; without effect is s2s_secure_auth:4 [FEA004]
+WARN     FILE:1  these modules are not available: invites_adhoc:1 invites_register:10 [FEA001]
+WARN     FILE:2  module "firewall" is not available: its rules are not applied [SEC002]
+WARN     FILE:2  module "turncredentials" is not available; without effect is turncredentials_host:5 [FEA001]
+WARN     FILE:2  these modules are not known: zap_one:2 zap_two:2 [UNK002]
+         hint: modules of your own would be mod_NAME.lua or .wasm in plugin_paths
+WARN     FILE:6  these options are unknown, unless read by a module of your own: zap_port:6 zap_name:7 [UNK001]
+NOTE     FILE:2  module "privilege" is not available [FEA001]
+         accepted by rosterd_accept (FILE:8)`
 	if got := strings.Join(said, "\n"); got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -65,6 +66,17 @@ func tlsTable(r *reading, v Value) (tlsSettings, bool) {
 		return tlsSettings{}, false
 	}
 	var s tlsSettings
+	var ciphers []Item // and the like
+	defer func() {
+		slices.SortStableFunc(ciphers, func(a, b Item) int { return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Name, b.Name)) })
+		switch len(ciphers) {
+		case 0:
+		case 1:
+			r.warn(Value{pos: ciphers[0].Pos}, "%s has no effect: the cipher suites and curves are those of Go", ciphers[0].Name)
+		default:
+			r.warn(Value{pos: ciphers[0].Pos}, "these have no effect, since the cipher suites and curves are those of Go: %s", placesIn(ciphers[0].Pos.File, ciphers))
+		}
+	}()
 	for _, f := range t.Fields {
 		switch key := keyText(f.Key); key {
 		case "certificate":
@@ -87,7 +99,7 @@ func tlsTable(r *reading, v Value) (tlsSettings, bool) {
 				r.fail(f.Value, "settings for %s alone are not available", key)
 				continue
 			}
-			r.warn(f.Value, "%s has no effect: the cipher suites and curves are those of Go", key)
+			ciphers = append(ciphers, Item{key, f.Value.pos})
 		}
 	}
 	return s, true

@@ -45,6 +45,9 @@ func Check(c *Config, found ...Diag) []Diag {
 		if !ck.refuses(d.Host, d.Name) {
 			ck.diags = append(ck.diags, d)
 		}
+		if d.Code == CodeCertificate && d.Severity == Refused { // which says it better
+			ck.diags = slices.DeleteFunc(ck.diags, func(l Diag) bool { return l.Code == CodeLogin && l.Name == Certificates.Name && l.Host == d.Host })
+		}
 	}
 	ck.accept()
 	sortDiags(ck.diags, c.Files)
@@ -95,6 +98,11 @@ func (ck *checker) refuses(host, name string) bool {
 	return slices.ContainsFunc(ck.diags, func(d Diag) bool {
 		return d.Severity == Refused && d.Name == name && (d.Host == host || d.Host == "")
 	})
+}
+
+// refusedAt tells whether something is refused where it is written.
+func (ck *checker) refusedAt(name string, pos Pos) bool {
+	return slices.ContainsFunc(ck.diags, func(d Diag) bool { return d.Severity == Refused && d.Name == name && d.Pos == pos })
 }
 
 func (ck *checker) section(h *Host) {
@@ -263,10 +271,19 @@ func fieldsOf(v Value) []Field {
 
 // otherStores notes drivers of stores that rosterd does not have. Those it has are a matter of hosts.
 func (ck *checker) otherStores(h *Host, st *setting) {
+	var others []Item
 	for _, f := range fieldsOf(st.value) {
 		if name := keyText(f.Key); !slices.Contains(h.kept(), name) {
-			ck.add(Note, CodeMoot, h, st.name, f.Value.pos, fmt.Sprintf("storage: the store %q is not kept here", name), "")
+			others = append(others, Item{name, f.Value.pos})
 		}
+	}
+	slices.SortStableFunc(others, func(a, b Item) int { return cmpPos(ck.Files, a.Pos, b.Pos) })
+	switch len(others) {
+	case 0:
+	case 1:
+		ck.add(Note, CodeMoot, h, st.name, others[0].Pos, fmt.Sprintf("storage: the store %q is not kept here", others[0].Name), "")
+	default:
+		ck.add(Note, CodeMoot, h, st.name, others[0].Pos, "storage: these stores are not kept here: "+placesIn(others[0].Pos.File, others), "")
 	}
 }
 
@@ -294,7 +311,11 @@ func (ck *checker) pluginPaths(h *Host, st *setting) {
 		case 1:
 			ck.add(Note, CodePlugins, h, st.name, st.pos, files[0]+" is not used: rosterd has a module of this name itself", hint)
 		default:
-			ck.add(Note, CodePlugins, h, st.name, st.pos, strings.Join(files, ", ")+" are not used: rosterd has modules of these names itself", hint)
+			list := strings.Join(files, ", ")
+			if len(files) > 4 {
+				list = fmt.Sprintf("%s, %s and %d others there", files[0], filepath.Base(files[1]), len(files)-2)
+			}
+			ck.add(Note, CodePlugins, h, st.name, st.pos, list+" are not used: rosterd has modules of these names itself", hint)
 		}
 	}
 }
@@ -524,7 +545,23 @@ func (ck *checker) foreign(h *Host, st *setting, isKnown bool) {
 	if near == "" && ck.ofRefused(name) {
 		return // that the plugin is refused is said
 	}
-	ck.add(Warn, CodeUnknown, h, name, st.pos, name+": unknown option; Prosody ignores it too", hint)
+	msg := name + ": unknown option; Prosody ignores it too"
+	if hint == "" && ck.strange() {
+		msg = name + ": unknown option, unless read by a module of your own"
+	}
+	ck.add(Warn, CodeUnknown, h, name, st.pos, msg, hint)
+}
+
+// strange tells whether the files enable modules that nobody knows, which may read options that nobody knows.
+func (ck *checker) strange() bool {
+	isStrange := func(m Module) bool {
+		_, isKnown := known.LookupModule(m.Name)
+		_, ours := moduleTable[m.Name]
+		return !isKnown && !ours && ck.plugins[m.Name] == nil && !strings.HasPrefix(m.Name, "mod_") && didYouMean(m.Name, moduleNamesKnown()) == ""
+	}
+	return slices.ContainsFunc(ck.sections, func(s *section) bool {
+		return slices.ContainsFunc(moduleList(s, ModulesEnabled.Name), isStrange) || s.kind == KindComponent && isStrange(Module{Name: s.module})
+	}) || slices.ContainsFunc(moduleList(ck.global.section, ModulesEnabled.Name), isStrange)
 }
 
 // scriptOption suggests an option that a script asks for.
@@ -587,9 +624,8 @@ func (ck *checker) withoutEffect() {
 		}
 		byReason[m.why] = append(byReason[m.why], m)
 	}
-	for _, i := range ck.unavailable {
-		d := &ck.diags[i]
-		if len(d.Settings) > 0 {
+	for i := range ck.diags {
+		if d := &ck.diags[i]; len(d.Settings) > 0 {
 			d.Message += "; without effect " + areIs(d.Settings) + placesIn(d.Pos.File, d.Settings)
 		}
 	}
@@ -642,8 +678,10 @@ func (ck *checker) component(s *section) {
 	for _, name := range s.order {
 		settings = append(settings, Item{name, s.set[name].pos})
 	}
-	if len(settings) > 0 {
-		msg += "; without effect " + areIs(settings) + placesIn(s.pos.File, settings)
+	for _, module := range append(moduleList(s, ModulesEnabled.Name), Module{Name: s.module}) {
+		if _, ok := ck.unavailable[module.Name]; !ok {
+			ck.unavailable[module.Name] = len(ck.diags)
+		}
 	}
 	ck.diags = append(ck.diags, Diag{Severity: Warn, Code: CodeComponent, Pos: s.pos, Host: s.host, Name: s.module, Message: msg, Settings: settings})
 }

@@ -40,8 +40,10 @@ type lack struct {
 }
 
 var (
-	notRegistering = lack{func(h *Host) bool { return !AllowRegistration.Get(h) }, ": nobody can register", because(", since allow_registration is not true")}
-	notManaging    = lack{func(h *Host) bool { return !internalAccounts(h) }, ": users cannot change their passwords or delete their accounts",
+	notRegistering = lack{func(h *Host) bool {
+		return !AllowRegistration.Get(h) && h.find(AllowRegistration.Name, ScopeHost) == nil
+	}, ": nobody can register", because(", since allow_registration is not true")}
+	notManaging = lack{func(h *Host) bool { return !internalAccounts(h) }, ": users cannot change their passwords or delete their accounts",
 		func(h *Host) string {
 			return ", since " + elsewhere(h, "those")
 		}}

@@ -54,7 +54,7 @@ func TestCheckComponents(t *testing.T) {
 		{"modules", "Component 'c.example'\ncomponent_secret = 's'\nmodules_enabled = { 'muc_mam' }", []string{
 			`NOTE     prosody.cfg.lua:4  module "muc_mam" has no effect on an external component`}},
 		{"one of Prosody's own", "Component 'c.example' 'muc'\nname = 'C'", []string{
-			`WARN     prosody.cfg.lua:2  Component "c.example" "muc": rosterd has no components of its own, this host will not exist; without effect are name:3 [FEA003]`}},
+			`WARN     prosody.cfg.lua:2  Component "c.example" "muc": rosterd has no components of its own, this host will not exist; without effect is name:3 [FEA003]`}},
 		{"options without a component", "component_secret = 's'", []string{
 			`NOTE     prosody.cfg.lua:2  component_secret has no effect: it belongs to the module "component", which is not enabled`}},
 	} {

@@ -145,6 +145,7 @@ func (ck *checker) store(h *Host, store string) {
 	case moot && (store == "accounts" || store == "roster_own"):
 	case store == "accounts":
 		ck.once(Refused, CodeAccounts, h, "storage", pos, fmt.Sprintf("accounts are stored by %q, which is not available", driver), storageHint(driver, list))
+	case ck.refusedAt("storage", pos): // of the accounts, by the same word
 	case prosodyHas(driver):
 		ck.once(Refused, CodeAccounts, h, "storage", pos, fmt.Sprintf("the storage driver %q is not available", driver), storageHint(driver, list))
 	default:
@@ -185,7 +186,7 @@ func (ck *checker) sql(h *Host, store string, storage Pos) {
 	switch {
 	case s.Driver == sqlite && store == "accounts":
 		ck.once(Warn, CodeAccounts, h, SQLDatabase.Name, pos, fmt.Sprintf("accounts are in rosterd's own database %s: those in Prosody's SQLite file are not read", Database.Get(ck.global)),
-			"add them with rosterd user add")
+			"take them over with rosterd import prosody")
 	case s.Driver == sqlite:
 	case s.Driver != postgresql:
 		hint := fmt.Sprintf("%q and %q are", sqlite, postgresql)
@@ -196,7 +197,7 @@ func (ck *checker) sql(h *Host, store string, storage Pos) {
 	case s.Database == "":
 		ck.once(Refused, CodeAccounts, h, SQLDatabase.Name, pos, "sql: PostgreSQL needs the name of a database", `sql = { driver = "PostgreSQL", database = "…", … }`)
 	case store == "accounts":
-		ck.once(Warn, CodeAccounts, h, SQLDatabase.Name, pos, "accounts are in tables of rosterd's own in PostgreSQL, in the schema rosterd: those in Prosody's tables are not read", "add them with rosterd user add")
+		ck.once(Warn, CodeAccounts, h, SQLDatabase.Name, pos, "accounts are in tables of rosterd's own in PostgreSQL, in the schema rosterd: those in Prosody's tables are not read", "take them over with rosterd import prosody")
 	}
 }
 

@@ -41,7 +41,7 @@ func TestStorageCheck(t *testing.T) {
 	for _, x := range []struct{ name, src, want string }{
 		{"prosody's default", "", ""},
 		{"by name", "storage = { archive = 'memory', offline = 'none', accounts = 'internal', private = 'sql' }", ""},
-		{"a driver that is not there", "storage = 'lmdb'", `refused 1 accounts are stored by "lmdb", which is not available|refused 1 the storage driver "lmdb" is not available`},
+		{"a driver that is not there", "storage = 'lmdb'", `refused 1 accounts are stored by "lmdb", which is not available`},
 		{"for one store", "\nstorage = { vcard = 'xmlarchive' }", `refused 2 the storage driver "xmlarchive" is not available`},
 		{"misspelt", "storage = { archive = 'memroy' }", `refused 1 there is no storage driver "memroy"`},
 		{"accounts in memory", "storage = { accounts = 'memory' }", `refused 1 accounts are stored by "memory", which is not available`},

@@ -127,16 +127,19 @@ func report(w io.Writer, cfg *config.Config, diags []config.Diag) {
 	fmt.Fprintf(w, "Loaded %s%s\n", files, strings.Join(cfg.Files, ", "))
 	var env []string
 	for _, e := range cfg.Env {
-		word := "unset"
-		if e.Set {
-			word = "set"
+		switch {
+		case e.Set:
+			env = append(env, e.Name+"=set")
+		case e.Pos.File == cfg.File:
+			env = append(env, fmt.Sprintf("%s=unset(line %d)", e.Name, e.Pos.Line))
+		default:
+			env = append(env, fmt.Sprintf("%s=unset(%v)", e.Name, e.Pos))
 		}
-		env = append(env, fmt.Sprintf("%s=%s(%v)", e.Name, word, e.Pos))
 	}
 	if len(env) > 0 {
 		fmt.Fprintf(w, "Environment read: %s\n", strings.Join(env, " "))
 	}
-	for _, d := range diags {
+	for _, d := range config.Collapse(diags, cfg.Files) {
 		fmt.Fprintln(w, d)
 	}
 	for _, h := range cfg.Hosts() {
