@@ -251,7 +251,7 @@ func (r *reading) span(v Value) (time.Duration, bool) {
 		d, clear, ok := parsePeriod(x)
 		if ok && !clear {
 			// Prosody reads these with an error in its log; whoever wrote "30m" meant minutes.
-			r.fail(v, "%s is an ambiguous period, Prosody reads it as %s: write a number and seconds, min, hours, days, weeks, months or years", r.show(v), d)
+			r.fail(v, "%s is an ambiguous period, Prosody reads it as %s: write a number and seconds, min, hours, days, weeks, months or years", r.show(v), inWords(d))
 		}
 		if ok {
 			return d, true
@@ -259,6 +259,19 @@ func (r *reading) span(v Value) (time.Duration, bool) {
 	}
 	r.fail(v, "takes a number of seconds or a period such as \"2 days\", not %s", r.show(v))
 	return 0, false
+}
+
+// inWords is a period as a person would say it.
+func inWords(d time.Duration) string {
+	for _, u := range []struct {
+		of   time.Duration
+		name string
+	}{{day * time.Second, "days"}, {time.Hour, "hours"}, {time.Minute, "minutes"}} {
+		if d >= u.of && d%u.of == 0 && d != Forever {
+			return fmt.Sprintf("%d %s", d/u.of, u.name)
+		}
+	}
+	return d.String()
 }
 
 func seconds(f float64) time.Duration {

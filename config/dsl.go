@@ -311,6 +311,9 @@ func (s *script) open(L *lua.LState, kind Kind) *draft {
 		d.unservable = true
 		s.noHost(kind, given, err, pos)
 	}
+	if mark := placeholder.FindString(given); mark != "" && err == nil {
+		s.diag(Warn, CodeSource, pos, "", fmt.Sprintf("%s %q looks like a template that has not been rendered: %q", kind, given, mark), "")
+	}
 	if kind == KindComponent {
 		d.module = "component"
 		if module, ok := L.Get(2).(lua.LString); ok {

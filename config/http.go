@@ -138,7 +138,7 @@ func (h *Host) CORS(module string) CORS {
 
 // crossDomain reads cross_domain_websocket and cross_domain_bosh.
 func crossDomain(r *reading, v Value) (c cors, ok bool) {
-	if text, isString := v.v.(string); v.Table() != nil || isString && strings.Contains(text, ":") {
+	if text, isString := v.v.(string); v.Table() != nil || isString && (text == "*" || strings.Contains(text, ":")) {
 		yes := true
 		c.origins, ok = origins(r, v)
 		c.enabled = &yes

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -251,10 +252,10 @@ func (ld *loader) explain(err error) error {
 		}
 		out.Msg = reword(re.Msg)
 		if strings.Contains(re.Msg, "nil") || strings.Contains(re.Msg, noName) {
-			out.Hint = ld.missing()
+			out.Hint = cmp.Or(ld.nothing(out.Pos), ld.missing())
 		}
 		if strings.Contains(re.Msg, "attempt to call") {
-			out.Hint = ld.forgotten(out.Pos)
+			out.Hint = cmp.Or(ld.forgotten(out.Pos), ld.nothing(out.Pos))
 		}
 		if mark := placeholder.FindString(re.Msg); mark != "" && out.Hint == "" {
 			out.Hint = fmt.Sprintf("%q looks like a template that has not been rendered", mark)
@@ -269,8 +270,7 @@ func (ld *loader) explain(err error) error {
 	return out
 }
 
-// missing names the environment variables that were asked for and are not set: the usual reason for
-// a nil far away.
+// missing names the environment variables that were asked for last and are not set: the usual reason for a nil far away.
 func (ld *loader) missing() string {
 	var names []string
 	for _, e := range ld.cfg.Env {
@@ -278,13 +278,27 @@ func (ld *loader) missing() string {
 			names = append(names, fmt.Sprintf("%s, read at line %d", e.Name, e.Pos.Line))
 		}
 	}
-	switch len(names) {
-	case 0:
+	const few = 5
+	switch n := len(names); {
+	case n == 0:
 		return ""
-	case 1:
+	case n == 1:
 		return "the environment variable " + names[0] + ", is not set"
+	case n <= few:
+		return "these environment variables are not set: " + strings.Join(names, "; ")
+	default:
+		return fmt.Sprintf("these environment variables are not set: %s; and %d more before", strings.Join(names[n-few:], "; "), n-few)
 	}
-	return "these environment variables are not set: " + strings.Join(names, "; ")
+}
+
+// nothing names a global that is nil in the line of an error.
+func (ld *loader) nothing(pos Pos) string {
+	for _, d := range ld.cfg.diags {
+		if d.Code == CodeGlobal && d.Pos == pos {
+			return d.Name + " is nothing that is known here, so it is nil"
+		}
+	}
+	return ""
 }
 
 // forgotten recognises name { … } where name = { … } was meant.
