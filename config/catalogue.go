@@ -53,7 +53,10 @@ var moduleTable = map[string]moduleSpec{
 	"csi_simple":              {Honoured, "what can wait for clients in the background does so"},
 
 	"http_roster_admin": {Provider, "rosters from http_roster_url"},
+	"http_ejabberd_api": {Honoured, "applications change rosters by ejabberd's HTTP commands"},
+	"http_openfire_api": {Honoured, "applications change rosters by the calls of Openfire's REST plugin"},
 	"groups":            {Honoured, "shared groups of groups_file, in rosters that users edit or alone"},
+	"groups_sql":        {Honoured, "shared groups of a database, in rosters that users edit or alone"},
 	"groups_ldap":       {Honoured, "shared groups of a directory, in rosters that users edit or alone"},
 	"roster":            {Honoured, "rosters that users edit, where no other module supplies them"},
 

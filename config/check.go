@@ -218,7 +218,7 @@ func (ck *checker) consequences(h *Host, st *setting) {
 			ck.disabled(h, m)
 		}
 	case "admins":
-		if len(Admins.Get(h)) > 0 && !ck.anyHas(h, "server_contact_info") && !ck.anyHas(h, "announce") {
+		if len(Admins.Get(h)) > 0 && !ck.anyHas(h, "server_contact_info") && !ck.anyHas(h, "announce") && !ck.anyHas(h, "http_ejabberd_api") && !ck.anyHas(h, "http_openfire_api") {
 			ck.add(Note, CodeMoot, h, st.name, st.pos, "admins have no rights here that others have not", `module "server_contact_info" would name them in service discovery`)
 		}
 	case "anonymous_login":

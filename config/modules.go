@@ -103,7 +103,9 @@ func (h *Host) WritesBack() bool {
 }
 
 // KeepsContacts tells whether there are contacts that the users of the host have made themselves.
-func (h *Host) KeepsContacts() bool { return h.StoresRosters() || h.PersonalRosters() }
+func (h *Host) KeepsContacts() bool {
+	return h.StoresRosters() && !h.FixedRosters() || h.PersonalRosters()
+}
 
 // globalModules is what a host starts from: the automatic modules and the global list, without what
 // is disabled globally.

@@ -163,11 +163,16 @@ func (p *plan) groupHost(h *config.Host, own engine.Host) engine.Host {
 	}
 	own.Generation = fmt.Sprintf("groups of %s, %v", f.Name, f.key)
 	shared := groups.Rosters{Own: groups.Nobody, Groups: &f.Feed}
-	if edited, ok := own.Backend.(storedRosters); ok {
-		own.Generation += ", " + edited.Generation()
-		shared.Own = edited
-		own.Backend = groups.Edited{Rosters: shared, Editor: edited}
-	} else {
+	switch kept := own.Backend.(type) {
+	case storedRosters:
+		own.Generation += ", " + kept.Generation()
+		shared.Own = kept
+		own.Backend = groups.Edited{Rosters: shared, Editor: kept}
+	case fixedRosters:
+		own.Generation += ", " + kept.Generation()
+		shared.Own = kept
+		own.Backend = shared
+	default:
 		own.Backend = shared
 	}
 	return own
