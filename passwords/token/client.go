@@ -103,3 +103,17 @@ func (c *Client) do(r *http.Request) (*answer, error) {
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	return &answer{from: shown, status: res.StatusCode, kind: kind, body: body}, nil
 }
+
+// CheckURL tells why a server cannot be asked at a URL; nil if it can. What it says has nothing in it that may be secret.
+func CheckURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return errors.New("it cannot be parsed")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return errors.New("it has to start with https:// or http:// and a host")
+	case u.User != nil:
+		return errors.New("a name or a password in it is not sent")
+	}
+	return nil
+}

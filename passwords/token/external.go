@@ -31,6 +31,9 @@ var (
 	_ passwords.Tokens = (*External)(nil)
 )
 
+// Close lets go of idle connections.
+func (e *External) Close() error { return e.Client.Close() }
+
 // CheckToken implements passwords.Tokens.
 func (e *External) CheckToken(ctx context.Context, host, token string) (addr.Bare, error) {
 	switch {

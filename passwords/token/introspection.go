@@ -33,6 +33,9 @@ func (i *Introspection) CheckPassword(ctx context.Context, user addr.Bare, passw
 	return asPassword(ctx, i, user, password)
 }
 
+// Close lets go of idle connections.
+func (i *Introspection) Close() error { return i.Client.Close() }
+
 // CheckToken implements passwords.Tokens.
 func (i *Introspection) CheckToken(ctx context.Context, host, token string) (addr.Bare, error) {
 	if len(token) > longest {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -75,6 +76,14 @@ func (j *JWT) CheckToken(ctx context.Context, host, token string) (addr.Bare, er
 		return addr.Bare{}, refused("it has no claim %s that is a string", j.Username)
 	}
 	return j.user(c, host)
+}
+
+// Close lets go of connections to who publishes the keys.
+func (j *JWT) Close() error {
+	if c, ok := j.Keys.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // verify returns what was signed. Which keys are tried follows from the algorithm, and not from what the token would like:

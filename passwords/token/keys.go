@@ -165,6 +165,9 @@ func (p *Published) Find(ctx context.Context, id string) ([]jose.JSONWebKey, err
 	return list, before
 }
 
+// Close lets go of idle connections.
+func (p *Published) Close() error { return p.Client.Close() }
+
 // look finds keys among those that are known; ask says that it is time to fetch them.
 func (p *Published) look(id string) (list []jose.JSONWebKey, ask bool, err error) {
 	p.mu.Lock()
