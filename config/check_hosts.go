@@ -94,7 +94,7 @@ func (ck *checker) authentication(h *Host) {
 	_, pos, _ := Authentication.Lookup(h)
 	name := Authentication.Get(h)
 	ck.once(Refused, CodeAccounts, h, Authentication.Name, pos, fmt.Sprintf("authentication: the provider %q is not available; these are: %s", name, providerNames()),
-		ck.ownModule("a provider", authModule(h)))
+		ck.notAvailable(h, name))
 }
 
 // backend checks the URL that rosters come from.

@@ -238,6 +238,7 @@ func TestTokensRefused(t *testing.T) {
 		{"token", "token_secret = 'x'", `otp_seed: authentication = "token" needs it`},
 		{"token", "app_id = 'x'; app_secret = 'y'", `prosody.cfg.lua:14  app_id: signed tokens in the URL`},
 		{"dovecot", "dovecot_auth_port = 'imap'", `dovecot_auth_port: `},
+		{"cyrus", "", "authentication = \"dovecot\" asks a Dovecot, whose passdb may be pam, ldap or sql"},
 	} {
 		p := newPlace(t, tokenHost(tt.provider, tt.options))
 		p.c2s, p.http, p.https = 5222, 5280, 5281
