@@ -142,7 +142,8 @@ async def nodes(user):
     """What the user has published: the items of each node, and how it is configured."""
     found = {}
     items = await user.ask('get', "<query xmlns='http://jabber.org/protocol/disco#items'/>", JULIET)
-    found['names'] = sorted(i.get('node') for i in items)
+    if user.boundjid.bare == JULIET:  # others are not told of what they may not see
+        found['names'] = sorted(i.get('node') for i in items)
     for node in ('http://jabber.org/protocol/nick', 'urn:example:open', 'urn:xmpp:bookmarks:1', 'urn:xmpp:avatar:metadata', 'urn:xmpp:avatar:data'):
         found[node] = canonical(await user.ask('get', "<pubsub xmlns='%s'><items node='%s'/></pubsub>" % (PUBSUB, node), JULIET))
     return found
