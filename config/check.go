@@ -170,6 +170,9 @@ func (ck *checker) misplaced(h *Host, st *setting) {
 // oldName reports a name that is not the option's own.
 func (ck *checker) oldName(h *Host, s *Spec, st *setting) {
 	if st.name == s.Name {
+		if k, _ := known.LookupOption(st.name); k.Replaced != "" {
+			ck.add(Note, CodeDeprecated, h, st.name, st.pos, fmt.Sprintf("%s is deprecated in Prosody, which has %s for it", st.name, k.Replaced), "")
+		}
 		return
 	}
 	if own := h.find(s.Name, s.Scope); own != nil {
@@ -520,6 +523,10 @@ func (ck *checker) foreign(h *Host, st *setting, isKnown bool) {
 	}
 	if o, _ := known.LookupOption(name); o.GlobalOnly && h != ck.global {
 		ck.misplaced(h, st)
+		return
+	}
+	if strings.HasSuffix(name, "_port") && registry[name+"s"] != nil {
+		ck.add(Warn, CodeUnknown, h, name, st.pos, name+": Prosody does not read it either", "did you mean "+name+"s?")
 		return
 	}
 	if why := restrictiveOptions[name]; why != "" {
