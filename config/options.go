@@ -154,7 +154,7 @@ var (
 	HTTPDefaultHost = declare(Spec{Name: "http_default_host", Scope: ScopeGlobal,
 		Doc: "VirtualHost for requests that name none that we have"}, hostname, "")
 	httpPaths = declare(Spec{Name: "http_paths",
-		Doc: "paths by module: roster_admin, websocket, bosh, files; $host stands for the host"}, pathTable, nil)
+		Doc: "paths by module: roster_admin, websocket, bosh, files, ejabberd_api, openfire_api; $host stands for the host"}, pathTable, nil)
 	HTTPExternalURL = declare(Spec{Name: "http_external_url",
 		Doc: "URL at which the HTTP server is reached from outside, for what rosterd hands out (host-meta)"}, httpURL, "")
 	corsOverride = declare(Spec{Name: "http_cors_override", Risk: Security,

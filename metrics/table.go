@@ -64,7 +64,7 @@ var table = []description{
 	{"rosterd_refresh_names_total", isCounter, told, []string{"host"}, "names in refreshes"},
 	{"rosterd_refresh_errors_total", isCounter, told, []string{"host"}, "those among them that counted as errors in the answer"},
 
-	{"rosterd_http_requests_total", isCounter, told, []string{"route", "status"}, "answers of the HTTP server; route is roster_admin, websocket, bosh, files, host-meta, health, readyz, metrics, or empty where nothing is served"},
+	{"rosterd_http_requests_total", isCounter, told, []string{"route", "status"}, "answers of the HTTP server; route is roster_admin, websocket, bosh, files, ejabberd_api, openfire_api, host-meta, health, readyz, metrics, or empty where nothing is served"},
 
 	{"rosterd_sessions", isGauge, read, []string{"host", "transport"}, "bound resources; transport is tcp, websocket or bosh, or hibernating where a session waits to be resumed"},
 	{"rosterd_logins_total", isCounter, read, []string{"outcome"}, "SASL exchanges; outcome is ok or failed"},
