@@ -16,14 +16,15 @@ type Explanation struct {
 	Kind     string   `json:"kind"` // "option" or "module"
 	Name     string   `json:"name"`
 	Meaning  string   `json:"meaning,omitempty"`
-	From     string   `json:"from"`               // rosterd, core, bundled, community or legacy
-	Types    []string `json:"types,omitempty"`    // of an option
-	Owners   []string `json:"owners,omitempty"`   // modules that read the option
-	Scope    string   `json:"scope,omitempty"`    // of an option: host, global, host and global
-	Default  string   `json:"default,omitempty"`  // of an option, as a configuration would write it
-	Replaced string   `json:"replaced,omitempty"` // what replaces it, or "obsolete"
-	Here     string   `json:"in_rosterd"`         // what rosterd does with it
-	Options  []string `json:"options,omitempty"`  // that the module reads
+	From     string   `json:"from"`                      // rosterd, core, bundled, community or legacy
+	Types    []string `json:"types,omitempty"`           // of an option
+	Owners   []string `json:"owners,omitempty"`          // modules that read the option
+	Scope    string   `json:"scope,omitempty"`           // of an option: host, global, host and global
+	Default  string   `json:"default,omitempty"`         // of an option, as a configuration would write it
+	Prosodys string   `json:"prosody_default,omitempty"` // the same in Prosody, if that is written differently
+	Replaced string   `json:"replaced,omitempty"`        // what replaces it, or "obsolete"
+	Here     string   `json:"in_rosterd"`                // what rosterd does with it
+	Options  []string `json:"options,omitempty"`         // that the module reads
 }
 
 // Explain says what an option or a module is; both, if both have the name. Where nothing has it, the hint is the name that may
@@ -71,6 +72,9 @@ func explainOption(name string) (Explanation, bool) {
 		e.Meaning = s.Doc
 		if d := o.standard(); d != nil {
 			e.Default = Lua(d)
+		}
+		if k.Default != e.Default {
+			e.Prosodys = k.Default
 		}
 	} else {
 		e.Here = "it is read as " + s.Name

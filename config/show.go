@@ -237,7 +237,7 @@ func plain(v reflect.Value) any {
 	case reflect.Struct:
 		m := map[string]any{}
 		for i := range v.NumField() {
-			if e := plain(v.Field(i)); v.Type().Field(i).IsExported() && e != nil && e != false {
+			if e := plain(v.Field(i)); v.Type().Field(i).IsExported() && e != nil && e != false && e != int64(0) {
 				m[strings.ToLower(v.Type().Field(i).Name)] = e
 			}
 		}

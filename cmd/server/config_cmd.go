@@ -306,7 +306,14 @@ func printExplanation(w io.Writer, e config.Explanation) {
 	row("where", map[string]string{
 		"host": "under a host, or globally for all", "global": "globally; under a host it has no effect", "host and global": "the list of a host is joined with the global one",
 	}[e.Scope])
-	row("default", e.Default)
+	switch {
+	case e.Prosodys == "":
+		row("default", e.Default)
+	case e.Default == "":
+		row("default", "none; in Prosody "+e.Prosodys)
+	default:
+		row("default", e.Default+"; in Prosody "+e.Prosodys)
+	}
 	row("replaced by", e.Replaced)
 	row("options", strings.Join(e.Options, ", "))
 	row("in rosterd", e.Here)
