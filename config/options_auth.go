@@ -90,6 +90,9 @@ func (h *Host) authPos() Pos {
 	return pos
 }
 
+// KeepsAccounts tells whether the accounts of the host are rosterd's own.
+func (h *Host) KeepsAccounts() bool { return internalAccounts(h) }
+
 // Anonymous tells whether the users of the host have no accounts at all.
 func (h *Host) Anonymous() bool { return h.AuthProvider() == "anonymous" }
 

@@ -45,7 +45,7 @@ type attempt struct {
 
 func (b *breaker) begin(who string, now time.Time) (attempt, error) {
 	if b.open && (b.probing || now.Before(b.until)) {
-		return attempt{}, fmt.Errorf("not asked for another %v: %w", max(0, b.until.Sub(now)).Round(time.Second), b.last)
+		return attempt{}, fmt.Errorf("%w for another %v: %w", ErrUnasked, max(0, b.until.Sub(now)).Round(time.Second), b.last)
 	}
 	b.probing = b.open
 	return attempt{who: who, probe: b.open, epoch: b.epoch}, nil

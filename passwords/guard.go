@@ -83,7 +83,8 @@ func (g *Guarded) Close() error {
 	defer patience.Stop()
 	for range g.limits.Parallel {
 		select {
-		case g.turns <- struct{}{}: // and nobody has it any more
+		case g.turns <- struct{}{}:
+			defer func() { <-g.turns }() // who comes too late is told by the source, and does not wait
 			continue
 		case <-patience.C:
 		}
@@ -259,7 +260,7 @@ func (g *Guarded) run(ctx context.Context, who string, q question, x *inquiry, f
 }
 
 // errBusy is of those who had no turn.
-var errBusy = errors.New("too many questions at the same time")
+var errBusy = fmt.Errorf("%w: too many questions at the same time", ErrUnasked)
 
 // turn waits for a place among those who are asking.
 func (g *Guarded) turn(ctx context.Context) error {

@@ -228,7 +228,7 @@ func TestBreaker(t *testing.T) {
 			t.Fatal("not open after failures of two users")
 		}
 		for range 10 {
-			if err := g.CheckPassword(t.Context(), berta, "right"); err == nil || errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "down") {
+			if err := g.CheckPassword(t.Context(), berta, "right"); err == nil || errors.Is(err, ErrRefused) || !errors.Is(err, ErrUnasked) || !strings.Contains(err.Error(), "down") {
 				t.Errorf("while open: %v", err)
 			}
 		}
@@ -341,6 +341,10 @@ func TestClose(t *testing.T) {
 		close(h.until)
 		if err := <-done; err != nil || !h.closed.Load() {
 			t.Error(err, h.closed.Load())
+		}
+		begun := time.Now()
+		if err := g.CheckPassword(t.Context(), berta, "right"); err != nil || time.Since(begun) > 0 {
+			t.Errorf("asked too late, after %v: %v", time.Since(begun), err)
 		}
 	})
 }

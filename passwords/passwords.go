@@ -40,5 +40,8 @@ type Tokens interface {
 // ErrRefused is wrapped by the errors of those who know that somebody is not who he claims to be.
 var ErrRefused = errors.New("wrong password")
 
+// ErrUnasked is wrapped by what a Guarded says where it has spared its source the question. The cause has been logged.
+var ErrUnasked = errors.New("not asked")
+
 // ErrUnknown is what a Guarded says of users and tokens if its source has no way to know.
 var ErrUnknown = errors.New("cannot be asked for that")

@@ -42,6 +42,7 @@ type daemon struct {
 	retired  plugins.Retired                        // those that a reload has exchanged
 	ticking  sync.WaitGroup                         // timers of plugins
 	closing  sync.WaitGroup                         // sources of passwords that a reload has exchanged
+	ending   chan struct{}                          // closed when these are not asked any more
 	timers   map[*plugins.Opened]context.CancelFunc // those that run
 	stops    []func(context.Context) error          // in the order of starting
 
@@ -52,7 +53,7 @@ type daemon struct {
 
 // start builds a server from a configuration that was checked. Nothing is left running after an error.
 func start(ctx context.Context, cfg *config.Config, log *slog.Logger) (*daemon, error) {
-	d := &daemon{log: log, failed: make(chan error, 1), timers: make(map[*plugins.Opened]context.CancelFunc)}
+	d := &daemon{log: log, failed: make(chan error, 1), ending: make(chan struct{}), timers: make(map[*plugins.Opened]context.CancelFunc)}
 	if err := d.build(ctx, cfg); err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
@@ -72,6 +73,7 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	}
 	d.onStop(func(context.Context) error {
 		d.retired.Close()
+		close(d.ending)
 		d.closing.Wait()
 		return d.plan.closePlugins()
 	})

@@ -246,7 +246,6 @@ func TestNoPathsOfAMachine(t *testing.T) {
 
 // unread are options that no code asks for because there is nothing to decide.
 var unread = map[string]string{
-	"anonymous_login": "rosterd check refuses it, unless it is false",
 }
 
 // TestOptionsAreRead: what the registry calls honoured is asked for outside it: by its variable, through a method of

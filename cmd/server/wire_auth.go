@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"rosterd/config"
 	"rosterd/engine"
@@ -63,7 +64,12 @@ func (p *plan) source(h *config.Host) (passwords.Source, error) {
 	if script := p.plugins[h.Name].passwords; script != nil {
 		return byPlugin{script}, nil
 	}
-	return outsideSource(h)
+	s, err := outsideSource(h)
+	if s == nil && err == nil && !h.KeepsAccounts() && !h.Anonymous() { // else rosterd's own accounts would let people in
+		_, pos, _ := config.Authentication.Lookup(h)
+		err = &optionError{pos, config.Authentication.Name, fmt.Errorf("nobody knows the passwords of %q", h.AuthProvider())}
+	}
+	return s, err
 }
 
 // outsideSource makes the provider of a host that comes with rosterd, if it has one.
@@ -123,7 +129,17 @@ func (p *plan) closeSources() (err error) {
 
 // retireSources closes those of a plan that is served no more, as soon as the questions under way are answered.
 func (d *daemon) retireSources(before *plan) {
+	if len(before.sources) == 0 {
+		return
+	}
+	// Streams that have come before may still ask it, for as long as they have for that.
+	late := time.NewTimer(config.AuthTimeout.Get(before.cfg.Global()))
 	d.closing.Go(func() {
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-d.ending:
+		}
 		if err := before.closeSources(); err != nil {
 			d.log.Warn("who knew the passwords before was not closed", "error", err)
 		}
@@ -145,6 +161,9 @@ func (a asked) CheckPassword(ctx context.Context, user addr.Bare, password strin
 	err := a.source.CheckPassword(ctx, user, password)
 	if errors.Is(err, passwords.ErrRefused) {
 		return fmt.Errorf("%w: %w", auth.ErrRefused, err)
+	}
+	if errors.Is(err, passwords.ErrUnasked) {
+		return fmt.Errorf("%w: %w", auth.ErrUnasked, err)
 	}
 	return err
 }

@@ -80,7 +80,7 @@ func (h *Host) ask(ctx context.Context, user addr.Bare, password string) error {
 	case errors.Is(err, ErrRefused):
 		return &Error{Condition: NotAuthorized, User: user, Err: err}
 	}
-	if ctx.Err() == nil { // else the client has gone
+	if ctx.Err() == nil && !errors.Is(err, ErrUnasked) { // else the client has gone
 		h.log().Error("password could not be checked", "user", user.String(), "error", err)
 	}
 	return &Error{Condition: TemporaryAuthFailure, User: user, Err: err}

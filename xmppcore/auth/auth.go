@@ -34,6 +34,10 @@ type Users interface {
 // ErrRefused is wrapped by the errors of Passwords that refuse a user.
 var ErrRefused = errors.New("wrong password")
 
+// ErrUnasked is wrapped by the errors of Passwords for questions that were spared whoever would have been asked. Why is
+// known already: no login adds to the log.
+var ErrUnasked = errors.New("password not asked about")
+
 // Host is how the users of one host log in. It must not change while exchanges run.
 type Host struct {
 	Domain   string // prepared

@@ -35,6 +35,9 @@ func Start(t testing.TB, users map[string]string, more string) *Server {
 			t.Error(err)
 		}
 	})
+	if err := os.Chmod(folder, 0o711); err != nil { // who asks is somebody else, too
+		t.Fatal(err)
+	}
 	s := &Server{folder: folder, Socket: filepath.Join(folder, "run", "auth-client")}
 	name, group, err := s.unprivileged()
 	if err != nil {
@@ -78,7 +81,7 @@ service stats {
 service auth {
   chroot =
   unix_listener auth-client {
-    mode = 0600
+    mode = 0666
   }
 }
 MORE
