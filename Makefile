@@ -9,7 +9,7 @@ FUZZTIME   ?= 30s
 # Debian's packages that the tests talk to: XMPP clients, a browser, and expat through Python; Node.js if there is none.
 # Compilers for plugins in WebAssembly.
 # Prosody's libraries, which scripts are compared with, need Lua and what they are linked to.
-PACKAGES    = curl openssl dovecot-core python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp jabber-muc postgresql mariadb-server ejabberd prosody profanity tmux \
+PACKAGES    = curl openssl dovecot-core slapd ldap-utils lua-ldap prosody-modules python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp jabber-muc postgresql mariadb-server ejabberd prosody profanity tmux \
 	lua5.4 lua-expat lua-filesystem lua-bitop lua-cjson clang lld wasi-libc libclang-rt-dev-wasm32 rustc libstd-rust-dev-wasm32 wabt $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
@@ -30,14 +30,14 @@ test: deps lint
 
 # Clients of other people, a browser among them, against a server that runs. What they show is kept in .cache/clients.
 # And what is recorded of Lua and of Prosody's libraries, against both; what is made of WebAssembly in text form, again.
-test-clients: deps plugins clients/node_modules/.package-lock.json .cache/prosody/usr/lib/prosody
-	$(GO) test -tags clients -count=1 -timeout 5m ./clients ./store ./passwords/dovecot ./plugins/lua/... ./plugins/sdk/... ./plugins/wasm/... ./examples/plugins
+test-clients: deps plugins clients/node_modules/.package-lock.json .cache/prosody/usr/lib/prosody .cache/prosody-modules/usr/lib/prosody
+	$(GO) test -tags clients -count=1 -timeout 5m ./clients ./directory ./store ./passwords/dovecot ./plugins/lua/... ./plugins/sdk/... ./plugins/wasm/... ./examples/plugins
 	$(GO) test -tags clients -count=1 -timeout 2m -run InProsody ./config
-	$(GO) test -tags clients -count=1 -timeout 10m -run 'Fixtures|FromNothing|Toolchains|ModuleAttacks|Dovecot|Postgres' ./cmd/server
+	$(GO) test -tags clients -count=1 -timeout 10m -run 'Fixtures|FromNothing|Toolchains|ModuleAttacks|Dovecot|LDAP|Postgres' ./cmd/server
 
-# Debian's package, unpacked and not installed: nothing of it is ever started.
-.cache/prosody/usr/lib/prosody:
-	@mkdir -p .cache/prosody && cd .cache/prosody && rm -f *.deb && apt-get -o APT::Sandbox::User=root download -qq prosody && dpkg-deb -x prosody_*.deb . && rm -f *.deb
+# Debian's packages, unpacked and not installed: nothing of it is ever started. And modules of Prosody's community.
+.cache/%/usr/lib/prosody:
+	@mkdir -p .cache/$* && cd .cache/$* && rm -f *.deb && apt-get -o APT::Sandbox::User=root download -qq $* && dpkg-deb -x $*_*.deb . && rm -f *.deb
 
 # npm's packages are pinned by package-lock.json. None of them needs to run anything to be installed.
 clients/node_modules/.package-lock.json: clients/package.json clients/package-lock.json
