@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"rosterd/config"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/session"
@@ -12,9 +14,13 @@ func streamManagement(h *config.Host) *xmppcore.StreamManagement {
 	if !h.Has("smacks") {
 		return nil
 	}
+	hibernation := config.SmacksHibernation.Get(h)
+	if h.Anonymous() { // each is a user of his own, and no limit counts those who have gone
+		hibernation = min(hibernation, time.Minute)
+	}
 	return &xmppcore.StreamManagement{
 		Management: session.Management{
-			Hibernation: config.SmacksHibernation.Get(h), Unacked: config.SmacksUnacked.Get(h), Inactive: config.SmacksInactive.Get(h),
+			Hibernation: hibernation, Unacked: config.SmacksUnacked.Get(h), Inactive: config.SmacksInactive.Get(h),
 		},
 		Hibernated: config.SmacksHibernated.Get(h), Old: config.SmacksOld.Get(h),
 	}

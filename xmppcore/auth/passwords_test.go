@@ -30,6 +30,8 @@ func TestPasswords(t *testing.T) {
 			switch {
 			case user.Local() == "down":
 				return errors.New("no answer")
+			case user.Local() == "spared":
+				return fmt.Errorf("%w: spared", auth.ErrUnasked)
 			case user.Local() == "juliet" && password == "r0m30":
 				return nil
 			}
@@ -49,6 +51,9 @@ func TestPasswords(t *testing.T) {
 		want          auth.Condition // "" lets in
 	}{
 		{"right", "\x00juliet\x00r0m30", ""},
+		{"right, when it is prepared (RFC 4013)", "\x00juliet\x00r0\u00adm30", ""},
+		{"not to be prepared", "\x00juliet\x00r0m30\n", auth.NotAuthorized},
+		{"nobody is asked", "\x00spared\x00r0m30", auth.TemporaryAuthFailure},
 		{"in capitals", "\x00Juliet\x00r0m30", ""},
 		{"wrong", "\x00juliet\x00tybalt", auth.NotAuthorized},
 		{"nobody", "\x00nobody\x00r0m30", auth.NotAuthorized},
@@ -67,7 +72,7 @@ func TestPasswords(t *testing.T) {
 			}
 		})
 	}
-	if s := said.String(); !strings.Contains(s, "password could not be checked") || strings.Contains(s, "r0m30") {
+	if s := said.String(); !strings.Contains(s, "password could not be checked") || strings.Contains(s, "r0m30") || strings.Contains(s, "spared") {
 		t.Errorf("the log says %s", s)
 	}
 }

@@ -25,7 +25,8 @@ func (p *plain) next(ctx context.Context, response []byte) ([]byte, addr.Bare, e
 	if err != nil {
 		return nil, addr.Bare{}, err
 	}
-	if _, err := credential.Prepare(password); err != nil {
+	password, err = credential.Prepare(password) // what is asked about, as in Prosody
+	if err != nil {
 		return nil, addr.Bare{}, &Error{Condition: NotAuthorized, User: user, Err: err}
 	}
 	a, err := p.host.Throttle.admit(ctx, user, p.from)
