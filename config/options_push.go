@@ -64,8 +64,12 @@ func (ck *checker) push(h *Host) {
 	if !on {
 		return
 	}
-	if list := h.Providers(); len(list) > 0 {
-		ck.once(Warn, CodeModule, h, m.Name, m.Pos, fmt.Sprintf("module %q: its calls are refused, since the rosters of %s come from %s", m.Name, h.section.title(), named(list[0])),
+	if !h.StoresRosters() {
+		where := "are not kept here"
+		if list := h.Providers(); len(list) > 0 {
+			where = "come from " + named(list[0])
+		}
+		ck.once(Warn, CodeModule, h, m.Name, m.Pos, fmt.Sprintf("module %q: its calls are refused, since the rosters of %s %s", m.Name, h.section.title(), where),
 			"applications change rosters that are kept here: enable module roster instead")
 	}
 	allow, pos, _ := PushAllow.Lookup(h)

@@ -103,7 +103,7 @@ func TestPushElsewhere(t *testing.T) {
 	p := newPlace(t, open("http://127.0.0.1:1/%s", `modules_enabled = { "http_roster_admin", "http_ejabberd_api" }`, `rosterd_push_allow = { "127.0.0.1" }`))
 	s := p.serve(t)
 	got := s.call(t, http.MethodPost, "/api/add_rosteritem", addItem("romeo", "juliet", "", "", "both"), "X-Nothing", "")
-	equal(t, "answer", got, `400 "the rosters of example.com are not stored here but supplied by its backend: change them there, and refresh"`)
+	equal(t, "answer", got, `400 "the rosters of example.com are not kept here: change them where they come from, and refresh"`)
 	if _, out, _ := p.command(t, "", "check"); !strings.Contains(out, `module "http_ejabberd_api": its calls are refused, since the rosters of VirtualHost "example.com" come from module "http_roster_admin"`) {
 		t.Errorf("check:\n%s", out)
 	}

@@ -310,7 +310,9 @@ func (o openfire) userService(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 	name, err := "result", r.ParseForm()
 	text := "ok"
-	if err == nil {
+	if err != nil {
+		err = faulty(http.StatusOK, illegalArgument, "", "%v", err)
+	} else {
 		err = o.service(r, r.Form)
 	}
 	var f *fault

@@ -87,3 +87,21 @@ func TestUserService(t *testing.T) {
 		→ 200 <error>RequestNotAuthorised</error>
 	`), bearer) // which the plugin does not look at
 }
+
+// The parameters may be a form.
+func TestUserServiceForm(t *testing.T) {
+	h := newHouse(t, nil)
+	const form = "Content-Type: application/x-www-form-urlencoded"
+	for _, s := range []step{
+		{"POST /plugins/restapi/v1/userservice type=add_roster&username=romeo&item_jid=juliet%40example.com&subscription=1&secret=" + token, "200 <result>ok</result>"},
+		{"POST /plugins/userService/userservice type=add_roster&username=romeo&item_jid=%zz&secret=" + token, "200 <error>IllegalArgumentException</error>"},
+		{"POST /plugins/userService/userservice " + strings.Repeat("x", 2<<20), "200 <error>IllegalArgumentException</error>"},
+	} {
+		if got := h.ask(t, s.do, form); got != s.want {
+			t.Errorf("%.100s: %s, want %s", s.do, got, s.want)
+		}
+	}
+	if got := h.ask(t, `POST /api/get_roster_count {"user":"romeo","host":"example.com"}`, bearer); got != "200 1" {
+		t.Error(got)
+	}
+}

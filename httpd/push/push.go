@@ -92,7 +92,7 @@ func (a *API) look(ctx context.Context, user addr.Bare) (roster.Roster, error) {
 type foreign struct{ host string }
 
 func (f *foreign) Error() string {
-	return fmt.Sprintf("the rosters of %s are not stored here but supplied by its backend: change them there, and refresh", f.host)
+	return fmt.Sprintf("the rosters of %s are not kept here: change them where they come from, and refresh", f.host)
 }
 
 func ofHost(host string, err error) error {

@@ -200,7 +200,7 @@ func TestEjabberdRefusals(t *testing.T) {
 		{with(`"both"`, `"nonsense"`), `400 "subscription \"nonsense\" is none of none, to, from, both"`},
 		{with(`"juliet"`, `"romeo"`), `400 "romeo@example.com in the roster of romeo@example.com: nobody is a contact of his own"`},
 		{with(`"example.com"`, `"other.example"`), `403 "other.example is no host here whose rosters you change"`},
-		{with(`"example.com"`, `"web.example"`), `400 "the rosters of web.example are not stored here but supplied by its backend: change them there, and refresh"`},
+		{with(`"example.com"`, `"web.example"`), `400 "the rosters of web.example are not kept here: change them where they come from, and refresh"`},
 		{"POST /api/add_rosteritem {", `400 "400 Bad Request"`},
 		{"POST /api/add_rosteritem []", `400 "Request have missing argument: localuser"`},
 		{"POST /api/add_rosteritem \n", `400 "Request have missing argument: localuser"`},
@@ -335,7 +335,7 @@ func TestEjabberdForMany(t *testing.T) {
 		POST /api/push_roster {"file":"h.txt","user":"romeo","host":"example.com"}
 		→ 400 "h.txt: not a list of {\"user\", \"server\", \"group\", \"nick\"} that ends in a full stop"
 		POST /api/push_roster_all {"file":"i.txt"}
-		→ 400 "the rosters of web.example are not stored here but supplied by its backend: change them there, and refresh"
+		→ 400 "the rosters of web.example are not kept here: change them where they come from, and refresh"
 		POST /api/push_roster {"file":"j.txt","user":"romeo","host":"example.com"}
 		→ 400 "j.txt: contact 1: not a valid address: \"a b\": localpart: precis: disallowed rune encountered"
 		POST /api/push_roster {"file":"link.txt","user":"romeo","host":"example.com"}
@@ -353,4 +353,78 @@ func TestEjabberdForMany(t *testing.T) {
 		POST /api/process_rosteritems {"action":"delete","subs":"any","asks":"any","users":"any","contacts":"any"}
 		→ 400 "more contacts than the 5 of rosterd_push_items: name fewer users"
 	`, bearer)
+}
+
+// hurdle is rosters of which the nurse's are not changed: that fails, or waits until the application has gone.
+type hurdle struct {
+	push.Rosters
+	err  error
+	came chan struct{} // closed when her turn has come; nil: it fails
+}
+
+func (h hurdle) Assign(ctx context.Context, a engine.Assignment) (int, error) {
+	if a.User.Local() != "nurse" {
+		return h.Rosters.Assign(ctx, a)
+	}
+	if h.came != nil {
+		close(h.came)
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	return 0, h.err
+}
+
+// lines is what a log was told, by who waits for it.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
+}
+
+// A call for many that fails, or whose application hangs up, ends, and the log says how far it has come.
+func TestForManyCutShort(t *testing.T) {
+	told := make(lines, 10)
+	log := slog.New(slog.NewTextHandler(told, nil))
+	h := newHouse(t, func(a *push.API) {
+		a.Rosters, a.Log = hurdle{Rosters: a.Rosters, err: errors.New("the disk is full")}, log
+	})
+	const call = `POST /api/push_alltoall {"host":"example.com","group":"All"}`
+	if got := h.ask(t, call, bearer); got != `500 "internal_error"` {
+		t.Error(got)
+	}
+	if line := <-told; !strings.Contains(line, "ended early") || !strings.Contains(line, "rosters=4") || !strings.Contains(line, "the disk is full") {
+		t.Error(line)
+	}
+	if line := <-told; !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "nurse@example.com: the disk is full") {
+		t.Error(line)
+	}
+	if got := h.ask(t, strings.Replace(call, "push_alltoall", "get_roster_count", 1), bearer); !strings.HasPrefix(got, "400 ") { // it still serves
+		t.Error(got)
+	}
+
+	came := make(chan struct{})
+	h = newHouse(t, func(a *push.API) { a.Rosters, a.Log = hurdle{Rosters: a.Rosters, came: came}, log })
+	ctx, hangUp := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.base+"/api/push_alltoall", strings.NewReader(`{"host":"example.com","group":"All"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	gone := make(chan error, 1)
+	go func() {
+		resp, err := http.DefaultClient.Do(r)
+		if err == nil {
+			resp.Body.Close()
+		}
+		gone <- err
+	}()
+	<-came
+	hangUp()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if line := <-told; !strings.Contains(line, "ended early") || !strings.Contains(line, "rosters=4") {
+		t.Error(line)
+	}
 }
