@@ -33,6 +33,8 @@ func testContext(t testing.TB) context.Context {
 
 // place is where a rosterd runs: a folder, ports of its own, and a configuration.
 type place struct {
+	args []string // of rosterd serve, beside its configuration
+
 	dir              string
 	c2s, http, https int
 	head             string // Lua between the ports and text
@@ -187,7 +189,7 @@ func (p *place) launch(t testing.TB) *program {
 	go func() {
 		defer close(s.ended)
 		defer s.log.close()
-		s.status = run(ctx, []string{"serve", "--config", p.config()}, console{in: strings.NewReader(""), out: s.log, err: s.log, hangup: s.hangup})
+		s.status = run(ctx, append([]string{"serve", "--config", p.config()}, p.args...), console{in: strings.NewReader(""), out: s.log, err: s.log, hangup: s.hangup})
 	}()
 	return s
 }
