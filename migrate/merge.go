@@ -40,6 +40,7 @@ func (g group) prints() prints {
 type taken struct {
 	Groups  map[string][]print `json:"groups,omitempty"`
 	Stamp   string             `json:"stamp,omitempty"`   // of the stanzas that were taken, or of the account
+	Count   int                `json:"count,omitempty"`   // of those that were there then
 	Waiting []string           `json:"waiting,omitempty"` // IDs of messages that were taken and may have been delivered since
 }
 

@@ -93,7 +93,7 @@ func (o *one) archive(ctx context.Context) error {
 	case err != nil || stamp == "":
 		return err
 	case stamp == was.Stamp:
-		o.add(name, Counts{Users: 1})
+		o.add(name, Counts{Users: 1, Same: was.Count})
 		return nil // nothing has come since
 	}
 	i, err := o.to(ctx, name)
@@ -124,7 +124,7 @@ func (o *one) archive(ctx context.Context) error {
 		}
 	}
 	o.add(name, c)
-	return o.remember(ctx, name, taken{Stamp: stamp})
+	return o.remember(ctx, name, taken{Stamp: stamp, Count: c.New + c.Same})
 }
 
 func (o *one) skipItem(name string, item prosody.Item) {
