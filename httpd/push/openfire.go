@@ -1,10 +1,12 @@
 package push
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -307,9 +309,12 @@ func (o openfire) write(w http.ResponseWriter, r *http.Request, status int, v an
 
 // userService answers a call of the first user service plugin: all of it are parameters, and an error has status 200, too.
 func (o openfire) userService(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-	name, err := "result", r.ParseForm()
-	text := "ok"
+	name, text := "result", "ok"
+	b, err := o.api.body(r)
+	if err == nil {
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		err = r.ParseForm()
+	}
 	if err != nil {
 		err = faulty(http.StatusOK, illegalArgument, "", "%v", err)
 	} else {

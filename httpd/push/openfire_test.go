@@ -95,7 +95,7 @@ func TestUserServiceForm(t *testing.T) {
 	for _, s := range []step{
 		{"POST /plugins/restapi/v1/userservice type=add_roster&username=romeo&item_jid=juliet%40example.com&subscription=1&secret=" + token, "200 <result>ok</result>"},
 		{"POST /plugins/userService/userservice type=add_roster&username=romeo&item_jid=%zz&secret=" + token, "200 <error>IllegalArgumentException</error>"},
-		{"POST /plugins/userService/userservice " + strings.Repeat("x", 2<<20), "200 <error>IllegalArgumentException</error>"},
+		{"POST /plugins/userService/userservice " + strings.Repeat("x", 20_000), "200 <error>IllegalArgumentException</error>"},
 	} {
 		if got := h.ask(t, s.do, form); got != s.want {
 			t.Errorf("%.100s: %s, want %s", s.do, got, s.want)
