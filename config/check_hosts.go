@@ -18,6 +18,7 @@ func (ck *checker) hosts() {
 		ck.push(h)
 		ck.storage(h)
 		ck.authentication(h)
+		ck.plaintext(h)
 		ck.login(h)
 		ck.files(h)
 	}

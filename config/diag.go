@@ -53,6 +53,7 @@ const (
 	CodeSource      Code = "LUA005" // the source is not what Prosody would load
 	CodePrint       Code = "LUA006" // the file printed something
 	CodeUnset       Code = "LUA007" // an environment variable is not set
+	CodeLoad        Code = "LUA008" // the configuration cannot be loaded
 	CodeDeprecated  Code = "DEP001" // an old name of an option or module
 	CodeMisplaced   Code = "SCO001" // a global option under a host
 	CodeUnknown     Code = "UNK001" // no module that we know reads this option
@@ -80,6 +81,7 @@ const (
 	CodePorts       Code = "NET001" // ports that are not served
 	CodeOpen        Code = "NET002" // something that anybody can reach
 	CodePlace       Code = "NET003" // two hosts in one place
+	CodePlaintext   Code = "NET004" // what decides who gets in goes over the network unencrypted
 )
 
 // A Diag is one thing to say about a configuration.
