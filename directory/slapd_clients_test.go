@@ -17,8 +17,8 @@ import (
 	"rosterd/directory/slapdtest"
 )
 
-var verona = slapdtest.User("romeo", "Romeo Montague", "r0m30", "") + slapdtest.User("juliet", "Juliet", "{SSHA}/gAkC8XfXkNEHE5I4SOW3t7xgWQzF0bd", "") +
-	slapdtest.User("a*b", "Star", "star", "") + slapdtest.User("nurse", "Angelica", "", "") +
+var verona = slapdtest.User("romeo", "Romeo Montague", "r0m30") + slapdtest.User("juliet", "Juliet", "{SSHA}/gAkC8XfXkNEHE5I4SOW3t7xgWQzF0bd") +
+	slapdtest.User("a*b", "Star", "star") + slapdtest.User("nurse", "Angelica", "") +
 	slapdtest.Group("Verona", "romeo", "juliet", "stranger") + slapdtest.Group("Secret", "romeo") +
 	"dn: cn=House,ou=Groups,dc=example,dc=com\nobjectClass: groupOfNames\ncn: House\nmember: UID=juliet, ou=users, DC=example,DC=com\nmember: uid=nurse,ou=Users,dc=example,dc=com\nmember: uid=gone,ou=Users,dc=example,dc=com\n\n"
 

@@ -19,7 +19,7 @@ import (
 
 // Refresher is told that the rosters of users changed. It answers when they have
 // been fetched again, or when ctx ends, whichever is first, with a result for
-// each name, in the names' order.
+// each name, in the names' order. No names at all say that something has changed, not what.
 type Refresher interface {
 	Refresh(ctx context.Context, host string, names []string) engine.Summary
 }
@@ -173,7 +173,7 @@ func (a *refreshAPI) refresh(w http.ResponseWriter, r *http.Request, elements []
 	start := time.Now()
 	names, at := distinct(elements)
 	var summary engine.Summary
-	if len(names) > 0 {
+	if len(names) > 0 || len(elements) == 0 {
 		summary = a.call(names)
 	}
 	answer := summarize(elements, at, summary.Results)

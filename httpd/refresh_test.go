@@ -51,11 +51,13 @@ func TestAnswers(t *testing.T) {
 		},
 		{
 			name: "no names", method: "POST", target: "/refresh", body: `[]`,
-			want: ok + `"updated":0,"errors":0,"results":[]}`,
+			want:  ok + `"updated":0,"errors":0,"results":[]}`,
+			asked: []string{},
 		},
 		{
 			name: "no names, with white space", method: "POST", target: "/refresh", body: " \r\n\t[ \n] \t\r\n",
-			want: ok + `"updated":0,"errors":0,"results":[]}`,
+			want:  ok + `"updated":0,"errors":0,"results":[]}`,
+			asked: []string{},
 		},
 		{
 			name: "a byte order mark", method: "POST", target: "/refresh", body: "\uFEFF[\"updated\"]",

@@ -113,9 +113,9 @@ ou: Groups
 
 `
 
-// User is the LDIF of somebody of Verona.
-func User(name, alias, password, more string) string {
-	return fmt.Sprintf("dn: uid=%[1]s,ou=Users,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: %[1]s\ncn: %[2]s\nsn: %[2]s\nuserPassword: %[3]s\n%[4]s\n", name, alias, password, more)
+// User is the LDIF of somebody, with more attributes of his.
+func User(name, alias, password string, more ...string) string {
+	return fmt.Sprintf("dn: uid=%[1]s,ou=Users,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: %[1]s\ncn: %[2]s\nsn: %[2]s\nuserPassword: %[3]s\n%[4]s\n", name, alias, password, strings.Join(append(more, ""), "\n"))
 }
 
 // Group is the LDIF of a group whose members are names.
