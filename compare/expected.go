@@ -23,6 +23,7 @@ const (
 	binding    = "logins that are bound to the TLS connection; clients that know only tls-unique: see MIGRATING"
 	versions   = "clients that have a roster already are told what has changed in it (RFC 6121 §2.6)"
 	renamed    = "Prosody tells nobody that a contact's name or groups have changed"
+	failed     = "a refresh that could update nothing says so; what was updated and what was not is counted by both"
 	noCommands = "there are no ad-hoc commands"
 	noOld      = "an old protocol that has a successor"
 	noFederate = "no federation"
@@ -65,6 +66,10 @@ var expectations = []expectation{
 	{rosterd, bound, "ver urn:xmpp:features:rosterver", versions},
 	{prosody, bound, "sub urn:xmpp:features:pre-approval", "nobody is approved before he asks where a backend decides who is whose contact"},
 	{rosterd, pushes, "a version", versions},
+	{rosterd, refreshed, "status: error", failed},
+	{prosody, refreshed, "status: ok", failed},
+	{rosterd, refreshed, "message: roster update failed", failed},
+	{prosody, refreshed, "message: roster update complete", failed},
 }
 
 // expected is why a server has a fact that the other one, of other software, has not; empty where nobody knows.
@@ -84,8 +89,9 @@ func expected(here, there *seen, probe, fact string) string {
 }
 
 const (
-	pushes = "pushes after a refresh"
-	after  = "roster after a refresh"
+	refreshed = "answer to a refresh"
+	pushes    = "pushes after a refresh"
+	after     = "roster after a refresh"
 )
 
 // has tells whether the contact of a fact is in the roster after the refresh, whatever his name and groups.

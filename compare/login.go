@@ -38,10 +38,12 @@ type peer struct {
 	target  Target
 	user    jid.JID
 	timeout time.Duration
+	options Options
+	secure  bool // by TLS
 	conn    net.Conn
 	session *xmpp.Session
-	served  chan error // is told when the session has ended
-	refused error      // why there is no session
+	ended   chan struct{} // closed when the session has ended
+	refused error         // why there is no session
 
 	mu      sync.Mutex // guards the fields below
 	pushes  facts      // roster pushes, in their order
@@ -81,16 +83,16 @@ func dial(ctx context.Context, t Target, o Options) (*peer, error) {
 	if err != nil || user.Localpart() == "" {
 		return nil, fmt.Errorf("user %q is not USER@HOST", o.User)
 	}
-	p := &peer{target: t, user: user.Bare(), timeout: o.Timeout, served: make(chan error, 1)}
-	err = p.login(ctx, o, true)
+	p := &peer{target: t, user: user.Bare(), timeout: o.Timeout, options: o}
+	err = p.login(ctx, true)
 	if errors.Is(err, errNoTLS) && t.local() {
 		p.seen = seen{}
-		err = p.login(ctx, o, false)
+		err = p.login(ctx, false)
 	}
 	switch {
 	case err == nil:
 		p.add("login", "succeeds")
-		go func() { p.served <- p.session.Serve(xmpp.HandlerFunc(p.handle)) }()
+		p.serve()
 		return p, nil
 	case len(p.by[mechanisms]) > 0: // it got as far as to offer a way to log in
 		p.add("login", "refused: "+err.Error())
@@ -105,8 +107,34 @@ func dial(ctx context.Context, t Target, o Options) (*peer, error) {
 
 var errNoTLS = errors.New("the server offers no TLS")
 
+// serve reads what the server sends, until the session ends.
+func (p *peer) serve() {
+	session, ended := p.session, make(chan struct{})
+	p.ended = ended
+	go func() {
+		defer close(ended)
+		// However it ends: what we asked and was not answered says so.
+		_ = session.Serve(xmpp.HandlerFunc(p.handle))
+	}()
+}
+
+// again logs in anew, after the server has ended the session. What is offered then is known.
+func (p *peer) again(ctx context.Context) error {
+	known := p.seen
+	defer func() { p.seen = known }()
+	p.seen = seen{}
+	p.conn.Close()
+	if err := p.login(ctx, p.secure); err != nil {
+		return err
+	}
+	p.serve()
+	return nil
+}
+
 // login negotiates a stream, and records what was offered on the way.
-func (p *peer) login(ctx context.Context, o Options, secure bool) (err error) {
+func (p *peer) login(ctx context.Context, secure bool) (err error) {
+	o := p.options
+	p.secure = secure
 	ctx, cancel := context.WithTimeout(ctx, 3*p.timeout)
 	defer cancel()
 	conn, err := (&net.Dialer{Timeout: p.timeout}).DialContext(ctx, "tcp", p.target.Address)
@@ -245,25 +273,45 @@ func (p *peer) handle(rw xmlstream.TokenReadEncoder, start *xml.StartElement) er
 	return nil
 }
 
-// iq asks for something and returns the answer, an error stanza included.
-func (p *peer) iq(ctx context.Context, typ stanza.IQType, to, text string) (node, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
-	defer cancel()
+// What becomes of a question that is not answered.
+var (
+	errSilent = errors.New("no answer")
+	errClosed = errors.New("the stream is closed instead of an answer")
+)
+
+// iq asks for something and returns the answer, an error stanza included; errSilent or errClosed if there is none.
+func (p *peer) iq(ctx context.Context, typ stanza.IQType, to, text string) (answer node, err error) {
 	iq := stanza.IQ{Type: typ}
 	if to != "" {
-		j, err := jid.Parse(to)
-		if err != nil {
+		if iq.To, err = jid.Parse(to); err != nil {
 			return node{}, err
 		}
-		iq.To = j
 	}
-	r, err := p.session.SendIQElement(ctx, payload(text), iq)
-	if err != nil {
-		return node{}, err
+	waiting, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.ended:
+			cancel()
+		case <-waiting.Done():
+		}
+	}()
+	r, err := p.session.SendIQElement(waiting, payload(text), iq)
+	if err == nil {
+		err = errors.Join(xml.NewTokenDecoder(r).Decode(&answer), r.Close())
 	}
-	var answer node
-	err = xml.NewTokenDecoder(r).Decode(&answer)
-	return answer, errors.Join(err, r.Close())
+	if err == nil || ctx.Err() != nil {
+		return answer, err
+	}
+	select {
+	case <-p.ended:
+		return node{}, errClosed
+	case <-waiting.Done():
+	}
+	if errors.Is(waiting.Err(), context.DeadlineExceeded) {
+		return node{}, errSilent
+	}
+	return node{}, errClosed
 }
 
 // payload reads XML for the library, which writes namespaces by itself.
@@ -281,11 +329,12 @@ func payload(text string) xml.TokenReader {
 
 // close ends the session, if there is one, and the connection.
 func (p *peer) close() {
-	if p.session != nil && p.refused == nil {
+	if p.ended != nil {
 		// A server that does not say good-bye is not waited for: what there is to know is known.
 		if err := p.session.Close(); err == nil {
-			p.conn.SetReadDeadline(time.Now().Add(p.timeout))
-			<-p.served
+			if err := p.conn.SetReadDeadline(time.Now().Add(p.timeout)); err == nil {
+				<-p.ended
+			}
 		}
 	}
 	p.conn.Close()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -87,16 +88,47 @@ func items(node string) string {
 func (p *peer) ask(ctx context.Context) error {
 	fill := strings.NewReplacer("HOST", p.user.Domainpart(), "USER", p.user.String())
 	for _, q := range probes {
-		answer, err := p.iq(ctx, q.typ, fill.Replace(q.to), fill.Replace(q.text))
+		answer, err := p.learn(ctx, q.name, q.typ, fill.Replace(q.to), fill.Replace(q.text), q.read)
 		if err != nil {
-			return fmt.Errorf("%s: no answer: %w", q.name, err)
+			return err
 		}
-		p.add(q.name, read(answer, q.read)...)
 		if q.name == "version" {
 			p.software = software(answer)
 		}
 	}
-	return p.askArchive(ctx)
+	p.mu.Lock()
+	p.results = nil
+	p.mu.Unlock()
+	_, err := p.learn(ctx, "archive: the newest messages", stanza.SetIQ, "", newest, p.archive)
+	return err
+}
+
+const newest = `<query xmlns="` + nsMAM + `"><set xmlns="http://jabber.org/protocol/rsm"><max>20</max><before/></set></query>`
+
+// archive is what the archive has sent, which comes before the answer.
+func (p *peer) archive(node) facts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.results)
+}
+
+// learn asks one thing. That there is no answer is an answer, too, and after the end of a stream there is another one.
+func (p *peer) learn(ctx context.Context, name string, typ stanza.IQType, to, text string, of func(node) facts) (node, error) {
+	answer, err := p.iq(ctx, typ, to, text)
+	switch {
+	case err == nil:
+		p.add(name, read(answer, of)...)
+	case errors.Is(err, errSilent):
+		p.add(name, err.Error())
+		err = nil
+	case errors.Is(err, errClosed):
+		p.add(name, err.Error())
+		err = p.again(ctx)
+	}
+	if err != nil {
+		return answer, fmt.Errorf("%s: %w", name, err)
+	}
+	return answer, nil
 }
 
 // read is what is compared of an answer.
@@ -109,23 +141,6 @@ func read(answer node, of func(node) facts) facts {
 		out = append(out, of(n)...)
 	}
 	return out
-}
-
-// askArchive asks for the newest messages. They come before the answer.
-func (p *peer) askArchive(ctx context.Context) error {
-	p.mu.Lock()
-	p.results = nil
-	p.mu.Unlock()
-	answer, err := p.iq(ctx, stanza.SetIQ, "", `<query xmlns="`+nsMAM+`"><set xmlns="http://jabber.org/protocol/rsm"><max>20</max><before/></set></query>`)
-	if err != nil {
-		return fmt.Errorf("archive: no answer: %w", err)
-	}
-	p.add("archive: the newest messages", read(answer, func(n node) facts {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return slices.Clone(p.results)
-	})...)
-	return nil
 }
 
 // archived is a message of an archive, without what was said.
@@ -307,18 +322,16 @@ func refresh(ctx context.Context, peers [2]*peer, o Options) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.target.Refresh, err)
 		}
-		p.add("answer to a refresh", answer...)
+		p.add(refreshed, answer...)
 		if err := p.settle(ctx); err != nil {
 			return err
 		}
 		p.mu.Lock()
 		p.add(pushes, p.pushes...)
 		p.mu.Unlock()
-		roster, err := p.iq(ctx, stanza.GetIQ, "", query(nsRoster))
-		if err != nil {
-			return fmt.Errorf("%s: roster after a refresh: %w", p.target.Address, err)
+		if _, err := p.learn(ctx, after, stanza.GetIQ, "", query(nsRoster), rosterFacts); err != nil {
+			return fmt.Errorf("%s: %w", p.target.Address, err)
 		}
-		p.add(after, read(roster, rosterFacts)...)
 	}
 	return nil
 }
@@ -346,6 +359,9 @@ func (p *peer) refresh(ctx context.Context) (facts, error) {
 	req.Host = p.user.Domainpart()
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return facts{errSilent.Error()}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

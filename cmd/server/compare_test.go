@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 
 	"rosterd/compare"
@@ -37,11 +40,12 @@ func TestCompare(t *testing.T) {
 	t.Parallel()
 	backend := enginetest.Serve(t, map[string]string{"romeo": `{"juliet@example.com": {"name": "Juliet", "groups": ["Friends"]}}`})
 	other := enginetest.Serve(t, map[string]string{"romeo": `{"juliet@example.com": {"name": "Juliet"}}`})
-	certified := certificatesOf(t)
+	certified, direct := certificatesOf(t), unusedPort(t)
 	places := map[string]*place{
 		"one":     comparablePlace(t, backend, certified),
 		"another": comparablePlace(t, backend, certified),
 		"changed": comparablePlace(t, other, certified+`disable_sasl_mechanisms = { "PLAIN" } modules_disabled = { "private" }`),
+		"direct":  comparablePlace(t, backend, certified+fmt.Sprintf("c2s_direct_tls_ports = { %d }", direct)),
 		"plain":   comparablePlace(t, backend, `c2s_require_encryption = false allow_unencrypted_plain_auth = true`),
 	}
 	at := map[string]string{"nobody": "127.0.0.1:1"}
@@ -50,6 +54,7 @@ func TestCompare(t *testing.T) {
 		s := p.serve(t)
 		at[name] = s.address(s.c2s)
 	}
+	at["direct"] = "xmpps://" + places["direct"].address(direct)
 	file := places["one"].file(t, "password", password+"\nthe rest is not read\n")
 	empty := places["one"].file(t, "empty", "\n")
 
@@ -65,6 +70,7 @@ func TestCompare(t *testing.T) {
 			"DIFFERS   private data: bookmarks: only B: error cancel/service-unavailable\n", "SAME      TLS, certificate, ",
 		}},
 		{"no TLS on loopback", "plain", "romeo@example.com", file, exitFailed, []string{"DIFFERS   stream features before TLS: only A: starttls ", "DIFFERS   TLS: only A: TLS 1.3"}},
+		{"direct TLS", "direct", "romeo@example.com", file, exitFailed, []string{"DIFFERS   stream features before TLS: only A: starttls ", "DIFFERS   STARTTLS is required: only A: true\n", "SAME      TLS, certificate, ", "; 2 unexpected\n"}},
 		{"password from a pipe", "another", "romeo@example.com", "", exitOK, []string{"0 unexpected"}},
 		{"no such user", "another", "tybalt@example.com", file, exitUsage, []string{"neither server lets us in: log in as tybalt@example.com"}},
 		{"no such host", "another", "romeo@example.org", file, exitUsage, []string{"host-unknown"}},
@@ -115,6 +121,70 @@ func TestCompare(t *testing.T) {
 }
 
 const mechanismsProbe = "SASL mechanisms"
+
+// TestCompareCut: a server that ends the session instead of answering is asked the rest in another one.
+func TestCompareCut(t *testing.T) {
+	t.Parallel()
+	p := comparablePlace(t, enginetest.Serve(t, nil), `c2s_require_encryption = false allow_unencrypted_plain_auth = true`)
+	p.account(t, "romeo@example.com")
+	s := p.serve(t)
+	cut := cutter(t, s.address(s.c2s), "jabber:iq:private")
+	status, out, stderr := p.command(t, password+"\n", "check", "--compare", cut, "--compare", s.address(s.c2s), "--as", "romeo@example.com")
+	equal(t, "exit status", status, exitFailed)
+	for _, want := range []string{
+		"DIFFERS   private data: bookmarks: only A: the stream is closed instead of an answer\n", "DIFFERS   private data: notes: only A: the stream is closed", "DIFFERS   private data: notes: only B: result\n",
+		" roster, ", " time, ", " archive: the newest messages\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s%s", want, out, stderr)
+		}
+	}
+}
+
+// cutter passes on what clients say, and cuts those who say a word.
+func cutter(t *testing.T, to, word string) (address string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var passing sync.WaitGroup
+	t.Cleanup(func() {
+		ln.Close()
+		passing.Wait()
+	})
+	passing.Go(func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				t.Error(err)
+				client.Close()
+				return
+			}
+			passing.Go(func() {
+				_, _ = io.Copy(client, server) // until either is closed
+				client.Close()
+			})
+			passing.Go(func() {
+				defer server.Close()
+				for b := make([]byte, 4096); ; {
+					n, err := client.Read(b)
+					if err != nil || strings.Contains(string(b[:n]), word) {
+						return
+					}
+					if _, err := server.Write(b[:n]); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	return ln.Addr().String()
+}
 
 // TestComparePushes: a change of the roster is pushed by both, and whoever pushes something else is found out.
 func TestComparePushes(t *testing.T) {
