@@ -26,7 +26,7 @@ func TestAuthProviders(t *testing.T) {
 		{"nobody", "authentication = 'anonymous'", "anonymous - - true", ""},
 		{"nobody, as it was once said", "authentication = 'http'; anonymous_login = true", "anonymous - - true",
 			`WARN :1 anonymous_login is an old switch; it goes before authentication, as in Prosody (write authentication = "anonymous")`},
-		{"an option of two providers", "authentication = 'http_async'; http_auth_url = 'http://x'", "http_async outside - false", ""},
+		{"an option of two providers", "authentication = 'http_async'; http_auth_url = 'https://x'", "http_async outside - false", ""},
 		{"an option of others", "authentication = 'custom_http'; http_auth_url = 'http://x'", "custom_http outside - false",
 			`NOTE :1 http_auth_url has no effect: no host has authentication = "http" or "http_async"`},
 		{"an option of another", "authentication = 'http_async'; http_auth_credentials = 'a:b'", "http_async outside - false",
@@ -34,7 +34,7 @@ func TestAuthProviders(t *testing.T) {
 		{"none that is known", "authentication = 'imap'", "imap - - false", `REFUSED :1 authentication: the provider "imap" is not available; these are: `},
 		{"in the list of modules", "authentication = 'http'; modules_enabled = { 'auth_custom_http' }", "http outside - false",
 			`WARN :1 module "auth_custom_http" is not for this list, it has no effect (Prosody chooses it by authentication = "custom_http")`},
-		{"a URL alone", "authentication = 'custom_http'; auth_custom_http = 'http://x'", "custom_http outside - false", ""},
+		{"a URL alone", "authentication = 'custom_http'; auth_custom_http = 'https://x'", "custom_http outside - false", ""},
 		{"a table without one", "authentication = 'custom_http'; auth_custom_http = {}", "custom_http outside - false", `REFUSED :1 auth_custom_http: takes { post_url = "https://…" }`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
