@@ -68,6 +68,8 @@ var table = []description{
 
 	{"rosterd_sessions", isGauge, read, []string{"host", "transport"}, "bound resources; transport is tcp, websocket or bosh, or hibernating where a session waits to be resumed"},
 	{"rosterd_logins_total", isCounter, read, []string{"outcome"}, "SASL exchanges; outcome is ok or failed"},
+	{"rosterd_auth_questions_total", isCounter, read, []string{"host", "outcome"}, "questions to who knows the passwords or tokens of a host, since the configuration was read; outcome is ok, refused, failed, joined (somebody else asked the same at the same time), cached (rosterd_auth_cache) or breaker (nobody was asked)"},
+	{"rosterd_auth_breaker_open", isGauge, read, []string{"host"}, "1 while failures keep logins from being asked about"},
 	{"rosterd_logins_throttled_total", isCounter, read, []string{"how"}, "attempts that were slowed down because of wrong passwords; how is address or account (refused because of it) or delayed"},
 	{"rosterd_streams_refused_total", isCounter, read, []string{"reason"}, "connections refused because too many are not authenticated; reason is limit (the client was told why) or crowd (just closed)"},
 	{"rosterd_streams_ended_total", isCounter, read, []string{"condition"}, "sessions that ended, by the condition of the stream error: policy-violation where a limit was reached; empty where the client left or the connection broke"},

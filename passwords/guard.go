@@ -45,6 +45,7 @@ type Guarded struct {
 // Stats count since the start.
 type Stats struct {
 	Asked     uint64 // questions that have reached the source
+	Accepted  uint64 // of these, those it has said yes to
 	Refused   uint64 // of these, those it has said no to
 	Failed    uint64 // of these, those it could not answer
 	Joined    uint64 // who was told what somebody else had asked at the same time
@@ -317,6 +318,8 @@ func (g *Guarded) settle(ctx context.Context, try attempt, err error) {
 	case err == nil, errors.Is(err, ErrRefused):
 		if err != nil {
 			g.stats.Refused++
+		} else {
+			g.stats.Accepted++
 		}
 		what = g.breaker.answered(try)
 	case errors.Is(ctx.Err(), context.Canceled):

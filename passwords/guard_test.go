@@ -66,7 +66,7 @@ func TestAnswers(t *testing.T) {
 	if _, err := g.CheckToken(t.Context(), "example.com", "x"); !errors.Is(err, ErrUnknown) {
 		t.Error(err)
 	}
-	if got, want := g.Stats(), (Stats{Asked: 3, Refused: 1, Failed: 1}); got != want {
+	if got, want := g.Stats(), (Stats{Asked: 3, Accepted: 1, Refused: 1, Failed: 1}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -146,6 +146,16 @@ func TestOutsideProviderCached(t *testing.T) {
 			a.Close()
 			equal(t, "when it is gone", s.saslCondition(t, "example.com", "john", "from the application"), want)
 			equal(t, "another password", s.saslCondition(t, "example.com", "john", "wrong"), "temporary-auth-failure")
+			_, figures := s.request(t, "GET", "/metrics", "")
+			cached := "0"
+			if want == "" {
+				cached = "1"
+			}
+			for _, line := range []string{`rosterd_auth_questions_total{host="example.com",outcome="ok"} 1`, `rosterd_auth_questions_total{host="example.com",outcome="cached"} ` + cached, `rosterd_auth_breaker_open{host="example.com"} 0`} {
+				if !strings.Contains(figures, line+"\n") {
+					t.Errorf("the figures lack %s", line)
+				}
+			}
 		})
 	}
 }

@@ -20,6 +20,7 @@ func (d *daemon) figures() *metrics.Metrics {
 	m.Read(d.readStore, "rosterd_store_commits_total", "rosterd_store_rosters_written_total", "rosterd_store_backlog_bytes")
 	m.Read(d.readStores, "rosterd_stores_commits_total", "rosterd_stores_changes_total", "rosterd_stores_backlog_bytes")
 	m.Read(d.readThrottle, "rosterd_logins_throttled_total")
+	m.Read(d.readSources, "rosterd_auth_questions_total", "rosterd_auth_breaker_open")
 	m.Read(d.readPlugins, "rosterd_plugin_memory_bytes", "rosterd_plugin_restarts_total", "rosterd_plugins_retired")
 	m.Read(d.readStreams, "rosterd_sessions", "rosterd_logins_total", "rosterd_streams_refused_total", "rosterd_streams_ended_total",
 		"rosterd_stanzas_total", "rosterd_roster_pushes_total", "rosterd_outbox_bytes", "rosterd_outbox_limit_total",
@@ -49,6 +50,23 @@ func (d *daemon) readThrottle(emit metrics.Emit) {
 	emit("rosterd_logins_throttled_total", float64(s.RefusedAddress), "address")
 	emit("rosterd_logins_throttled_total", float64(s.RefusedAccount), "account")
 	emit("rosterd_logins_throttled_total", float64(s.Delayed), "delayed")
+}
+
+// readSources counts what was asked about logins since the configuration was read.
+func (d *daemon) readSources(emit metrics.Emit) {
+	for host, g := range d.served.Load().sources {
+		s := g.Stats()
+		for outcome, n := range map[string]uint64{
+			"ok": s.Accepted, "refused": s.Refused, "failed": s.Failed, "joined": s.Joined, "cached": s.Cached, "breaker": s.TurnedOff,
+		} {
+			emit("rosterd_auth_questions_total", float64(n), host, outcome)
+		}
+		open := 0.0
+		if s.Open {
+			open = 1
+		}
+		emit("rosterd_auth_breaker_open", open, host)
+	}
 }
 
 // called is told of every call of a plugin, of which there is none before there are figures.

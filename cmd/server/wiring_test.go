@@ -3,6 +3,7 @@ package main
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"rosterd/config"
 	"rosterd/engine/addr"
@@ -37,5 +38,19 @@ func TestIterations(t *testing.T) {
 		}
 		equal(t, "iterations of "+u.String(), c.SCRAM.Iterations, want)
 		equal(t, "iterations for nobody at "+host, saslHost(cfg.Host(host), users).Iterations, want)
+	}
+}
+
+// TestGuestsWait: a session of an anonymous user waits a minute for its client, others as smacks_hibernation_time says.
+func TestGuestsWait(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "modules_enabled = { 'smacks' }\nVirtualHost 'h.example'\nVirtualHost 'guest.example'\nauthentication = 'anonymous'\n")
+	p.write(t)
+	cfg, err := config.Load(p.config(), config.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]time.Duration{"h.example": 10 * time.Minute, "guest.example": time.Minute} {
+		equal(t, host, streamManagement(cfg.Host(host)).Hibernation, want)
 	}
 }
