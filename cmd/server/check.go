@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ func check(ctx context.Context, args []string, c console) int {
 	file := f.String("config", "", "configuration `FILE`")
 	asJSON := f.Bool("json", false, "print JSON")
 	strict := f.Bool("strict", false, "warnings refuse")
+	isolate := f.Bool("isolate", false, "look at the file in a process of its own with limits of memory and processor time")
 	accept := acceptFlag(f)
 	rest, err := interleaved(f, args)
 	if err != nil {
@@ -37,10 +39,12 @@ func check(ctx context.Context, args []string, c console) int {
 		fmt.Fprintln(c.err, "rosterd check:", err)
 		return exitUsage
 	}
+	if *isolate {
+		return checkIsolated(ctx, args, path, *asJSON, c)
+	}
 	cfg, diags, err := examine(ctx, path, true, *accept...)
 	if err != nil {
-		fmt.Fprintln(c.err, err)
-		return exitUsage
+		return unreadable(err, path, *asJSON, c)
 	}
 	status := config.ExitCode(diags, *strict)
 	if *asJSON {
@@ -51,6 +55,20 @@ func check(ctx context.Context, args []string, c console) int {
 		report(c.out, cfg, diags)
 	}
 	return status
+}
+
+// unreadable says why a configuration cannot be loaded.
+func unreadable(err error, path string, asJSON bool, c console) int {
+	if !asJSON {
+		fmt.Fprintln(c.err, err)
+		return exitUsage
+	}
+	d := config.Diag{Severity: config.Refused, Code: config.CodeLoad, Pos: config.Pos{File: path}, Message: err.Error()}
+	if e := (*config.Error)(nil); errors.As(err, &e) {
+		d.Pos, d.Message, d.Hint = e.Pos, e.Msg, e.Hint
+	}
+	printJSON(c, checkReport{Files: []string{}, Env: []config.EnvRead{}, Diags: []config.Diag{d}, Hosts: []checkedHost{}, Status: exitUsage})
+	return exitUsage
 }
 
 // acceptFlag is --accept, which check and serve have.

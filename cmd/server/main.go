@@ -23,6 +23,9 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == "plugin-worker" { // which the server starts, to run other people's code
 		os.Exit(worker.Main(engines()))
 	}
+	if len(os.Args) > 1 && os.Args[1] == isolatedWord { // which check --isolate starts
+		os.Exit(isolatedMain(os.Args[2:]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], console{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
@@ -44,7 +47,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "serve [--config FILE]", "run the server", serve},
-		{"check", "check [--config FILE] [--accept CODE[,…]] [--json] [--strict]", "say what of the configuration works here, and what does not; exit 0, 1 warnings, 2 refused. With --compare SERVER --as USER@HOST: log in at a running server, and at this or another one, and say where they differ", check},
+		{"check", "check [--config FILE] [--accept CODE[,…]] [--json] [--strict] [--isolate]", "say what of the configuration works here, and what does not; exit 0, 1 warnings, 2 refused. With --compare SERVER --as USER@HOST: log in at a running server, and at this or another one, and say where they differ", check},
 		{"config", "config show [--config FILE] [--host HOST] [--origin] [--json], explain NAME…, diff OLD NEW", "what a configuration comes to, what a name in it means, what another one would change; diff exits 0 the same, 1 not", configCommand},
 		{"user", "user add|passwd|delete USER@HOST, list|upgrade [HOST]  [--config FILE]", "manage accounts", user},
 		{"roster", "roster get USER@HOST, refresh USER@HOST…, release USER@HOST…, explain USER@HOST [CONTACT]  [--config FILE] [--json]", "ask the running server where a roster comes from and who sees whom; exit 0, 1 what was asked for is unknown or not well", rosterCommand},
