@@ -150,6 +150,9 @@ func (h *Host) foreign(name string) Setting {
 	if h.cfg.readByPlugin(name) {
 		s.NoEffect = ""
 	}
+	if _, is := st.value.v.(Function); is {
+		s.Value, s.NoEffect = "(function)", "it is a function"
+	}
 	return s
 }
 

@@ -72,6 +72,7 @@ func TestViews(t *testing.T) {
 		require_encryption = true
 		interface = "127.0.0.1"
 		daemonize = true
+		helper = function() end
 		sql = { driver = "PostgreSQL", database = "d", password = "p" }
 		ssl = { key = "/k", password = "p" }
 		turn_external_secret = "s"
@@ -91,16 +92,17 @@ func TestViews(t *testing.T) {
 		{"*", "rosterd_auth_timeout", "15 default 0 "},
 		{"*", "trusted_proxies", `{ "127.0.0.1/32", "::1/128" } default 0 `},
 		{"*", "daemonize", "true section 5 "},
-		{"*", "sql", `{ database = "d", driver = "PostgreSQL", password = "(redacted)" } section 6 `},
-		{"*", "ssl", `{ key = "/k", password = "(redacted)" } section 7 `},
-		{"*", "turn_external_secret", `"(redacted)" section 8 `},
-		{"h.example", "http_roster_url", `"http://u:(redacted)@localhost/%s" inherited 9 `},
+		{"*", "helper", `"(function)" section 6 `},
+		{"*", "sql", `{ database = "d", driver = "PostgreSQL", password = "(redacted)" } section 7 `},
+		{"*", "ssl", `{ key = "/k", password = "(redacted)" } section 8 `},
+		{"*", "turn_external_secret", `"(redacted)" section 9 `},
+		{"h.example", "http_roster_url", `"http://u:(redacted)@localhost/%s" inherited 10 `},
 		{"h.example", "smacks_hibernation_time", "600 default 0 "},
 		{"h.example", "c2s_require_encryption", "true default 0 "}, // "yes" is not understood, which check refuses
-		{"h.example", "admins", `{ "b@h.example", "a@h.example" } joined 12 `},
+		{"h.example", "admins", `{ "b@h.example", "a@h.example" } joined 13 `},
 		{"h.example", "http_host", `"h.example" default 0 `},
 		{"h.example", "c2s_ports", "none"},
-		{"muc.h.example", "restrict_room_creation", "true section 17 "},
+		{"muc.h.example", "restrict_room_creation", "true section 18 "},
 	} {
 		t.Run(tt.host+" "+tt.name, func(t *testing.T) {
 			if got := view(t, c, tt.host).setting(tt.name); got != tt.want {
