@@ -24,9 +24,10 @@ import (
 // with Debian's Prosody on the way there and back. Paths and ports are others, the one user is not root, and systemd is
 // a script; the package's test has the real one.
 func TestMigrating(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	blocks := commandsOf(t, "../docs/MIGRATING.md")
-	moved, back, forgotten := find(t, blocks, "systemctl start rosterd"), find(t, blocks, "systemctl start prosody"), find(t, blocks, "rm -r ")
+	moved, back, forgotten := find(t, blocks, "kill %1"), find(t, blocks, "systemctl start prosody"), find(t, blocks, "rm -r ")
 	for i, b := range blocks {
 		b = m.here(b)
 		switch i {
@@ -124,7 +125,8 @@ func (m *machine) config() string { return filepath.Join(m.dir, "etc/prosody/pro
 
 // here is a text of the document with the paths and ports of this machine.
 func (m *machine) here(text string) string {
-	text = strings.NewReplacer("/etc/prosody", m.dir+"/etc/prosody", "/var/lib/prosody", m.dir+"/var/lib/prosody", "http://localhost/", m.ports["application"]+"/").Replace(text)
+	text = strings.NewReplacer("/etc/prosody", m.dir+"/etc/prosody", "/var/lib/prosody", m.dir+"/var/lib/prosody", "/etc/systemd", m.dir+"/etc/systemd",
+		"/usr/share/doc/rosterd/examples", m.dir+"/examples", "/usr/bin/rosterd", "rosterd", "http://localhost/", m.ports["application"]+"/").Replace(text)
 	return regexp.MustCompile(`\b(15222|15280|15347|5222|5280)\b`).ReplaceAllStringFunc(text, func(p string) string { return m.ports[p] })
 }
 
@@ -166,6 +168,10 @@ func (m *machine) install(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(bin, "rosterd"), program, 0o755))
 	must(t, os.CopyFS(filepath.Join(m.dir, "modules"), os.DirFS("prosody")))
+	unit, err := os.ReadFile("../packaging/prosody.conf")
+	must(t, err)
+	must(t, os.Mkdir(filepath.Join(m.dir, "examples"), 0o755))
+	must(t, os.WriteFile(filepath.Join(m.dir, "examples/prosody.conf"), []byte(m.here(string(unit))), 0o644))
 	for name, script := range map[string]string{
 		"prosodyctl": `exec /usr/bin/prosodyctl --config ` + m.config() + ` "$@"`,
 		"runuser":    `shift 3; exec "$@"`,
@@ -179,7 +185,7 @@ case "$1 $2" in
 	/usr/bin/prosody --config ` + m.config() + ` -F >>` + m.dir + `/prosody.log 2>&1 & echo $! >$pid
 	until curl -s -o ` + m.dir + `/run/answer http://127.0.0.1:` + m.ports["5280"] + `/; do kill -0 $(cat $pid) || exit 1; sleep 1; done ;;
 "start rosterd")
-	rosterd serve --config ` + m.config() + ` >>` + m.dir + `/rosterd.log 2>&1 & echo $! >$pid
+	$(sed -n 's/^ExecStart=\(.\)/\1/p' ` + m.dir + `/etc/systemd/system/rosterd.service.d/prosody.conf) >>` + m.dir + `/rosterd.log 2>&1 & echo $! >$pid
 	until rosterd health --config ` + m.config() + ` >` + m.dir + `/run/answer 2>&1; do kill -0 $(cat $pid) || exit 1; sleep 1; done ;;
 esac`,
 	} {
@@ -259,7 +265,7 @@ func (m *machine) run(t *testing.T, blocks []string) []string {
 		script += fmt.Sprintf("echo '%s%d'\n%s", mark, i, b)
 	}
 	script += "echo '" + mark + "end'\n"
-	ctx, cancel := context.WithTimeout(t.Context(), atMost)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*atMost) // four programs are started, one after the other
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir, cmd.Env = m.dir, m.env
