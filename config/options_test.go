@@ -25,6 +25,7 @@ func TestRegistryOfOptions(t *testing.T) {
 					t.Errorf("%s is a name of Prosody's", name)
 				}
 			case strings.HasPrefix(name, "oauth_external_") && strings.HasSuffix(name, "username_mapping"): // newer than the tables
+			case name == "groups_sql" || strings.HasPrefix(name, "groups_sql_"): // named after groups_file
 			case name == "dovecot_auth_port": // the module reads it for its host, whatever its name looks like
 			case name == "password_hash" || strings.HasSuffix(name, "_certificate"): // newer than the tables, or made up at run time
 			case !ok:
