@@ -309,3 +309,24 @@ func TestUpgradeUsers(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// TestProviderOverridden: a module of one's own in the place of rosterd's asks what the option names.
+func TestProviderOverridden(t *testing.T) {
+	t.Parallel()
+	a := newApplication(t)
+	p := newPlace(t, "plugin_paths = { \"modules\" }\nrosterd_plugin_isolation = \"inproc\"\nrosterd_plugin_override = { \"auth_http\" }\n"+providedBy("http", a.URL+"/script"))
+	p.module(t, "auth_http", `
+local http = require "net.http"
+local url = module:get_option_string("http_auth_url")
+local secret = module:get_option_string("http_auth_credentials", "none")
+module:provides("auth", { test_password = function(user, password)
+	local res = assert(http.request(url .. "/own?" .. http.formencode { user = user, pass = password }))
+	return res.body == "true" and secret == "none"
+end })`)
+	s := p.serve(t)
+	equal(t, "the right password", s.saslCondition(t, "example.com", "john", "from the application"), "")
+	equal(t, "another", s.saslCondition(t, "example.com", "john", "x"), "not-authorized")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	equal(t, "what was asked", a.asked, []string{"/script/own", "/script/own"})
+}
