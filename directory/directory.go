@@ -55,6 +55,7 @@ const (
 const (
 	maxMessage = 16 << 20 // bytes of one message
 	maxAnswer  = 64 << 20 // bytes of all messages of one answer
+	maxOne     = 4 << 20  // bytes of one about a single entry
 	maxNesting = 32
 	maxIdle    = 4           // connections of a role
 	idleTime   = time.Minute // firewalls forget those that are silent for long
@@ -103,7 +104,7 @@ type bounded struct {
 	left atomic.Int64
 }
 
-var errTooMuch = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+var errTooMuch = errors.New("the answer is too large")
 
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.Conn.Read(p)
@@ -113,15 +114,15 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// with calls f with a connection, which is cut when ctx ends. A connection that was kept and has died meanwhile gives way
+// with calls f with a connection, which is cut when ctx ends, or when so many bytes have come. A connection that was kept and has died meanwhile gives way
 // to a fresh one.
-func (d *Directory) with(ctx context.Context, role role, f func(*conn) error) error {
+func (d *Directory) with(ctx context.Context, role role, bytes int64, f func(*conn) error) error {
 	for {
 		c, kept, err := d.take(ctx, role)
 		if err != nil {
 			return err
 		}
-		c.raw.left.Store(maxAnswer)
+		c.raw.left.Store(bytes)
 		stop := context.AfterFunc(ctx, func() { _ = c.raw.Close() })
 		err = f(c)
 		switch {
@@ -133,7 +134,10 @@ func (d *Directory) with(ctx context.Context, role role, f func(*conn) error) er
 			return err
 		}
 		c.cut()
-		if !kept || c.raw.left.Load() < 0 {
+		if c.raw.left.Load() < 0 {
+			return fmt.Errorf("%v: %w", c.server, errTooMuch)
+		}
+		if !kept {
 			d.avoid(c.server)
 			return fmt.Errorf("%v: %w", c.server, err)
 		}
@@ -243,7 +247,7 @@ func (d *Directory) connect(ctx context.Context, s Server, role role) (*conn, er
 		return nil, err
 	}
 	c := &conn{role: role, server: s, raw: &bounded{Conn: raw}}
-	c.raw.left.Store(maxAnswer)
+	c.raw.left.Store(maxOne)
 	stop := context.AfterFunc(ctx, func() { _ = c.raw.Close() })
 	err = d.greet(ctx, c)
 	if !stop() {

@@ -91,7 +91,11 @@ const pageSize = 500
 
 // Search finds entries. References to other servers are not followed.
 func (d *Directory) Search(ctx context.Context, q Query) (list []Entry, err error) {
-	err = d.with(ctx, searching, func(c *conn) error {
+	bytes := int64(maxAnswer)
+	if q.Most == 1 {
+		bytes = maxOne
+	}
+	err = d.with(ctx, searching, bytes, func(c *conn) error {
 		list, err = c.search(q)
 		return err
 	})

@@ -90,7 +90,7 @@ func compare(e Entry, password string) error {
 
 // bind asks the server whether a password is that of an entry.
 func (d *Directory) bind(ctx context.Context, dn, password string) error {
-	return d.with(ctx, binding, func(c *conn) error {
+	return d.with(ctx, binding, maxOne, func(c *conn) error {
 		err := c.Bind(dn, password)
 		if refuses(err) {
 			return fmt.Errorf("%w: bind as %q: %w", ErrRefused, dn, err)
