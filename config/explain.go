@@ -36,6 +36,11 @@ func Explain(name string) (found []Explanation, hint string) {
 	if e, ok := explainModule(name); ok {
 		found = append(found, e)
 	}
+	if _, ours := authProviders[name]; ours { // a value of authentication
+		if e, ok := explainModule("auth_" + name); ok {
+			found = append(found, e)
+		}
+	}
 	if len(found) == 0 {
 		hint = known.Suggest(name, append(optionNamesKnown(), moduleNamesKnown()...))
 	}
@@ -92,7 +97,8 @@ func explainOption(name string) (Explanation, bool) {
 func explainModule(name string) (Explanation, bool) {
 	k, isKnown := known.LookupModule(name)
 	info := moduleInfo(name)
-	if _, ours := moduleTable[name]; !isKnown && !ours {
+	_, provider := ownProvider(name)
+	if _, ours := moduleTable[name]; !isKnown && !ours && !provider {
 		return Explanation{}, false
 	}
 	e := Explanation{Kind: "module", Name: name, Meaning: cmp.Or(k.Meaning, info.doc), From: "rosterd", Here: moduleHere(name), Options: optionsOf(name)}
@@ -141,7 +147,13 @@ func moduleHere(name string) string {
 	case restrictions[name] != "":
 		return "it is not available, of which check warns" + why
 	}
+	if provider, ok := ownProvider(name); ok {
+		return fmt.Sprintf("it is available by authentication = %q: %s", provider, authProviders[provider])
+	}
 	if option, provider, ok := providerModule(name); ok {
+		if how := instead[provider]; option == Authentication.Name && how != "" {
+			return fmt.Sprintf("it is not available: %s", how)
+		}
 		return fmt.Sprintf("it is not for modules_enabled: Prosody chooses it by %s = %q", option, provider)
 	}
 	return "it is not available" + why

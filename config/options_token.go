@@ -24,13 +24,13 @@ var (
 		})
 	TokenLeeway = declare(Spec{Name: "rosterd_token_leeway", Risk: Security,
 		Doc: "that clocks may differ"}, period(0, 10*time.Minute), 30*time.Second)
-	TokenKeysURL = declare(Spec{Name: "rosterd_token_jwks_url", Risk: Security,
+	TokenKeysURL = declare(Spec{Name: "rosterd_token_jwks_url", Risk: Security, Owner: "auth_jwt",
 		Doc: "where the keys are published that tokens are signed with (JSON Web Key Set)"}, nonEmpty, "")
-	TokenKeyFile = declare(Spec{Name: "rosterd_token_key_file", Risk: Security,
+	TokenKeyFile = declare(Spec{Name: "rosterd_token_key_file", Risk: Security, Owner: "auth_jwt",
 		Doc: "file with public keys that tokens are signed with, PEM or a JSON Web Key Set; read at the start and at a reload"}, configPath, "")
-	TokenSecret = declare(Spec{Name: "rosterd_token_secret", Risk: Security, Secret: true,
+	TokenSecret = declare(Spec{Name: "rosterd_token_secret", Risk: Security, Secret: true, Owner: "auth_jwt",
 		Doc: "secret that tokens are signed with (HS256 and the like), 32 bytes or more"}, secret, "")
-	TokenAlgorithms = declare(Spec{Name: "rosterd_token_algorithms", Risk: Security,
+	TokenAlgorithms = declare(Spec{Name: "rosterd_token_algorithms", Risk: Security, Owner: "auth_jwt",
 		Doc: "signatures that count; RS256, ES256 and EdDSA where there are keys, HS256 where there is a secret"},
 		listOf(oneOf("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512")), nil)
 	TokenAsPassword = declare(Spec{Name: "rosterd_token_as_password", Risk: Security,
