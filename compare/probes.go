@@ -223,13 +223,15 @@ func formFacts(x node) (out facts) {
 		if f.XMLName.Local != "field" {
 			continue
 		}
-		text := "form field " + f.attr("var")
+		text, empty := "form field "+f.attr("var"), true
 		for _, v := range f.Nodes {
 			if v.XMLName.Local == "value" {
-				text += " " + short(v.Text)
+				text, empty = text+" "+short(v.Text), false
 			}
 		}
-		out = append(out, text)
+		if !empty { // which says as much as that there is none
+			out = append(out, text)
+		}
 	}
 	return out
 }
