@@ -330,3 +330,24 @@ end })`)
 	defer a.mu.Unlock()
 	equal(t, "what was asked", a.asked, []string{"/script/own", "/script/own"})
 }
+
+// TestNoMechanismLeft: a line that comes along from a server with SCRAM keeps everybody out where passwords are elsewhere.
+func TestNoMechanismLeft(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ text, want string }{
+		{`authentication = "http"; http_auth_url = "http://x"; disable_sasl_mechanisms = { "PLAIN", "DIGEST-MD5" }`, `authentication = "http" can offer: PLAIN`},
+		{`authentication = "anonymous"; disable_sasl_mechanisms = { "ANONYMOUS" }`, `authentication = "anonymous" can offer: ANONYMOUS`},
+		{`authentication = "internal_hashed"; disable_sasl_mechanisms = { "PLAIN" }`, ""},
+		{`authentication = "http"; http_auth_url = "http://x"; disable_sasl_mechanisms = { "DIGEST-MD5" }`, ""},
+		{`authentication = "anonymous"; disable_sasl_mechanisms = { "PLAIN" }`, ""},
+	} {
+		p := newPlace(t, "modules_enabled = { 'roster', 'saslauth', 'tls' }\nVirtualHost 'example.com'\n")
+		p.head, p.c2s, p.http, p.https = tt.text, 5222, 5280, 5281
+		p.certify(t, "example.com")
+		p.write(t)
+		_, out, _ := p.command(t, "", "check")
+		if said := strings.Contains(out, "nobody can log in"); said != (tt.want != "") || !strings.Contains(out, tt.want) || said && !strings.Contains(out, "prosody.cfg.lua:8") {
+			t.Errorf("%s: check says\n%s", tt.text, out)
+		}
+	}
+}

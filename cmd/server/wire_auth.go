@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"rosterd/config"
@@ -99,6 +100,7 @@ func trySources(cfg *config.Config) (found []config.Diag) {
 	for _, h := range cfg.Hosts() {
 		source, err := outsideSource(h)
 		if err == nil {
+			found = append(found, tryMechanisms(h, source)...)
 			if c, ok := source.(io.Closer); ok {
 				err = c.Close()
 			}
@@ -117,6 +119,34 @@ func trySources(cfg *config.Config) (found []config.Diag) {
 		found = append(found, d)
 	}
 	return found
+}
+
+// tryMechanisms says where nobody can log in because there is no way left to.
+func tryMechanisms(h *config.Host, source passwords.Source) []config.Diag {
+	if _, ok := h.Authenticator(); ok && source == nil {
+		source = byPlugin{}
+	}
+	var g *passwords.Guarded
+	if source != nil {
+		g = passwords.Guard(source, sourceLimits(h), quiet)
+	}
+	sasl, err := saslOf(h, nil, g)
+	pos, ch := h.Pos(), auth.Channel{Encrypted: true, Bindings: make([]auth.Binding, 1)}
+	if err != nil {
+		return []config.Diag{{Severity: config.Refused, Code: config.CodeAccounts, Pos: pos, Host: h.Name, Name: config.Authentication.Name, Message: err.Error()}}
+	}
+	if len(sasl.Mechanisms(ch)) > 0 {
+		return nil
+	}
+	if _, at, set := config.DisableSASLMechanisms.Lookup(h); set {
+		pos = at
+	}
+	sasl.Disabled = nil
+	return []config.Diag{{
+		Severity: config.Warn, Code: config.CodeLogin, Pos: pos, Host: h.Name, Name: config.DisableSASLMechanisms.Name,
+		Message: fmt.Sprintf("VirtualHost %q: nobody can log in, since disable_sasl_mechanisms leaves nothing of what authentication = %q can offer: %s",
+			h.Name, h.AuthProvider(), strings.Join(sasl.Mechanisms(ch), ", ")),
+	}}
 }
 
 // closeSources closes what nobody asks any more.
@@ -144,6 +174,21 @@ func (d *daemon) retireSources(before *plan) {
 			d.log.Warn("who knew the passwords before was not closed", "error", err)
 		}
 	})
+}
+
+// saslOf is how the users of a host log in, with what it asks; nil: its own accounts, or nobody.
+func saslOf(h *config.Host, users *store.Accounts, source *passwords.Guarded) (*auth.Host, error) {
+	sasl := saslHost(h, users)
+	sasl.Anonymous = h.Anonymous()
+	if source == nil {
+		return sasl, nil
+	}
+	sasl.Passwords = saslPasswords(source)
+	offerTokens(sasl, h, source)
+	if sasl.Passwords == nil && sasl.Tokens == nil { // else rosterd's own accounts would let people in
+		return nil, fmt.Errorf("users of %s can show neither a password nor a token for authentication = %q", h.Name, h.AuthProvider())
+	}
+	return sasl, nil
 }
 
 // saslPasswords is what SASL asks.

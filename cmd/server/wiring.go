@@ -30,11 +30,9 @@ func (p *plan) xmppHosts(ctx context.Context, db *databases, throttle *auth.Thro
 	}
 	var list []xmppcore.Host
 	for _, h := range p.cfg.Hosts() {
-		sasl := saslHost(h, users)
-		sasl.Anonymous = h.Anonymous()
-		if source := p.sources[h.Name]; source != nil {
-			sasl.Passwords = saslPasswords(source)
-			offerTokens(sasl, h, source)
+		sasl, err := saslOf(h, users, p.sources[h.Name])
+		if err != nil {
+			return nil, err
 		}
 		sasl.Secret, sasl.Throttle, sasl.Log = secret, throttle, log
 		host := xmppcore.Host{
