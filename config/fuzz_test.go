@@ -1,9 +1,11 @@
 package config
 
 import (
+	"encoding/json"
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +78,14 @@ func readEverything(t *testing.T, c *Config) {
 	for name := range services {
 		c.Listeners(name)
 	}
+	for _, shown := range []any{c.Raw(), c.Views(), Collapse(Check(c), c.Files)} {
+		if _, err := json.Marshal(shown); err != nil {
+			t.Errorf("it cannot be shown: %v", err)
+		}
+	}
+	if d := Diff(c, c); !d.Empty() {
+		t.Errorf("it is different from itself: %+v", d)
+	}
 	for _, d := range Check(c) {
 		if d.Message == "" || d.Code == "" || d.Pos.File == "" {
 			t.Errorf("half a message: %+v", d)
@@ -113,6 +123,30 @@ func FuzzGlob(f *testing.F) {
 		}
 		if got := glob(pattern, name); got != want {
 			t.Errorf("glob(%q, %q) = %v, path.Match says %v", pattern, name, got, want)
+		}
+	})
+}
+
+// FuzzLua: a value that is written as a configuration would write it is read back as it was.
+func FuzzLua(f *testing.F) {
+	for _, s := range []string{"", "a", "a\"\\b", "\x00\n\r\x7f9", "end", "é\xff", "[[", "--", "1", "00", "-0", "${A}", "{{ b }}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if len(s) > 1000 {
+			return
+		}
+		want := map[string]any{s: []any{s, int64(len(s))}, "x": map[string]any{"y": s}}
+		file := filepath.Join(t.TempDir(), "prosody.cfg.lua")
+		if err := os.WriteFile(file, []byte("x = "+Lua(want)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(file, LoadOptions{LookupEnv: environment(nil)})
+		if err != nil {
+			t.Fatalf("%s: %v", Lua(want), err)
+		}
+		if got := c.Raw()["*"]["x"]; !reflect.DeepEqual(got, any(want)) {
+			t.Errorf("%s is read back as %#v", Lua(want), got)
 		}
 	})
 }

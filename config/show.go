@@ -327,7 +327,7 @@ func Lua(v any) string {
 
 var (
 	luaName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	luaNumber = regexp.MustCompile(`^-?[0-9]+$`)
+	luaNumber = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,14})$`)
 	luaWords  = strings.Fields("and break do else elseif end false for function goto if in local nil not or repeat return then true until while")
 )
 

@@ -157,7 +157,8 @@ func report(w io.Writer, cfg *config.Config, diags []config.Diag) {
 	if len(env) > 0 {
 		fmt.Fprintf(w, "Environment read: %s\n", strings.Join(env, " "))
 	}
-	for _, d := range config.Collapse(diags, cfg.Files) {
+	diags = config.Collapse(diags, cfg.Files)
+	for _, d := range diags {
 		fmt.Fprintln(w, d)
 	}
 	for _, h := range cfg.Hosts() {
