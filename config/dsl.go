@@ -305,6 +305,9 @@ func (s *script) open(L *lua.LState, kind Kind) *draft {
 		s.drafts = append(s.drafts, d)
 	case d.kind != kind:
 		L.RaiseError("%s %q: there is a %s of that name already (%s)", kind, name, d.kind, d.pos)
+	case kind == KindComponent:
+		s.section = d
+		s.diag(Warn, CodeDuplicate, pos, "", fmt.Sprintf("Component %q is declared again: it has the module of the last declaration, and the options of all (first declared at %s)", name, d.pos), "")
 	}
 	s.section = d
 	if err != nil && !d.unservable {

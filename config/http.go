@@ -140,9 +140,9 @@ func (h *Host) CORS(module string) CORS {
 func crossDomain(r *reading, v Value) (c cors, ok bool) {
 	if text, isString := v.v.(string); v.Table() != nil || isString && (text == "*" || strings.Contains(text, ":")) {
 		yes := true
-		c.origins, ok = origins(r, v)
+		c.origins = originsOf(r, v, r.warn) // domains and the like never matched the origin of a page, in Prosody neither
 		c.enabled = &yes
-		return c, ok
+		return c, true
 	}
 	on, ok := boolean(r, v)
 	c.enabled = &on
@@ -193,22 +193,27 @@ func corsEntry(r *reading, t *Table) (c cors) {
 
 // origins reads a list of origins (RFC 6454 §6.2), or "*".
 func origins(r *reading, v Value) ([]string, bool) {
-	list, ok := listOf(nonEmpty)(r, v)
-	for i, o := range list {
+	before := len(r.problems)
+	list := originsOf(r, v, r.fail)
+	return list, len(r.problems) == before
+}
+
+// originsOf reads those that are, and complains of the others.
+func originsOf(r *reading, v Value, complain func(v Value, format string, args ...any)) []string {
+	given, _ := listOf(nonEmpty)(r, v)
+	list := []string{}
+	for _, o := range given {
 		u, err := url.Parse(o)
 		switch {
 		case o == "*":
+			list = append(list, o)
 		case err != nil, u.Scheme == "", u.Host == "", strings.Trim(u.Path, "/") != "", u.RawQuery != "", u.Fragment != "", u.User != nil:
-			r.fail(v, "takes origins such as https://example.com, not %q", o)
-			ok = false
+			complain(v, "takes origins such as https://example.com, not %q", o)
 		default:
-			list[i] = strings.ToLower(u.Scheme + "://" + u.Host)
+			list = append(list, strings.ToLower(u.Scheme+"://"+u.Host))
 		}
 	}
-	if list == nil {
-		list = []string{}
-	}
-	return slices.Compact(list), ok
+	return slices.Compact(list)
 }
 
 // corsHeaders reads Prosody's form, { ["X-Name"] = true }, or a list.

@@ -16,6 +16,7 @@ func TestCORS(t *testing.T) {
 		{"BOSH unless told otherwise", "", "", "bosh", all},
 		{"others unless told otherwise", "", "", "files", CORS{Origins: []string{"*"}}},
 		{"all", "", "cross_domain_bosh = true", "bosh", all},
+		{"what is no origin matches none", "", "cross_domain_bosh = { 'https://a.example', 'meet.jitsi' }", "bosh", CORS{Enabled: true, Origins: []string{"https://a.example"}}},
 		{"all, as a star", "", "cross_domain_bosh = '*'", "bosh", all},
 		{"none", "", "cross_domain_bosh = false", "bosh", CORS{Origins: []string{"*"}}},
 		{"one option is not the other", "", "cross_domain_bosh = false", "websocket", all},

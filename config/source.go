@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"rosterd/plugins/lua/vm"
 )
@@ -33,22 +34,34 @@ func clean(name string, src []byte) (out []byte, notes []string, err error) {
 // What templates have where a value will be: in a source, and in a text.
 var (
 	template    = regexp.MustCompile(`\{\{|\{%|\$\{[A-Za-z_]|<%[=-]? `)
-	placeholder = regexp.MustCompile(`\{\{[^}]*\}*|\{%.*%\}|\$\{[A-Z_][A-Z0-9_]*\}|^\$[A-Z_][A-Z0-9_]*|<%=.*%>|%%[A-Z][A-Z0-9_]*%%|__[A-Z][A-Z0-9_]*__|@[A-Z][A-Z0-9_]*_[A-Z0-9_]*@`)
+	placeholder = regexp.MustCompile(`\{\{[^}]*\}*|\{%.*%\}|\$\{[A-Z_][A-Z0-9_]*\}|^\$[A-Z_][A-Z0-9_]*|<%=.*%>|%%[A-Z][A-Z0-9_]*%%|__[A-Z][A-Z0-9_]*__|@[A-Z][A-Z0-9_]*_[A-Z0-9_]*@|<[A-Z][A-Z0-9]*_[A-Z0-9_]*>`)
 )
 
 // placeholders warns of values that look as if a template had not been filled in.
 func (ld *loader) placeholders() {
+	var first Diag
+	var others []string
 	for _, d := range append([]*draft{ld.global}, ld.drafts...) {
 		for _, name := range d.order {
-			if v, mark := findPlaceholder(d.set[name].value); mark != "" {
-				host := ""
+			v, mark := findPlaceholder(d.set[name].value)
+			switch {
+			case mark == "":
+			case first.Message == "":
+				first = Diag{Severity: Warn, Code: CodeSource, Pos: v.pos, Name: name,
+					Message: fmt.Sprintf("the value of %s looks like a template that has not been rendered: %q", name, mark)}
 				if d != ld.global {
-					host = d.host
+					first.Host = d.host
 				}
-				ld.notice(Diag{Severity: Warn, Code: CodeSource, Pos: v.pos, Host: host, Name: name,
-					Message: fmt.Sprintf("the value of %s looks like a template that has not been rendered: %q", name, mark)})
+			default:
+				others = append(others, fmt.Sprintf("%s:%d", name, v.pos.Line))
 			}
 		}
+	}
+	if len(others) > 0 {
+		first.Message += "; so do " + strings.Join(others, " ")
+	}
+	if first.Message != "" {
+		ld.notice(first)
 	}
 }
 
