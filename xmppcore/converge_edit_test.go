@@ -18,13 +18,15 @@ import (
 
 // In some worlds of the convergence test there are users who edit their rosters, add and remove each other, ask and
 // approve, all at once and without waiting for anything. Their rosters are then what the server has stored, what it has
-// stored beside what a backend has, or what a backend has made of it: clients must hold them, see whom both sides allow,
+// stored beside what a backend has, or what a backend has made of it, or what an application has assigned in between: clients must hold them, see whom both sides allow,
 // and have been asked what waits for an answer.
 
 // letEdit adds hosts whose users edit their rosters; those of b.example do not, but are asked.
 func (w *world) letEdit(hosts []xmppcore.Host, seed uint64) []xmppcore.Host {
 	w.own, w.editor = &stored.Rosters{Values: &values{}}, map[addr.Bare]bool{}
 	switch seed % 8 {
+	case 3:
+		w.assigning = true
 	case 4:
 		w.base = map[addr.Bare]doc{}
 	case 6:
@@ -57,7 +59,38 @@ func (w *world) edited(h engine.Host) engine.Host {
 	default:
 		h.Backend = shared{w.own, w}
 	}
+	if w.assigning {
+		h.Assigner = w.own
+	}
 	return h
+}
+
+// assign has an application change the roster of a user, who may be offline, on his side alone.
+func (w *world) assign() func() {
+	var editors []addr.Bare
+	for _, u := range w.users {
+		if w.editor[u] {
+			editors = append(editors, u)
+		}
+	}
+	user := editors[w.rnd.IntN(len(editors))]
+	var put []roster.Item
+	var remove []addr.Bare
+	for range 1 + w.rnd.IntN(3) {
+		switch other := w.users[w.rnd.IntN(len(w.users))]; {
+		case other == user:
+		case w.rnd.IntN(4) == 0:
+			remove = append(remove, other)
+		default:
+			put = append(put, roster.Item{JID: other, Name: "assigned", Subscription: roster.Subscription(w.rnd.IntN(4))})
+		}
+	}
+	return func() {
+		decide := func(roster.Roster) ([]roster.Item, []addr.Bare, error) { return put, remove, nil }
+		if _, err := w.eng.Assign(context.Background(), engine.Assignment{User: user, Decide: decide}); err != nil {
+			w.fatalf("after step %d: %s is assigned %v: %v", w.steps, user, put, err)
+		}
+	}
 }
 
 // served is what the backend has of a user. Under the lock.

@@ -88,6 +88,8 @@ type world struct {
 	base   map[addr.Bare]doc // what the backend has of those, where what they edit is beside it; else nil
 	judge  *judge            // of edits, where a backend decides; else nil
 
+	assigning bool // an application changes their rosters, too
+
 	stores   map[string]store.Keyed // of whom users have blocked, by host; nil: nobody can
 	blocking map[addr.Bare]bool     // users who change that in this burst
 	blocked  map[addr.Bare]map[string][]byte
@@ -267,6 +269,9 @@ func (w *world) step(busy map[*client]bool) func() {
 			return c.askRoster
 		}
 	case n < 75:
+		if w.assigning && w.rnd.IntN(3) == 0 {
+			return w.assign()
+		}
 		if c := pick(); c != nil && w.editor[c.user()] {
 			return c.edit()
 		}
