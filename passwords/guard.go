@@ -108,7 +108,11 @@ func (g *Guarded) Stats() Stats {
 
 // CheckPassword asks the source, as a Source does.
 func (g *Guarded) CheckPassword(ctx context.Context, user addr.Bare, password string) error {
-	_, err := g.ask(ctx, user.String(), g.question("password", user.String(), password), func(ctx context.Context) (answer, error) {
+	q := g.question("password", user.String(), password)
+	if _, once := g.source.(Once); once {
+		rand.Read(q[:]) // it is like no other
+	}
+	_, err := g.ask(ctx, user.String(), q, func(ctx context.Context) (answer, error) {
 		return answer{}, g.source.CheckPassword(ctx, user, password)
 	})
 	return err

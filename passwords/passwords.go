@@ -30,6 +30,9 @@ type Users interface {
 	UserExists(ctx context.Context, user addr.Bare) (bool, error)
 }
 
+// Once is a Source whose passwords are good for one login: no answer is for anybody else who asks the same.
+type Once interface{ Once() }
+
 // Tokens knows whose a token is. The host is the domain that the user has to be of.
 type Tokens interface {
 	// CheckToken returns the user whose token it is, an error that wraps ErrRefused if it is nobody's, or not any more,

@@ -3,10 +3,14 @@ package main
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -248,4 +252,34 @@ func TestTokensRefused(t *testing.T) {
 			t.Errorf("%s: check exits with %d:\n%s%s\nwant %s", tt.options, status, out, said, tt.want)
 		}
 	}
+}
+
+// TestOneTimeTokens: an application makes tokens as it did for Prosody's auth_token; each is good once, also after a
+// reload.
+func TestOneTimeTokens(t *testing.T) {
+	t.Parallel()
+	s := newPlace(t, tokenHost("token", "token_secret = 'hush'; otp_seed = 'XVGR73KMZH2M4XMY'")).serve(t)
+	seed, err := base32.StdEncoding.DecodeString("XVGR73KMZH2M4XMY")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mint := func(who string) string {
+		var step [8]byte
+		binary.BigEndian.PutUint64(step[:], uint64(time.Now().Unix()/30))
+		mac := hmac.New(sha1.New, seed)
+		mac.Write(step[:])
+		sum := mac.Sum(nil)
+		code := binary.BigEndian.Uint32(sum[sum[19]&15:]) & 0x7fffffff % 100_000_000
+		head := fmt.Sprintf("%08d%s", code, "31415926")
+		signature := hmac.New(sha256.New, []byte("hush"))
+		signature.Write([]byte(head + who))
+		return head + " " + base64.StdEncoding.EncodeToString(signature.Sum(nil))
+	}
+	john := mint("john@example.com")
+	equal(t, "the first time", s.saslOutcome(t, "PLAIN", "john", john), "john@example.com/r")
+	equal(t, "the second", s.saslOutcome(t, "PLAIN", "john", john), "not-authorized")
+	equal(t, "of somebody else", s.saslOutcome(t, "PLAIN", "marie", mint("john@example.com")), "not-authorized")
+	s.wantReloaded(t, s.text+"\nname = 'another'\n")
+	equal(t, "after a reload", s.saslOutcome(t, "PLAIN", "john", john), "not-authorized")
+	equal(t, "another one", s.saslOutcome(t, "PLAIN", "marie", mint("marie@example.com")), "marie@example.com/r")
 }

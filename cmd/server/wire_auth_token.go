@@ -191,8 +191,11 @@ func oneTimeTokens(h *config.Host) (passwords.Source, error) {
 		_, pos, _ := config.OneTimeSeed.Lookup(h)
 		return nil, &optionError{pos, config.OneTimeSeed.Name, err}
 	}
-	return &token.OneTime{Seed: key, Secret: []byte(secret)}, nil
+	return &token.OneTime{Seed: key, Secret: []byte(secret), Used: &usedTokens}, nil
 }
+
+// usedTokens outlive a reload, after which nobody is let in with a token that has been used.
+var usedTokens token.Used
 
 // offerTokens has SASL ask for tokens where the source of a host knows them, and for passwords unless it does not.
 func offerTokens(sasl *auth.Host, h *config.Host, g *passwords.Guarded) {

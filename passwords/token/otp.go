@@ -21,16 +21,26 @@ import (
 // 6238), a nonce in digits, a space, and an HMAC of both and the user's address. An application makes them, and each is
 // good for one login.
 type OneTime struct {
-	Seed   []byte // of the codes
-	Secret []byte // of the HMAC
-	Now    func() time.Time
-
-	mu   sync.Mutex // guards the fields below
-	used map[[sha256.Size]byte]int64
-	step int64 // of the last look for old ones
+	Seed   []byte           // of the codes
+	Secret []byte           // of the HMAC
+	Used   *Used            // what has been shown; it should outlive a OneTime that is replaced
+	Now    func() time.Time // nil: time.Now
 }
 
-var _ passwords.Source = (*OneTime)(nil)
+var (
+	_ passwords.Source = (*OneTime)(nil)
+	_ passwords.Once   = (*OneTime)(nil)
+)
+
+// Used are one-time tokens of any number of hosts. The zero value is ready.
+type Used struct {
+	mu     sync.Mutex // guards the fields below
+	tokens map[[sha256.Size]byte]int64
+	step   int64 // of the last look for old ones
+}
+
+// Once says that each token is for one login.
+func (o *OneTime) Once() {}
 
 const (
 	period  = 30      // seconds that a code lasts
@@ -71,35 +81,35 @@ func (o *OneTime) CheckPassword(_ context.Context, user addr.Bare, password stri
 	step := now().Unix() / period
 	for at := step - around; at <= step+around; at++ {
 		if hmac.Equal([]byte(head[:digits]), []byte(code(o.Seed, at))) {
-			return o.once(user, head, at, step)
+			return o.Used.once(user, head, at, step)
 		}
 	}
 	return refused("its code is not that of this minute")
 }
 
 // once lets a token in the first time that it is shown.
-func (o *OneTime) once(user addr.Bare, head string, at, step int64) error {
+func (u *Used) once(user addr.Bare, head string, at, step int64) error {
 	key := sha256.Sum256([]byte(user.String() + "\x00" + head))
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.step != step {
-		o.step = step
-		for k, at := range o.used {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.step != step {
+		u.step = step
+		for k, at := range u.tokens {
 			if at < step-around {
-				delete(o.used, k)
+				delete(u.tokens, k)
 			}
 		}
 	}
-	if _, again := o.used[key]; again {
+	if _, again := u.tokens[key]; again {
 		return refused("it has been used")
 	}
-	if len(o.used) >= mostUse {
+	if len(u.tokens) >= mostUse {
 		return fmt.Errorf("more than %d logins in %d seconds", mostUse, period*(2*around+1))
 	}
-	if o.used == nil {
-		o.used = make(map[[sha256.Size]byte]int64)
+	if u.tokens == nil {
+		u.tokens = make(map[[sha256.Size]byte]int64)
 	}
-	o.used[key] = at
+	u.tokens[key] = at
 	return nil
 }
 

@@ -272,7 +272,7 @@ func TestOneTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Unix(20000000000, 0)
-	o := &token.OneTime{Seed: seed, Secret: []byte("hush"), Now: func() time.Time { return now }}
+	o := &token.OneTime{Seed: seed, Secret: []byte("hush"), Used: &token.Used{}, Now: func() time.Time { return now }}
 	mint := func(code, nonce, who string) string {
 		mac := hmac.New(sha256.New, []byte("hush"))
 		mac.Write([]byte(code + nonce + who))
@@ -309,6 +309,14 @@ func TestOneTime(t *testing.T) {
 	now = now.Add(30 * time.Second)
 	if err := o.CheckPassword(t.Context(), user(t, juliet), mint(code, "5", juliet)); err == nil {
 		t.Error("an old code is taken")
+	}
+	guarded := passwords.Guard(o, passwords.Limits{Cache: time.Hour}, nil) // which joins equal questions, and keeps answers
+	defer guarded.Close()
+	now = time.Unix(20000000000, 0)
+	for i, want := range []bool{true, false} {
+		if err := guarded.CheckPassword(t.Context(), user(t, juliet), mint(code, "6", juliet)); (err == nil) != want {
+			t.Errorf("guarded, attempt %d: %v", i, err)
+		}
 	}
 	for _, s := range []string{"", "===", "nö", "1"} {
 		if _, err := token.ParseSeed(s); err == nil {
