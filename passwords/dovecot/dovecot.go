@@ -69,23 +69,26 @@ func (s *Source) CheckPassword(ctx context.Context, user addr.Bare, password str
 		return refused("it is longer than Dovecot takes")
 	}
 	r, err := s.ask(ctx, resp)
+	if err == nil {
+		err = s.verdict(user, r)
+	}
 	if err != nil {
 		return fmt.Errorf("ask Dovecot at %s: %w", s.Address, err)
 	}
-	return s.verdict(user, r)
+	return nil
 }
 
 // verdict is what a reply says of a user.
 func (s *Source) verdict(user addr.Bare, r reply) error {
 	switch {
 	case r.command == "FAIL" && (r.has("temp") || r.params["code"] == "temp_fail"):
-		return fmt.Errorf("Dovecot cannot tell: %s", shown(r.params["reason"]))
+		return fmt.Errorf("it cannot tell: %s", shown(r.params["reason"]))
 	case r.command == "FAIL":
 		return refused(r.reason())
 	case r.command != "OK":
-		return fmt.Errorf("Dovecot answers %s", shown(r.command))
+		return fmt.Errorf("what came from it was %s", shown(r.command))
 	case r.params["user"] == "":
-		return errors.New("Dovecot does not say who has logged in")
+		return errors.New("it does not say who has logged in")
 	case !s.names(user, r.params["user"]):
 		return refused(fmt.Sprintf("Dovecot calls the user %s", shown(r.params["user"])))
 	default:
