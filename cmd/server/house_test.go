@@ -247,7 +247,7 @@ func TestNoPathsOfAMachine(t *testing.T) {
 }
 
 // unread are options that no code asks for because there is nothing to decide.
-var unread = map[string]string{}
+var unread = map[string]string{"rosterd_accept": "what it decides about is what Check says"}
 
 // TestOptionsAreRead: what the registry calls honoured is asked for outside it: by its variable, through a method of
 // the configuration that reads it, or by name from a script. What is only checked and then ignored is not honoured.
