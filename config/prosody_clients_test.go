@@ -39,7 +39,7 @@ func prosodyDumps(t *testing.T, names []string, env map[string]string) [][]byte 
 
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "cf")
+	dir, err := os.MkdirTemp("", "cf")
 	if err != nil {
 		t.Fatal(err)
 	}

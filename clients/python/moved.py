@@ -24,7 +24,7 @@ class Mover(User):
     """A user who keeps all messages that come."""
 
     def __init__(self, jid):
-        super().__init__(jid + '/home', PASSWORD, PORT)
+        super().__init__(jid + '/sofa', PASSWORD, PORT)
         self.messages = []
         self.archived = []
         self.register_handler_of_messages()
@@ -115,11 +115,11 @@ async def fill():
     await made(publish('urn:xmpp:bookmarks:1', room('crypt@rooms.example', 'The Crypt'), private))
     await made("<prefs xmlns='%s' default='always'><always><jid>%s</jid></always><never><jid>paris@%s</jid></never></prefs>" % (MAM, ROMEO, DOMAIN))
     romeo.send_raw("<message to='%s' type='chat' id='m1' xml:lang='en'><body>%s</body><x xmlns='urn:example:x' xmlns:y='urn:example:y' y:k='v&apos;&lt;'><y:z xml:lang='it'/></x></message>" % (JULIET, ODD))
-    await juliet.happened.wait('message', ROMEO + '/home', 'chat', ET.fromstring('<b>%s</b>' % ODD).text)
+    await juliet.happened.wait('message', ROMEO + '/sofa', 'chat', ET.fromstring('<b>%s</b>' % ODD).text)
     juliet.send_raw("<message to='%s' type='chat' id='m2'><body>good night</body></message>" % ROMEO)
-    await romeo.happened.wait('message', JULIET + '/home', 'chat', 'good night')
+    await romeo.happened.wait('message', JULIET + '/sofa', 'chat', 'good night')
     await juliet.leave()
-    await romeo.happened.wait('gone', JULIET + '/home')
+    await romeo.happened.wait('gone', JULIET + '/sofa')
     for n, body in enumerate((ODD, 'wherefore', 'the end')):
         romeo.send_raw("<message to='%s' type='chat' id='o%d'><body>%s</body></message>" % (JULIET, n, body))
     await romeo.done()
@@ -152,7 +152,7 @@ async def nodes(user):
 async def see():
     juliet = Mover(JULIET)
     await juliet.log_in()
-    await juliet.happened.wait('message', ROMEO + '/home', 'chat', 'the end')
+    await juliet.happened.wait('message', ROMEO + '/sofa', 'chat', 'the end')
     romeo = Mover(ROMEO)
     await romeo.log_in()
     found = {}
