@@ -48,7 +48,7 @@ func published(names ...string) jose.JSONWebKeySet {
 	return set
 }
 
-func encoded(t *testing.T, v any) []byte {
+func encoded(t testing.TB, v any) []byte {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -58,7 +58,7 @@ func encoded(t *testing.T, v any) []byte {
 }
 
 // sign makes a token; kid "" has no key named.
-func sign(t *testing.T, algorithm string, key any, kid string, claims map[string]any) string {
+func sign(t testing.TB, algorithm string, key any, kid string, claims map[string]any) string {
 	t.Helper()
 	o := &jose.SignerOptions{}
 	if kid != "" {
@@ -299,4 +299,26 @@ func FuzzJWT(f *testing.F) {
 			t.Errorf("%v, %v", user, err)
 		}
 	})
+}
+
+func BenchmarkJWT(b *testing.B) {
+	set, err := json.Marshal(published("rsa", "ec", "ed"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	keys, err := token.ParseKeys(set)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for algorithm, key := range map[string]string{"RS256": "rsa", "ES256": "ec", "EdDSA": "ed"} {
+		b.Run(algorithm, func(b *testing.B) {
+			j := &token.JWT{Rules: token.Rules{Username: "sub"}, Algorithms: []string{algorithm}, Keys: keys, Now: func() time.Time { return noon }}
+			text := sign(b, algorithm, ring()[key], key, good(nil))
+			for b.Loop() {
+				if _, err := j.CheckToken(b.Context(), "example.com", text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
