@@ -27,12 +27,15 @@ func TestMigrating(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	blocks := commandsOf(t, "../docs/MIGRATING.md")
+	compared := find(t, blocks, "romeo.password")
 	moved, back, forgotten := find(t, blocks, "kill %1"), find(t, blocks, "systemctl start prosody"), find(t, blocks, "rm -r ")
 	for i, b := range blocks {
 		b = m.here(b)
 		switch i {
 		case 0:
 			b = "systemctl start prosody\n" + b
+		case compared: // also somebody whose roster is in Prosody's folder
+			b += m.here("echo secret >nurse.password\nrosterd check --compare 127.0.0.1:5222 --compare 127.0.0.1:15222 --as nurse@stored.example --password-file nurse.password\n")
 		case moved: // what happens while rosterd serves, with an account of its own copy and with one in Prosody's folder
 			b += "printf 'changed\\n' | rosterd user passwd romeo@example.com --config " + m.config() + "\nprintf 'new\\n' | rosterd user add tybalt@example.com --config " + m.config() + "\n"
 		case back:
@@ -45,12 +48,12 @@ func TestMigrating(t *testing.T) {
 	}
 	out := m.run(t, blocks)
 	for i, want := range map[int][]string{
-		0:                                 {"Effective modules on example.com: "},
-		find(t, blocks, "--dry-run\n"):    {"example.com accounts 1 1 ", "example.com private 1 1 ", "nothing was written"},
-		find(t, blocks, "romeo.password"): {" private data: notes, ", " blocklist, ", " expected differences; 0 unexpected\n"},
-		find(t, blocks, "--refresh"):      {"answer to a refresh", "EXPECTED pushes after a refresh: only B: a version, a version\n", "; 0 unexpected\n"},
-		moved:                             {"password of romeo@example.com changed (sqlite)", "tybalt@example.com added (prosody)"},
-		back:                              {"; 0 unexpected\n"},
+		0:                              {"Effective modules on example.com: "},
+		find(t, blocks, "--dry-run\n"): {"example.com accounts 1 1 ", "example.com private 1 1 ", "stored.example roster 1 ", "nothing was written"},
+		compared:                       {" private data: notes, ", " blocklist, ", " expected differences; 0 unexpected\n", "As nurse@stored.example:\n"},
+		find(t, blocks, "--refresh"):   {"answer to a refresh", "EXPECTED pushes after a refresh: only B: a version, a version\n", "; 0 unexpected\n"},
+		moved:                          {"password of romeo@example.com changed (sqlite)", "tybalt@example.com added (prosody)"},
+		back:                           {"; 0 unexpected\n"},
 	} {
 		for _, text := range want {
 			if !strings.Contains(columns.ReplaceAllString(out[i], " "), text) {
@@ -198,7 +201,13 @@ func (m *machine) furnish(t *testing.T, application string) {
 	t.Helper()
 	certify := &house{dir: filepath.Join(m.dir, "etc/prosody")}
 	certify.certify(t)
-	data := filepath.Join(m.dir, "var/lib/prosody/example%2ecom")
+	other := filepath.Join(certify.dir, "certs/stored.example")
+	openssl := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90", "-subj", "/CN=stored.example",
+		"-addext", "subjectAltName=DNS:stored.example", "-keyout", other+".key", "-out", other+".crt")
+	if out, err := openssl.CombinedOutput(); err != nil {
+		t.Fatalf("openssl: %v\n%s", err, out)
+	}
+	data, stored := filepath.Join(m.dir, "var/lib/prosody/example%2ecom"), filepath.Join(m.dir, "var/lib/prosody/stored%2eexample")
 	for file, text := range map[string]string{
 		m.config(): fmt.Sprintf(`
 data_path = %q
@@ -223,7 +232,13 @@ VirtualHost "example.com"
 	modules_disabled = { "roster" }
 	storage = { roster = "memory" }
 	http_roster_url = %q
+VirtualHost "stored.example"
+	modules_enabled = { "roster" }
 `, m.dir+"/var/lib/prosody", m.dir+"/modules", m.dir+"/run/prosody.pid", m.ports["5222"], m.ports["5280"], application+"/contacts/%s"),
+		stored + "/accounts/nurse.dat": `return { ["password"] = "secret"; };`,
+		stored + "/roster/nurse.dat": `return { [false] = { ["version"] = 7; ["pending"] = { ["paris@stored.example"] = true; }; };
+	["juliet@stored.example"] = { ["name"] = "Juliet"; ["subscription"] = "both"; ["groups"] = { ["Capulet"] = true; ["Verona"] = true; }; };
+	["peter@stored.example"] = { ["subscription"] = "none"; ["ask"] = "subscribe"; ["groups"] = {}; }; };`,
 		data + "/private/romeo.dat": `return { ["storage:storage:rosternotes"] = { ["name"] = "storage"; ["attr"] = { ["xmlns"] = "storage:rosternotes"; };
 	{ ["name"] = "note"; ["attr"] = { ["jid"] = "nurse@example.com"; ["xmlns"] = "storage:rosternotes"; }; "Knows more than she says"; }; }; };`,
 		data + "/blocklist/romeo.dat": `return { ["paris@example.com"] = true; };`,
