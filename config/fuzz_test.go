@@ -25,6 +25,9 @@ func FuzzLoad(f *testing.F) {
 		}
 		f.Add(string(src))
 	}
+	for _, s := range snippets(f) {
+		f.Add(s.source)
+	}
 	for _, src := range []string{
 		"", "#!\n", "\xef\xbb\xbf", "\x1bLua", "VirtualHost", "VirtualHost ''", "VirtualHost 'a' { x = 1 }", "Component 'a' 'b' { }", "a = { { { } } }", "a = ENV_X", "a:append{}", "Lua._G.x = 1",
 		"t = {} t[1] = t a = t", "modules_enabled = { 'x', nil, 'y', k = 'z' }", "a = function() end", "log = { { to = {} } }", "limits = { c2s = { rate = {} } }", "Include '*'", "Include '?'", "a = FileLine 'prosody.cfg.lua'",

@@ -33,7 +33,7 @@ var beside = files{
 
 var snippetFlag = regexp.MustCompile(` ?\{([a-z]+)( [^}]*)?\}`)
 
-func snippets(t *testing.T) (list []snippet) {
+func snippets(t testing.TB) (list []snippet) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/prosody/snippets.txt")
 	if err != nil {
