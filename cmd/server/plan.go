@@ -23,9 +23,9 @@ import (
 // fail, so that it is served as a whole or not at all.
 type plan struct {
 	cfg     *config.Config
-	plugins map[string]*hosted // by host
+	plugins map[string]*hosted            // by host
 	sources map[string]*passwords.Guarded // by host, of those whose passwords somebody else knows
-	fresh   []*plugins.Opened  // those of them that were opened for this plan
+	fresh   []*plugins.Opened             // those of them that were opened for this plan
 	xmpp    xmppcore.Config
 	engine  map[string]engine.Host
 	certs   *certificates
