@@ -6,6 +6,7 @@ package compare
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"slices"
@@ -46,17 +47,26 @@ func ParseTarget(s string) (Target, error) {
 // local tells whether a server is on this machine: there nobody is in between who could listen.
 func (t Target) local() bool {
 	host, _, err := net.SplitHostPort(t.Address)
+	if err != nil {
+		host = t.Address // without a port
+	}
 	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+	return (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 // Options are who logs in, and how far to trust whom.
 type Options struct {
 	User     string // bare JID
 	Password string
+	Token    string                      // bearer token of a refresh, if there is one
 	Insecure bool                        // take any certificate; those of servers on this machine are taken in any case
 	Change   func(context.Context) error // changes the user's roster, before the servers are told to refresh; nil: nothing changes
 	Timeout  time.Duration               // for each answer; 10 s if zero
+}
+
+// trust is how a server's certificate is looked at.
+func (o Options) trust(t Target, domain string) *tls.Config {
+	return &tls.Config{ServerName: domain, MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.Insecure || t.local()}
 }
 
 // facts are what a server was seen to do, in words: a feature, a contact, the error of an answer.

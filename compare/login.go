@@ -142,8 +142,8 @@ func (p *peer) login(ctx context.Context, secure bool) (err error) {
 		return err
 	}
 	domain := p.user.Domainpart()
-	config := &tls.Config{ServerName: domain, MinVersion: tls.VersionTLS12, NextProtos: []string{"xmpp-client"}}
-	config.InsecureSkipVerify = o.Insecure || p.target.local()
+	config := o.trust(p.target, domain)
+	config.NextProtos = []string{"xmpp-client"}
 	plain, crypted := &wire{Conn: conn}, (*wire)(nil)
 	p.conn = conn
 	state := xmpp.SessionState(0)

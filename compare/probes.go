@@ -360,7 +360,12 @@ func (p *peer) refresh(ctx context.Context) (facts, error) {
 	}
 	req.Host = p.user.Domainpart()
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	if p.options.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+p.options.Token)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: p.options.trust(Target{Address: req.URL.Host}, p.user.Domainpart())}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return facts{errSilent.Error()}, nil
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/term"
+
 	"rosterd/compare"
 	"rosterd/config"
 )
@@ -45,6 +47,7 @@ func compareServers(ctx context.Context, args []string, c console) int {
 	as := f.String("as", "", "test user, `USER@HOST`, who has an account at both")
 	passwordFile := f.String("password-file", "", "`FILE` with the password in its first line; asked for if there is none")
 	change := f.String("change", "", "shell `COMMAND` that changes the user's contacts, run before the refresh")
+	tokenFile := f.String("refresh-token-file", "", "`FILE` with the bearer token of a refresh in its first line (rosterd_refresh_token)")
 	insecure := f.Bool("insecure", false, "take any certificate, also from servers that are not on this machine")
 	asJSON := f.Bool("json", false, "print JSON")
 	timeout := f.Duration("timeout", 10*time.Second, "`TIME` for each answer")
@@ -73,6 +76,11 @@ func compareServers(ctx context.Context, args []string, c console) int {
 		return fail(err)
 	}
 	o := compare.Options{User: *as, Password: password, Insecure: *insecure, Timeout: *timeout}
+	if *tokenFile != "" {
+		if o.Token, err = firstLine(*tokenFile); err != nil {
+			return fail(err)
+		}
+	}
 	if *change != "" {
 		o.Change = shell(*change)
 	}
@@ -132,11 +140,25 @@ func configured(file string) (compare.Target, error) {
 	return compare.Target{}, fmt.Errorf("%s: no port for clients", path)
 }
 
-// passwordFrom is the first line of a file, or what somebody types.
+// passwordFrom is the first line of a file, or what somebody types. It is known to the servers, so it is typed once.
 func passwordFrom(file string, c console) (string, error) {
-	if file == "" {
-		return readPassword(c)
+	if file != "" {
+		return firstLine(file)
 	}
+	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(c.err, "Password: ")
+		b, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(c.err)
+		if err != nil {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		return notEmpty(string(b))
+	}
+	return readPassword(c)
+}
+
+// firstLine is what stands in the first line of a file, which must not be empty.
+func firstLine(file string) (string, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", err

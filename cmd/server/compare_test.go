@@ -193,15 +193,17 @@ func TestComparePushes(t *testing.T) {
 	one, other := enginetest.Serve(t, map[string]string{"romeo": before}), enginetest.Serve(t, map[string]string{"romeo": before})
 	var targets [2]compare.Target
 	certified := certificatesOf(t)
+	var first *place
 	for i, b := range []*enginetest.Server{one, other} {
-		p := comparablePlace(t, b, certified)
+		p := comparablePlace(t, b, certified+`rosterd_refresh_token = "let-me-in"`)
 		p.account(t, "romeo@example.com")
 		s := p.serve(t)
+		first = p
 		targets[i] = compare.Target{Address: s.address(s.c2s), Refresh: "http://" + s.address(s.http)}
 	}
 	difference := func(change func(context.Context) error) (list []string) {
 		t.Helper()
-		r, err := compare.Compare(testContext(t), targets[0], targets[1], compare.Options{User: "romeo@example.com", Password: password, Change: change})
+		r, err := compare.Compare(testContext(t), targets[0], targets[1], compare.Options{User: "romeo@example.com", Password: password, Token: "let-me-in", Change: change})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,6 +219,9 @@ func TestComparePushes(t *testing.T) {
 		return append(list, fmt.Sprint(pushes))
 	}
 	equal(t, "without a change", difference(nil), []string{"0"})
+	status, out, stderr := first.command(t, password+"\n", "check", "--compare", targets[0].Address, "--refresh", targets[0].Refresh, "--compare", targets[1].Address, "--refresh", targets[1].Refresh,
+		"--change", "exit 7", "--as", "romeo@example.com")
+	equal(t, "a change that fails", fmt.Sprint(status, out, strings.Contains(stderr, "change of the roster: exit 7: exit status 7")), "2 true")
 	equal(t, "the same change", difference(func(context.Context) error {
 		one.Set("romeo", after)
 		other.Set("romeo", after)
