@@ -156,7 +156,11 @@ func (ld *loader) put(d *draft, k string, v lua.LValue, pos Pos, from []*ast.Tab
 		delete(d.live, k)
 		d.order = slices.DeleteFunc(d.order, func(n string) bool { return n == k })
 		if names := ld.unset[pos]; len(names) > 0 {
-			ld.diag(Warn, CodeUnset, pos, k, fmt.Sprintf("%s is not set, since the environment variable %s is not", k, strings.Join(names, ", ")), "")
+			sev := Note // many a file has a variable for each option, and means the default
+			if o := registry[k]; o != nil && o.spec().Risk == Security {
+				sev = Warn
+			}
+			ld.diag(sev, CodeUnset, pos, k, fmt.Sprintf("%s is not set, since the environment variable %s is not", k, strings.Join(names, ", ")), "")
 		}
 		return
 	}

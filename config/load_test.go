@@ -247,6 +247,8 @@ func TestReadingGlobals(t *testing.T) {
 		{name: "an environment variable", src: "a = ENV_X\nb = ENV_EMPTY", env: map[string]string{"X": "x", "EMPTY": ""}, want: map[string]string{"*/a": `"x"`, "*/b": `""`}},
 		{name: "an unset environment variable leaves the option unset and is named", src: "a = ENV_X\nb = 1", want: map[string]string{"*/b": "1"},
 			diags: []string{"prosody.cfg.lua:1  a is not set, since the environment variable X is not"}},
+		{name: "an unset environment variable of a security option is a warning", src: "\nc2s_require_encryption = ENV_X\nmotd_text = ENV_X", want: map[string]string{},
+			diags: []string{"WARN     prosody.cfg.lua:2  c2s_require_encryption is not set, since the environment variable X is not", "NOTE     prosody.cfg.lua:3  motd_text is not set"}},
 		{name: "an unset variable with a fallback is nothing", src: "a = ENV_X or 'y'", want: map[string]string{"*/a": `"y"`}},
 		{name: "os.getenv", src: "a = os.getenv('X')\nb = Lua.os.getenv('X')", env: map[string]string{"X": "x"}, want: map[string]string{"*/a": `"x"`, "*/b": `"x"`}},
 		{name: "an error far away names the variable", src: "local domain = os.getenv('DOMAIN')\n\nVirtualHost ('chat.' .. domain)", err: "the environment variable DOMAIN, read at line 1, is not set"},
