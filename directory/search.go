@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -70,6 +71,9 @@ func Tidy(filter string) (string, error) {
 	}
 	f = closing.ReplaceAllString(opening.ReplaceAllString(f, "($1"), ")")
 	if _, err := ldap.CompileFilter(f); err != nil {
+		if e, ok := errors.AsType[*ldap.Error](err); ok {
+			err = e.Err // without the number that the library gives it
+		}
 		return "", fmt.Errorf("%q is no filter: %w", filter, err)
 	}
 	return f, nil
@@ -137,7 +141,7 @@ func (c *conn) search(q Query) (list []Entry, err error) {
 	}
 }
 
-var errTooMany = fmt.Errorf("too many entries")
+var errTooMany = errors.New("too many entries")
 
 // entry takes an entry as it is, but for attributes of which the server gives a part at a time, as Active Directory does
 // with more than 1,500 members of a group: the rest of them is asked for.

@@ -66,6 +66,12 @@ func tryGroups(ctx context.Context, cfg *config.Config) (found []config.Diag) {
 		}
 		pos, name := h.GroupsPos()
 		refuse := func(err error) {
+			if wrong, ok := errors.AsType[*optionError](err); ok {
+				name, err = wrong.name, wrong.err
+				if !wrong.pos.IsZero() {
+					pos = wrong.pos
+				}
+			}
 			found = append(found, config.Diag{Severity: config.Refused, Code: config.CodeValue, Pos: pos, Host: h.Name, Name: name, Message: fmt.Sprintf("%s: %v", name, err)})
 		}
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,7 @@ type Feed struct {
 
 	once sync.Once
 	turn chan struct{} // held by who asks
+	told []Problem     // guarded by turn
 
 	mu    sync.Mutex // guards the fields below
 	begun uint64     // questions
@@ -130,14 +132,27 @@ func (f *Feed) ask(ctx context.Context) error {
 	if err != nil || now == before {
 		return err
 	}
-	for _, p := range problems {
-		f.log().Warn("part of the groups left out", "source", f.Name, "line", p.Line, "reason", p.Reason)
-	}
+	f.tell(problems)
 	f.Live.Store(now)
 	if before == nil || before.version != now.version {
 		f.log().Info("groups read", "source", f.Name, "groups", now.Groups(), "members", now.Members())
 	}
 	return nil
+}
+
+// tell says what is left out, if that is something else than before. It is called by who has the turn.
+func (f *Feed) tell(problems []Problem) {
+	if slices.Equal(problems, f.told) {
+		return
+	}
+	f.told = problems
+	for _, p := range problems {
+		if p.Line == 0 {
+			f.log().Warn("part of the groups left out", "source", f.Name, "reason", p.Reason)
+		} else {
+			f.log().Warn("part of the groups left out", "source", f.Name, "line", p.Line, "reason", p.Reason)
+		}
+	}
 }
 
 // ended says what has failed, and that it does so no more.
