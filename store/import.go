@@ -23,6 +23,7 @@ type Import struct {
 	tx       *sql.Tx // nil: nothing is written, and what there is can be asked for all the same
 	unlock   func()
 	logs     map[string]*importLog
+	parsed   map[string]*sql.Stmt // in tx
 }
 
 // importLog is one log of the user.
@@ -43,7 +44,7 @@ func (p *Postgres) Import(ctx context.Context, user addr.Bare, dry bool) (*Impor
 }
 
 func newImport(ctx context.Context, db *sql.DB, turn *sync.Mutex, t *tables, a *accountTable, user addr.Bare, dry bool) (*Import, error) {
-	i := &Import{tables: t, accounts: a, user: user, unlock: func() {}, logs: map[string]*importLog{}}
+	i := &Import{tables: t, accounts: a, user: user, unlock: func() {}, logs: map[string]*importLog{}, parsed: map[string]*sql.Stmt{}}
 	if dry {
 		return i, nil
 	}
@@ -84,18 +85,36 @@ func (i *Import) fail(store string, err error) error {
 	return fmt.Errorf("import %s into %s: %w", i.user, i.tables.where, err)
 }
 
-// row asks in the transaction, if there is one.
-func (i *Import) row(ctx context.Context, query string, args ...any) *sql.Row {
-	if i.tx == nil {
-		return i.tables.read.row(ctx, nil, query, args...)
+// statement is a query in the transaction, which parses it once: sql.Tx keeps every statement that it is asked for.
+func (i *Import) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	st := i.parsed[query]
+	if st != nil {
+		return st, nil
 	}
-	return i.tables.write.row(ctx, i.tx, query, args...)
+	st, err := i.tx.PrepareContext(ctx, i.tables.write.text(query))
+	if err == nil {
+		i.parsed[query] = st
+	}
+	return st, err
+}
+
+// scan asks for one row, in the transaction if there is one.
+func (i *Import) scan(ctx context.Context, query string, args []any, into ...any) error {
+	if i.tx == nil {
+		return i.tables.read.row(ctx, nil, query, args...).Scan(into...)
+	}
+	st, err := i.statement(ctx, query)
+	if err != nil {
+		return err
+	}
+	return st.QueryRowContext(ctx, args...).Scan(into...)
 }
 
 // Account is the user's; ok is false if there is none.
 func (i *Import) Account(ctx context.Context) (c credential.Credentials, ok bool, err error) {
-	row := i.row(ctx, findAccount, i.user.Domain(), i.user.Local())
-	c, err = scanCredentials(row.Scan)
+	c, err = scanCredentials(func(into ...any) error {
+		return i.scan(ctx, findAccount, []any{i.user.Domain(), i.user.Local()}, into...)
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, false, nil
 	}
@@ -181,7 +200,7 @@ func (i *Import) log(ctx context.Context, store string) (*importLog, error) {
 		return l, nil
 	}
 	l := &importLog{}
-	err := i.row(ctx, findLog, i.user.Domain(), i.user.Local(), store).Scan(&l.id)
+	err := i.scan(ctx, findLog, []any{i.user.Domain(), i.user.Local(), store}, &l.id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}
@@ -192,25 +211,29 @@ func (i *Import) log(ctx context.Context, store string) (*importLog, error) {
 
 func (i *Import) has(ctx context.Context, log int64, id string) (bool, error) {
 	var seq int64
-	err := i.row(ctx, findChosen, log, []byte(id)).Scan(&seq)
+	err := i.scan(ctx, findChosen, []any{log, []byte(id)}, &seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// insert gives the entry the first number that is not taken, from that of its time on.
+// insert gives the entry a number that is not taken, that of its time or one soon after. Where many have entries of one
+// moment, each log looks in another place.
 func (i *Import) insert(ctx context.Context, store string, l *importLog, e Entry) error {
 	if !l.there {
-		if err := i.tables.write.row(ctx, i.tx, insertLog, i.user.Domain(), i.user.Local(), store).Scan(&l.id); err != nil {
+		if err := i.scan(ctx, insertLog, []any{i.user.Domain(), i.user.Local(), store}, &l.id); err != nil {
 			return err
 		}
 		l.there = true
 	}
 	peer, resource, _ := strings.Cut(e.With, "/")
-	for seq := max(l.last+1, i.seq(store, e.Time)); ; seq++ {
-		res, err := i.tables.write.exec(ctx, i.tx, insertSome[len(insertSome)-1]+" ON CONFLICT DO NOTHING",
-			seq, l.id, []byte(e.ID), e.Time.UnixMicro(), peer, resource, notNil(e.Stanza))
+	st, err := i.statement(ctx, insertSome[len(insertSome)-1]+" ON CONFLICT DO NOTHING")
+	if err != nil {
+		return err
+	}
+	for seq, apart := max(l.last+1, i.seq(store, e.Time)), int64(i.part(store)%100_000); ; seq, apart = seq+1+apart, 0 {
+		res, err := st.ExecContext(ctx, seq, l.id, []byte(e.ID), e.Time.UnixMicro(), peer, resource, notNil(e.Stanza))
 		if err != nil {
 			return err
 		}
@@ -230,9 +253,14 @@ func (i *Import) seq(store string, t time.Time) int64 {
 	at := min(t.UnixMicro(), time.Now().UnixMicro())
 	const second = 1_000_000
 	if at%second == 0 {
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(i.user.String() + "\x00" + store))
-		at += int64(h.Sum32()) % second
+		at += int64(i.part(store)) % second
 	}
 	return max(at, 1)
+}
+
+// part is another number for each log, most likely.
+func (i *Import) part(store string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(i.user.String() + "\x00" + store))
+	return h.Sum32()
 }
