@@ -364,3 +364,13 @@ func TestQuestion(t *testing.T) {
 		seen[q] = fmt.Sprintf("%q", parts)
 	}
 }
+
+// BenchmarkGuard is what a question costs beside the source's own work.
+func BenchmarkGuard(b *testing.B) {
+	g := Guard(&known{}, Limits{}, silent)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			_ = g.CheckPassword(b.Context(), anna, "right")
+		}
+	})
+}
