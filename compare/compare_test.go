@@ -69,6 +69,16 @@ func FuzzFeatures(f *testing.F) {
 	})
 }
 
+func TestServerWithoutVersion(t *testing.T) {
+	for name, want := range map[string]string{"Prosody": prosody, "rosterd": rosterd, "Our chat": ""} {
+		var s seen
+		s.add("disco", "identity server/im", `identity server/im is named "`+name+`"`)
+		if got := s.calledBy("disco"); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 // TestReport: what is explained is told apart from what is not, and two servers of a kind have no excuse.
 func TestReport(t *testing.T) {
 	old, young := &seen{software: "Prosody 0.12.3"}, &seen{software: "rosterd 1"}

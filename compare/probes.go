@@ -96,6 +96,9 @@ func (p *peer) ask(ctx context.Context) error {
 			p.software = software(answer)
 		}
 	}
+	if p.software == "" {
+		p.software = p.calledBy("disco of the server")
+	}
 	p.mu.Lock()
 	p.results = nil
 	p.mu.Unlock()
@@ -291,6 +294,17 @@ func software(answer node) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// calledBy is the name of a server whose version is not told, from what it says of its identity.
+func (s *seen) calledBy(probe string) string {
+	for _, f := range s.by[probe] {
+		name, ok := strings.CutPrefix(f, `identity server/im is named "`)
+		if name = strings.TrimSuffix(name, `"`); ok && (name == prosody || name == rosterd) {
+			return name
+		}
+	}
+	return ""
 }
 
 // refresh tells both servers that the user's roster has changed, after something may have changed it, and compares what
