@@ -117,7 +117,10 @@ func TestLDAPRosters(t *testing.T) {
 	romeo.wantRoster()
 	dir.Serve(t)
 	s.notice(t, "[]")
-	login("juliet", "jul13t").wantRoster("nurse@example.com|Angelica|both|Friends")
+	juliet = login("juliet", "jul13t")
+	juliet.wantRoster("nurse@example.com|Angelica|both|Friends")
+	s.wantReloaded(t, strings.Replace(s.text, `"Friends"`, `"Mates"`, 1)) // the groups stay until the directory has answered
+	juliet.wantPushes("nurse@example.com|Angelica|both|Mates")
 }
 
 // TestLDAPDownAtStart: the server starts without its directory. Nobody is told that he has no contacts.

@@ -37,9 +37,10 @@ func ldapGroups(h *config.Host) (s groupSource, err error) {
 	if _, err := directory.Tidy(l.GroupName + "=x"); err != nil {
 		return s, &optionError{pos, config.LDAPTable.Name, fmt.Errorf("groups.namefield: %w", err)}
 	}
+	every, timeout := config.GroupsRefresh.Get(h), config.BackendTimeout.Get(h)
 	return groupSource{
-		key:  "ldap " + h.Name + " " + ldapIdentity(h),
-		name: "ldap " + l.Hostname + " " + l.GroupBase, every: config.GroupsRefresh.Get(h), timeout: config.BackendTimeout.Get(h),
+		key:  fmt.Sprint("ldap ", h.Name, " ", ldapIdentity(h), " ", every, " ", timeout),
+		name: "ldap " + l.Hostname + " " + l.GroupBase, every: every, timeout: timeout,
 		ask: &groupsInLDAP{host: h.Name, list: directory.Groups{
 			Directory: d, Base: l.GroupBase, Scope: directory.OneLevel, Name: l.GroupName, Member: l.GroupMember, Show: l.Groups,
 			Users: users, UserName: l.UserName, UserAlias: l.UserAlias,
