@@ -9,7 +9,7 @@ FUZZTIME   ?= 30s
 # Debian's packages that the tests talk to: XMPP clients, a browser, and expat through Python; Node.js if there is none.
 # Compilers for plugins in WebAssembly.
 # Prosody's libraries, which scripts are compared with, need Lua and what they are linked to.
-PACKAGES    = curl openssl dovecot-core slapd ldap-utils lua-ldap prosody-modules python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp jabber-muc postgresql mariadb-server ejabberd prosody profanity tmux \
+PACKAGES    = curl openssl dovecot-core slapd ldap-utils lua-ldap prosody-modules python3 python3-slixmpp chromium fonts-dejavu-core go-sendxmpp jabber-muc postgresql mariadb-server ejabberd prosody lua-dbi-sqlite3 lua-dbi-postgresql profanity tmux \
 	lua5.4 lua-expat lua-filesystem lua-bitop lua-cjson clang lld wasi-libc libclang-rt-dev-wasm32 rustc libstd-rust-dev-wasm32 wabt $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
