@@ -253,7 +253,7 @@ func (m *importing) store(ctx context.Context, h *config.Host, x *migrate.Host, 
 	if x.To[name] == nil && x.Left[name] == "" {
 		x.Left[name] = fmt.Sprintf("nothing is kept of it here (storage %q)", h.StorageDriver(name))
 	}
-	if x.Left[name] != "" && name != "accounts" { // these tell who there is
+	if x.Left[name] != "" && (name != "accounts" || x.Foreign) { // accounts tell who there is
 		return nil
 	}
 	src, err := m.source(ctx, h, name)
