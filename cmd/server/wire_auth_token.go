@@ -241,5 +241,8 @@ func (t byToken) CheckToken(ctx context.Context, domain, text string) (addr.Bare
 	if errors.Is(err, passwords.ErrRefused) {
 		return addr.Bare{}, fmt.Errorf("%w: %w", auth.ErrRefused, err)
 	}
+	if errors.Is(err, passwords.ErrUnasked) {
+		return addr.Bare{}, fmt.Errorf("%w: %w", auth.ErrUnasked, err)
+	}
 	return user, err
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Tokens knows whose an access token is. The error wraps ErrRefused if it is nobody's at that domain, or not any more;
-// any other error is its own and lets nobody in.
+// any other error is its own and lets nobody in; one that wraps ErrUnasked is not logged.
 type Tokens interface {
 	CheckToken(ctx context.Context, domain, token string) (addr.Bare, error)
 }
@@ -93,7 +93,7 @@ func (b *bearer) check(ctx context.Context, claimed addr.Bare, token string) (ad
 	case err == nil:
 		return user, nil
 	}
-	if ctx.Err() == nil { // else the client has gone
+	if ctx.Err() == nil && !errors.Is(err, ErrUnasked) { // else the client has gone
 		b.host.log().Error("token could not be checked", "host", b.host.Domain, "error", err)
 	}
 	return addr.Bare{}, &Error{Condition: TemporaryAuthFailure, User: claimed, Err: err}

@@ -34,6 +34,8 @@ func bearerHost(said *strings.Builder) *auth.Host {
 				return addr.NewBare("juliet", "example.org")
 			case "down":
 				return addr.Bare{}, errors.New("no answer")
+			case "spared":
+				return addr.Bare{}, fmt.Errorf("%w: spared", auth.ErrUnasked)
 			}
 			return addr.Bare{}, fmt.Errorf("%w: expired", auth.ErrRefused)
 		}),
@@ -72,6 +74,7 @@ func TestOAuthBearer(t *testing.T) {
 		{"at another host", "n,a=juliet@example.org,\x01auth=Bearer juliet\x01\x01", "", auth.InvalidAuthzid},
 		{"a token of another host", "n,,\x01auth=Bearer elsewhere\x01\x01", "", auth.TemporaryAuthFailure},
 		{"an outage", "n,,\x01auth=Bearer down\x01\x01", "", auth.TemporaryAuthFailure},
+		{"nobody is asked", "n,,\x01auth=Bearer spared\x01\x01", "", auth.TemporaryAuthFailure},
 		{"the answer first", "\x01", "", auth.MalformedRequest},
 		{"nothing", "", "", auth.MalformedRequest},
 		{"no header", "auth=Bearer juliet\x01\x01", "", auth.MalformedRequest},
@@ -106,7 +109,7 @@ func TestOAuthBearer(t *testing.T) {
 			}
 		})
 	}
-	if s := said.String(); !strings.Contains(s, "token could not be checked") {
+	if s := said.String(); !strings.Contains(s, "token could not be checked") || strings.Contains(s, "spared") {
 		t.Errorf("the log says %s", s)
 	}
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"rosterd/engine/addr"
+	"rosterd/store/credential"
 	"rosterd/xmppcore/auth"
 )
 
@@ -75,4 +77,33 @@ func TestPasswords(t *testing.T) {
 	if s := said.String(); !strings.Contains(s, "password could not be checked") || strings.Contains(s, "r0m30") || strings.Contains(s, "spared") {
 		t.Errorf("the log says %s", s)
 	}
+}
+
+// TestCheckHasNoFallback: where users have tokens alone, or are anonymous, no password lets anybody in, though the host kept
+// accounts before.
+func TestCheckHasNoFallback(t *testing.T) {
+	juliet := addr.MustBare("juliet@example.com")
+	left := accountsFunc(func(context.Context, addr.Bare) (credential.Credentials, error) {
+		return credential.Credentials{Password: "r0m30", HasPassword: true}, nil
+	})
+	tokens := tokensFunc(func(context.Context, string, string) (addr.Bare, error) { return addr.Bare{}, auth.ErrRefused })
+	for name, h := range map[string]*auth.Host{
+		"tokens": {Domain: "example.com", Accounts: left, StoresPasswords: true, Tokens: tokens}, "anonymous": {Domain: "example.com", Accounts: left, StoresPasswords: true, Anonymous: true},
+	} {
+		err := h.Check(t.Context(), juliet, "r0m30", netip.Addr{})
+		var refused *auth.Error
+		if !errors.As(err, &refused) || refused.Condition != auth.NotAuthorized {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h := &auth.Host{Domain: "example.com", Accounts: left, StoresPasswords: true}
+	if err := h.Check(t.Context(), juliet, "r0m30", netip.Addr{}); err != nil {
+		t.Error(err)
+	}
+}
+
+type accountsFunc func(ctx context.Context, user addr.Bare) (credential.Credentials, error)
+
+func (f accountsFunc) Credentials(ctx context.Context, user addr.Bare) (credential.Credentials, error) {
+	return f(ctx, user)
 }

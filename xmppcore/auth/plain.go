@@ -55,7 +55,10 @@ func parsePlain(message []byte) (authzid, name, password string, err error) {
 // check is nil for the right password of an account that may log in. That an account is disabled is told only to
 // those who know its password.
 func (p *plain) check(ctx context.Context, user addr.Bare, password string) error {
-	if p.host.Passwords != nil {
+	switch {
+	case p.host.Anonymous, p.host.Passwords == nil && p.host.Tokens != nil: // PLAIN is not offered, but Check comes here, too
+		return &Error{Condition: NotAuthorized, User: user, Err: errNobody}
+	case p.host.Passwords != nil:
 		return p.host.ask(ctx, user, password)
 	}
 	c, err := p.host.account(ctx, user)
