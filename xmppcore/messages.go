@@ -46,7 +46,7 @@ func (s *Server) messages(h *Host) (m *router.Messages, list []xep.Extension) {
 	if len(list) == 0 {
 		return nil, nil
 	}
-	if keeps := m.Offline != nil || m.Archive != nil; keeps && h.Auth.Passwords != nil {
+	if keeps := m.Offline != nil || m.Archive != nil; keeps && (h.Auth.Passwords != nil || h.Auth.Tokens != nil) {
 		s := &seen{store: h.Stores.Keyed("rosterd_seen"), users: map[addr.Bare]struct{}{}}
 		s.others, _ = h.Auth.Passwords.(auth.Users)
 		m.Exists, m.Came = s.has, s.note

@@ -143,21 +143,43 @@ type checker struct{}
 
 func (checker) CheckPassword(context.Context, addr.Bare, string) error { return nil }
 
+// CheckToken takes the name for the token.
+func (checker) CheckToken(_ context.Context, domain, token string) (addr.Bare, error) {
+	return addr.NewBare(token, domain)
+}
+
 // Where somebody else checks passwords, messages wait for who has been here, also before a restart, and for nobody else.
 func TestOfflineWhereNobodyKnows(t *testing.T) {
-	h := newHouse(t, func(c *xmppcore.Config) {
-		c.Hosts = []xmppcore.Host{{
-			Domain: "plugin.example", Modules: []string{"offline"}, Auth: &auth.Host{Domain: "plugin.example", Passwords: checker{}},
-		}}
+	t.Run("passwords", func(t *testing.T) {
+		offlineWhereNobodyKnows(t, &auth.Host{Domain: "plugin.example", Passwords: checker{}})
 	})
-	h.available("romeo@plugin.example/orchard").Close(h.ctx())
+	t.Run("tokens", func(t *testing.T) {
+		offlineWhereNobodyKnows(t, &auth.Host{Domain: "plugin.example", Tokens: checker{}})
+	})
+}
+
+func offlineWhereNobodyKnows(t *testing.T, a *auth.Host) {
+	h := newHouse(t, func(c *xmppcore.Config) {
+		c.Hosts = []xmppcore.Host{{Domain: "plugin.example", Modules: []string{"offline"}, Auth: a}}
+	})
+	available := func(name string) *xmpptest.Client {
+		t.Helper()
+		c := h.connect("plugin.example")
+		if err := c.Login(h.ctx(), name, name, "here"); err != nil {
+			t.Fatal(err)
+		}
+		h.send(c, "<presence/>")
+		h.expect(c, "its own presence", func(e xmpptest.Element) bool { return e.Attr("from") == c.JID })
+		return c
+	}
+	available("romeo").Close(h.ctx())
 	h.restart()
-	juliet := h.login("juliet@plugin.example/balcony")
+	juliet := available("juliet")
 	h.send(juliet, "<message to='nobody@plugin.example' id='a'><body>x</body></message><message to='romeo@plugin.example' id='b'><body>x</body></message>")
 	if e := h.expect(juliet, "an error", is("message", "error")); e.Attr("id") != "a" {
 		t.Errorf("got %s", e)
 	}
 	h.nothing(juliet)
-	romeo := h.available("romeo@plugin.example/orchard")
+	romeo := available("romeo")
 	h.expect(romeo, "what waited", func(e xmpptest.Element) bool { return e.Attr("id") == "b" })
 }
