@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -245,8 +246,15 @@ func (g *Guarded) run(ctx context.Context, who string, q question, x *inquiry, f
 	got := make(chan result, 1)
 	go func() {
 		defer func() { <-g.turns }()
-		a, err := f(ctx)
-		got <- result{a, err}
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				g.log.Error("who knows the passwords panicked", "panic", p, "stack", string(debug.Stack()))
+				r = result{err: fmt.Errorf("panic: %v", p)}
+			}
+			got <- r
+		}()
+		r.answer, r.err = f(ctx)
 	}()
 	var r result
 	select {

@@ -374,3 +374,16 @@ func BenchmarkGuard(b *testing.B) {
 		}
 	})
 }
+
+// A source that panics has failed, and everybody else goes on.
+func TestPanic(t *testing.T) {
+	g := Guard(SourceFunc(func(context.Context, addr.Bare, string) error { panic("odd") }), Limits{Parallel: 1}, silent)
+	for range 2 { // also its place is free again
+		if err := g.CheckPassword(t.Context(), anna, "geheim"); err == nil || errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "odd") {
+			t.Error(err)
+		}
+	}
+	if s := g.Stats(); s.Failed != 2 {
+		t.Errorf("%+v", s)
+	}
+}
