@@ -157,6 +157,9 @@ func (m *importing) all(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		if len(host.From) == 0 {
+			m.report.Leave(migrate.Left{Host: h.Name, Where: m.data, Why: "nothing is stored of its users (authentication and storage)"})
+		}
 		if err := host.Run(ctx, m.report); err != nil {
 			return err
 		}
