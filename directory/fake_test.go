@@ -136,7 +136,9 @@ func TestMisbehaves(t *testing.T) {
 		{"sends elsewhere", finds(answers(ldap.LDAPResultReferral)), "unknown"},
 		{"wants TLS", finds(answers(ldap.LDAPResultConfidentialityRequired)), "unknown"},
 		{"is busy", finds(answers(ldap.LDAPResultBusy)), "unknown"},
-		{"has something else to say", finds(answers(ldap.LDAPResultUnwillingToPerform)), "unknown"},
+		{"has disabled the user", finds(answers(ldap.LDAPResultUnwillingToPerform)), "refused"},
+		{"has locked the user out", finds(answers(ldap.LDAPResultConstraintViolation)), "refused"},
+		{"has something else to say", finds(answers(ldap.LDAPResultOther)), "unknown"},
 		{"answers with somebody else's number", finds(func(c net.Conn, id int64, _ *ber.Packet) bool {
 			return write(c, result(id+1, ldap.ApplicationBindResponse, 0))
 		}), "unknown"},

@@ -102,8 +102,10 @@ func (d *Directory) bind(ctx context.Context, dn, password string) error {
 	})
 }
 
-// refuses tells whether a server says that a password is wrong, that there is none, or that nobody is there any more. What
-// else it says, such as that it is busy or that TLS is needed, is not about the user.
+// refuses tells whether a server says that a password is wrong, that there is none, or that nobody is there any more. With
+// constraintViolation some say that an account is locked, with unwillingToPerform that it is disabled. What else they say,
+// such as that they are busy or that TLS is needed, is not about the user.
 func refuses(err error) bool {
-	return ldap.IsErrorAnyOf(err, ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultNoSuchObject)
+	return ldap.IsErrorAnyOf(err, ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultNoSuchObject,
+		ldap.LDAPResultConstraintViolation, ldap.LDAPResultUnwillingToPerform)
 }
