@@ -139,24 +139,32 @@ const (
 	stale = 24 * time.Hour   // for how long if they cannot be had
 	pause = 30 * time.Second // between two looks because of a key that is not there
 	retry = 5 * time.Second  // after one that has failed
+
+	patience = 2 * time.Second // for newer keys, where one of before is there
 )
 
 // Find implements Keys. An error says that there are no keys to be had.
 func (p *Published) Find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 	p.once.Do(func() { p.place = make(chan struct{}, 1) })
-	if list, ask, err := p.look(id); !ask {
+	list, ask, err := p.look(id)
+	if !ask {
 		return list, err
 	}
+	wait, cancel := ctx, context.CancelFunc(func() {})
+	if len(list) > 0 { // these will do
+		wait, cancel = context.WithTimeout(ctx, patience)
+	}
+	defer cancel()
 	select {
 	case p.place <- struct{}{}:
 		defer func() { <-p.place }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-wait.Done():
+		return list, ctx.Err()
 	}
 	if list, ask, err := p.look(id); !ask { // somebody else has
 		return list, err
 	}
-	keys, err := p.fetch(ctx)
+	keys, err := p.fetch(wait)
 	p.learn(ctx, keys, err)
 	list, _, before := p.look(id)
 	if before == nil && list == nil {

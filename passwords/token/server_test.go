@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -120,6 +121,50 @@ func TestPublished(t *testing.T) {
 	if _, err := p.Find(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "somebody.else") {
 		t.Errorf("metadata of somebody else: %v", err)
 	}
+}
+
+// TestPublishedHangs: keys that are known serve though who publishes them does not answer, also while somebody else waits
+// for a key that is not known.
+func TestPublishedHangs(t *testing.T) {
+	t.Parallel()
+	var hangs atomic.Bool
+	waiting, set := make(chan struct{}, 10), encoded(t, published("ec"))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if hangs.Load() {
+			waiting <- struct{}{}
+			<-r.Context().Done()
+			return
+		}
+		_, _ = w.Write(set)
+	}))
+	defer srv.Close()
+	var now atomic.Int64
+	p := &token.Published{Client: client(t, "", ""), URL: srv.URL, Now: func() time.Time { return noon.Add(time.Duration(now.Load())) }}
+	find := func() {
+		t.Helper()
+		if list, err := p.Find(t.Context(), "ec"); err != nil || len(list) != 1 {
+			t.Errorf("%d keys, %v", len(list), err)
+		}
+	}
+	find()
+	hangs.Store(true)
+	now.Store(int64(2 * time.Hour))
+	ctx, cancel := context.WithCancel(t.Context())
+	var other sync.WaitGroup
+	other.Go(func() {
+		if list, err := p.Find(ctx, "unknown"); err == nil {
+			t.Errorf("%d keys of that name", len(list))
+		}
+	})
+	<-waiting
+	find()
+	cancel()
+	other.Wait()
+	find()
+	if len(waiting) != 1 {
+		t.Errorf("asked %d times more", len(waiting))
+	}
+	find() // just now it did not answer
 }
 
 // TestAnswers: what a server must not do to us.
