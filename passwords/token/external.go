@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"rosterd/engine/addr"
@@ -107,18 +108,18 @@ func (e *External) grant(ctx context.Context, user addr.Bare, password string) (
 	return token, nil
 }
 
-// denial tells a password that is wrong from a server that does not do what it is asked (RFC 6749 §5.2).
+// denial tells a password that is wrong from a server that does not do what it is asked (RFC 6749 §5.2). Servers have
+// words of their own for users who are locked out, or need more than a password.
 func (a *answer) denial() error {
 	c, _ := a.object()
 	code, _ := c["error"].(string)
 	switch {
 	case code == "invalid_grant", code == "access_denied":
-		return refused("%s says %s", a.from, code)
-	case code != "", a.status != 400 && a.status != 401 && a.status != 403:
+	case slices.Contains([]string{"invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "server_error", "temporarily_unavailable"}, code),
+		a.status != 400 && a.status != 401 && a.status != 403:
 		return &statusError{a, code}
-	default:
-		return refused("%w", a.fault())
 	}
+	return refused("%w", &statusError{a, code})
 }
 
 // statusError is an answer with the server's word for what is wrong.

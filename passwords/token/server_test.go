@@ -247,6 +247,12 @@ func TestExternal(t *testing.T) {
 		case "client":
 			w.WriteHeader(401)
 			_, _ = w.Write([]byte(`{"error":"invalid_client"}`))
+		case "scope":
+			w.WriteHeader(400)
+			_, _ = w.Write([]byte(`{"error":"invalid_scope"}`))
+		case "second factor":
+			w.WriteHeader(403)
+			_, _ = w.Write([]byte(`{"error":"mfa_required"}`))
 		case "down":
 			w.WriteHeader(502)
 		default:
@@ -288,7 +294,7 @@ func TestExternal(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, password, want string }{
 		{"juliet", "r0m30", ""}, {"juliet", "tybalt", "refused"}, {"romeo", "r0m30", "refused"}, {"juliet", "mac", "refused"},
-		{"juliet", "client", "unknown"}, {"juliet", "down", "unknown"},
+		{"juliet", "client", "unknown"}, {"juliet", "scope", "unknown"}, {"juliet", "second factor", "refused"}, {"juliet", "down", "unknown"},
 	} {
 		err := e.CheckPassword(t.Context(), user(t, tt.name+"@example.com"), tt.password)
 		if refused := errors.Is(err, passwords.ErrRefused); (err == nil) != (tt.want == "") || refused != (tt.want == "refused") {
