@@ -32,10 +32,25 @@ type Result struct {
 	Error   string
 }
 
-// Summary is the answer to a refresh; Updated and Errors together are the number of names.
+// Summary is the answer to a refresh; Updated and Errors together are the number of names, but for Fail.
 type Summary struct {
 	Updated, Errors int
 	Results         []Result // in the order of the names
+}
+
+// Fail counts as failed what has not, such as where something is missing of every roster. Where nobody was named it is
+// one error of nobody's.
+func (s *Summary) Fail(err error) {
+	for i := range s.Results {
+		switch r := &s.Results[i]; r.Outcome {
+		case Updated, Unchanged, Offline:
+			r.Outcome, r.Error = Failed, err.Error()
+			s.Updated, s.Errors = s.Updated-1, s.Errors+1
+		}
+	}
+	if len(s.Results) == 0 {
+		s.Errors = 1
+	}
 }
 
 // Refresh fetches the rosters of those named users of a host who are online, and returns when what changed

@@ -176,7 +176,7 @@ func (a *refreshAPI) refresh(w http.ResponseWriter, r *http.Request, elements []
 	if len(names) > 0 || len(elements) == 0 {
 		summary = a.call(names)
 	}
-	answer := summarize(elements, at, summary.Results)
+	answer := summarize(elements, at, summary)
 	if a.Observe != nil {
 		a.Observe(len(elements), answer.Errors, time.Since(start))
 	}
@@ -205,8 +205,8 @@ func distinct(elements []element) (names []string, at []int) {
 	return names, at
 }
 
-// summarize counts every element, also those that repeat a name.
-func summarize(elements []element, at []int, results []engine.Result) answer {
+// summarize counts every element, also those that repeat a name. What fails where there is none is an error, too.
+func summarize(elements []element, at []int, summary engine.Summary) answer {
 	a := answer{Status: "ok", Message: "roster update complete", Results: make([]result, len(elements))}
 	for i, e := range elements {
 		r := result{Name: e.name}
@@ -214,7 +214,7 @@ func summarize(elements []element, at []int, results []engine.Result) answer {
 			r.Outcome = string(engine.Invalid)
 			r.Error = fmt.Sprintf("element %d is no string but a JSON %s", i, e.kind)
 		} else {
-			of := results[at[i]]
+			of := summary.Results[at[i]]
 			r.Outcome, r.Changes, r.Error = string(of.Outcome), of.Changes, of.Error
 		}
 		switch engine.Outcome(r.Outcome) {
@@ -224,6 +224,9 @@ func summarize(elements []element, at []int, results []engine.Result) answer {
 			a.Errors++
 		}
 		a.Results[i] = r
+	}
+	if len(elements) == 0 {
+		a.Errors = summary.Errors
 	}
 	if a.Updated == 0 && a.Errors > 0 {
 		a.Status, a.Message = "error", "roster update failed"

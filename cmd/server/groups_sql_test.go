@@ -55,7 +55,10 @@ func TestGroupsInSQL(t *testing.T) {
 
 	s.quiet = true // what follows is an error
 	exec(`ALTER TABLE staff RENAME TO gone`)
-	s.refresh(t, "romeo")
+	r := s.post(t, `["romeo", "nurse", 5]`)
+	equal(t, "refresh of groups that cannot be read", fmt.Sprintf("%s %d %d %q", r.Status, r.Updated, r.Errors, r.outcomes()), `error 0 3 ["romeo failed" "nurse failed" "5 invalid"]`)
+	r = s.post(t, `[]`)
+	equal(t, "refresh of nobody in particular", fmt.Sprintf("%s %d %d", r.Status, r.Updated, r.Errors), "error 0 1")
 	if _, err := s.log.wait(romeo.ctx, func(line string) bool {
 		return strings.Contains(line, "stay as they were") && strings.Contains(line, "no such table")
 	}); err != nil {
@@ -63,6 +66,8 @@ func TestGroupsInSQL(t *testing.T) {
 	}
 	exec(`ALTER TABLE gone RENAME TO staff`)
 	equal(t, "refresh", s.refresh(t, "romeo").outcomes(), []string{"romeo unchanged"})
+	r = s.post(t, `[]`)
+	equal(t, "refresh of nobody in particular", fmt.Sprintf("%s %d %d", r.Status, r.Updated, r.Errors), "ok 0 0")
 }
 
 // TestGroupsInSQLRefused: what nobody could ask is refused, with the line it is on.

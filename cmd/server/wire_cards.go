@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -70,18 +71,22 @@ func (p *plan) closeCards(other *plan) {
 
 // refresh has the rosters of users fetched anew, and their vCards as far as somebody may hold them, and tells who is
 // concerned. Groups that are kept elsewhere are asked for first, whoever is named, and whose contacts those have changed is
-// told too. The summary is of rosters.
+// told too; where they cannot be asked for, nobody has been updated. The summary is of rosters.
 func (d *daemon) refresh(ctx context.Context, domain string, names []string) engine.Summary {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		d.refreshCards(ctx, domain, names)
 	}()
+	var unasked error
 	if f := d.served.Load().groups[domain]; f != nil {
-		d.renewGroups(ctx, f)
+		unasked = d.renewGroups(ctx, f)
 	}
 	s := d.eng.Refresh(ctx, domain, names)
 	<-done
+	if unasked != nil {
+		s.Fail(fmt.Errorf("the groups cannot be read: %w", unasked))
+	}
 	return s
 }
 

@@ -215,20 +215,21 @@ func (d *daemon) lookAtGroups(ctx context.Context, p *plan, now time.Time, work 
 	for _, f := range p.groups {
 		if !begun[f] && f.Due(now) {
 			begun[f] = true
-			work.Go(func() { d.renewGroups(ctx, f) })
+			work.Go(func() { _ = d.renewGroups(ctx, f) })
 		}
 	}
 }
 
-// renewGroups serves the groups of a source as they are now. Whose contacts have changed is told.
-func (d *daemon) renewGroups(ctx context.Context, f *groupFeed) {
+// renewGroups serves the groups of a source as they are now. Whose contacts have changed is told. What fails has been
+// said when it is returned.
+func (d *daemon) renewGroups(ctx context.Context, f *groupFeed) error {
 	before := f.Live.Load()
-	if f.Renew(ctx) != nil { // which has been said
-		return
+	if err := f.Renew(ctx); err != nil {
+		return err
 	}
 	now := f.Live.Load()
 	if now == before {
-		return
+		return nil
 	}
 	for host, served := range d.served.Load().groups {
 		if served != f {
@@ -240,6 +241,7 @@ func (d *daemon) renewGroups(ctx context.Context, f *groupFeed) {
 		}
 		d.eng.Refresh(ctx, host, names) // what fails is logged there, and tried again
 	}
+	return nil
 }
 
 // groupsFile is a groups_file, as a source.
