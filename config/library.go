@@ -106,25 +106,19 @@ func handle(L *lua.LState, rest string) *lua.LTable {
 	return functions(L, map[string]lua.LGFunction{
 		"read": func(L *lua.LState) int {
 			open(L)
-			switch f := L.Get(2).(type) {
-			case lua.LNumber:
-				L.Push(nextBytes(&rest, int(f)))
-			case *lua.LNilType:
+			top := L.GetTop()
+			if top < 2 {
 				L.Push(nextLine(&rest, false))
-			default:
-				switch strings.TrimPrefix(f.String(), "*") {
-				case "a":
-					L.Push(lua.LString(rest))
-					rest = ""
-				case "l":
-					L.Push(nextLine(&rest, false))
-				case "L":
-					L.Push(nextLine(&rest, true))
-				default:
-					L.RaiseError("read: the format %q is not available to configuration files", f.String())
+				return 1
+			}
+			for i := 2; i <= top; i++ {
+				v := readAs(L, &rest, L.Get(i))
+				L.Push(v)
+				if v == lua.LNil {
+					return i - 1 // nothing behind it is read
 				}
 			}
-			return 1
+			return top - 1
 		},
 		"lines": func(L *lua.LState) int {
 			open(L)
@@ -133,6 +127,26 @@ func handle(L *lua.LState, rest string) *lua.LTable {
 		},
 		"close": func(L *lua.LState) int { closed = true; L.Push(lua.LTrue); return 1 },
 	})
+}
+
+// readAs reads by a format of Lua 5.4: only the first letter of a name counts, and a * before it may be there.
+func readAs(L *lua.LState, rest *string, format lua.LValue) lua.LValue {
+	if n, ok := format.(lua.LNumber); ok {
+		return nextBytes(rest, int(n))
+	}
+	name, _ := format.(lua.LString)
+	switch letter := strings.TrimPrefix(string(name), "*"); {
+	case strings.HasPrefix(letter, "a"):
+		all := lua.LString(*rest)
+		*rest = ""
+		return all
+	case strings.HasPrefix(letter, "l"):
+		return nextLine(rest, false)
+	case strings.HasPrefix(letter, "L"):
+		return nextLine(rest, true)
+	}
+	L.RaiseError("read: the format %q is not available to configuration files", format.String())
+	return lua.LNil
 }
 
 func nextLine(rest *string, keep bool) lua.LValue {
