@@ -126,7 +126,7 @@ func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 	list := make(map[string]engine.Host)
 	for _, h := range p.cfg.Hosts() {
 		if own, ok := p.ownHost(h); ok {
-			if !h.StoresRosters() && h.TakesNotices() && config.KeepRosters.Get(h) { // a directory may be down at the start
+			if !h.StoresRosters() && h.TakesNotices() && keepsRosters(h) { // a directory may be down at the start
 				own.Keeper = db
 			}
 			list[h.Name] = own
@@ -142,13 +142,16 @@ func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 		if h.WritesBack() {
 			e.Writer = p.plugins[h.Name].rosters
 		}
-		if config.KeepRosters.Get(h) && !h.Anonymous() { // who comes back has another name
+		if keepsRosters(h) {
 			e.Keeper = db
 		}
 		list[h.Name] = e
 	}
 	return list
 }
+
+// keepsRosters tells whether rosters are kept that come from elsewhere. An anonymous user who comes back has another name.
+func keepsRosters(h *config.Host) bool { return config.KeepRosters.Get(h) && !h.Anonymous() }
 
 // hasHost refuses a name that is no VirtualHost of the configuration.
 func hasHost(cfg *config.Config, domain string) error {

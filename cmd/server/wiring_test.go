@@ -54,3 +54,26 @@ func TestGuestsWait(t *testing.T) {
 		equal(t, host, streamManagement(cfg.Host(host)).Hibernation, want)
 	}
 }
+
+// TestGuestsKept: rosters of groups outlive the source's outage, but not those of anonymous users, whose names are new each
+// time.
+func TestGuestsKept(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, `modules_enabled = { "groups_sql" }
+groups_sql = { driver = "SQLite3", database = "staff.sqlite" }
+groups_sql_query = "SELECT team, login FROM staff"
+rosterd_keep_rosters = true
+VirtualHost "h.example"
+VirtualHost "guest.example"
+authentication = "anonymous"
+`)
+	p.write(t)
+	cfg, err := config.Load(p.config(), config.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := (&plan{cfg: cfg}).engineHosts(&databases{})
+	for host, want := range map[string]bool{"h.example": true, "guest.example": false} {
+		equal(t, host, hosts[host].Keeper != nil, want)
+	}
+}
