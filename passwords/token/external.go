@@ -49,7 +49,7 @@ func (e *External) CheckToken(ctx context.Context, host, token string) (addr.Bar
 	}
 	switch a.status {
 	case 200, 201, 203:
-	case 400, 401, 403:
+	case 400, 401, 403, 413, 414, 431: // also if it is too long
 		return addr.Bare{}, refused("%w", a.fault())
 	default:
 		return addr.Bare{}, a.fault()

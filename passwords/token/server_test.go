@@ -266,6 +266,8 @@ func TestExternal(t *testing.T) {
 			_, _ = w.Write([]byte(`{"preferred_username":"Juliet","email":"j.capulet@mail.example","sub":"77"}`))
 		case "Bearer down":
 			w.WriteHeader(503)
+		case "Bearer long":
+			w.WriteHeader(431)
 		default:
 			w.WriteHeader(401)
 		}
@@ -287,6 +289,7 @@ func TestExternal(t *testing.T) {
 		{"juliet's", "unknown", token.Rules{Username: "nickname", Escape: true}},
 		{"old", "refused", e.Rules},
 		{"down", "unknown", e.Rules},
+		{"long", "refused", e.Rules},
 	} {
 		e := &token.External{Rules: tt.rules, Client: e.Client, Validation: e.Validation}
 		u, err := e.CheckToken(t.Context(), "example.com", tt.token)

@@ -49,6 +49,9 @@ func (a *Application) ask(ctx context.Context, method string, params url.Values)
 	if err != nil {
 		return false, err
 	}
+	if len(req.URL.RequestURI()) > longest {
+		return false, errLong
+	}
 	if name, password, ok := strings.Cut(a.Credentials, ":"); ok {
 		req.SetBasicAuth(name, password)
 	}

@@ -30,6 +30,9 @@ func (p *Page) CheckPassword(ctx context.Context, user addr.Bare, password strin
 		return err
 	}
 	req.SetBasicAuth(user.Local(), password)
+	if len(req.Header.Get("Authorization")) > longest {
+		return errLong
+	}
 	r, err := p.do(req)
 	if err != nil || r.status >= 200 && r.status <= 299 {
 		return err

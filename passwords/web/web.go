@@ -18,6 +18,13 @@ import (
 // maxAnswer bounds the body of an answer. One that says yes has four bytes.
 const maxAnswer = 64 << 10
 
+// longest is how much of a question may be in the first line of a request, or in one of its headers: web servers take 8 KiB.
+// Some hang up on more, and that would look as if they were down.
+const longest = 7 << 10
+
+// errLong is of a password that is longer than could be asked about.
+var errLong = fmt.Errorf("%w: too long for a request", passwords.ErrRefused)
+
 // Client asks an application. It follows no redirects, which would take passwords elsewhere, and uses no proxy.
 type Client struct {
 	http  *http.Client

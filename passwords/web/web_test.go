@@ -179,6 +179,25 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
+// Who sends a password that web servers take for an attack is nobody, and no outage.
+func TestLongPassword(t *testing.T) {
+	a := serve(t)
+	a.body = "true"
+	c := NewClient("test", 4)
+	defer c.Close()
+	long, some := strings.Repeat("%", 6<<10), strings.Repeat("x", 2<<10)
+	for name, s := range sources(c, a.URL) {
+		a.asked = nil
+		err := s.CheckPassword(t.Context(), addr.MustBare("anna@example.com"), long)
+		if got, want := outcome(err), map[bool]string{true: "in", false: "refused"}[name == "post"]; got != want || (len(a.asked) == 0) != (want == "refused") {
+			t.Errorf("%s: %s, asked %d times; %v", name, got, len(a.asked), err)
+		}
+		if err := s.CheckPassword(t.Context(), addr.MustBare("anna@example.com"), some); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Whose name leads to another page, which may be there for everybody, is nobody.
 func TestOtherPage(t *testing.T) {
 	a := serve(t)
