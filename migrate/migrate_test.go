@@ -262,6 +262,23 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// What is skipped of an archive is told of each time, and what else there is of it is taken once.
+func TestSkippedAgain(t *testing.T) {
+	h := open(t)
+	h.write("archive/juliet.list", said("k1", 1704067200, "one")+"item(0);\n"+said("k2", 1704067201, "two"))
+	h.wants("accounts: 1 new", "archive: 2 new, 1 skipped", "archive/juliet.list:2: juliet@example.com: archive: not a table")
+	for range 2 {
+		h.wants("accounts: 1 same", "archive: 2 same, 1 skipped", "archive/juliet.list:2: juliet@example.com: archive: not a table")
+	}
+	h.write("archive/juliet.list", said("k1", 1704067200, "one")+said("k2", 1704067201, "two"))
+	for range 2 {
+		h.wants("accounts: 1 same", "archive: 2 same")
+	}
+	if got := bodies(h.log("archive")); got != "k1 one k2 two" {
+		t.Error(got)
+	}
+}
+
 // Nodes change as a whole, with their items.
 func TestNodes(t *testing.T) {
 	h := open(t)

@@ -111,6 +111,7 @@ func (o *one) archive(ctx context.Context) error {
 		}
 		if item.Err != nil {
 			o.skipItem(name, item)
+			stamp = "" // it is looked at again, and told of again
 			continue
 		}
 		added, err := i.Add(ctx, name, e)
