@@ -354,14 +354,14 @@ func (c *call) deleteItem() (any, error) {
 }
 
 // remove takes a contact out of a roster, and what the two had of each other's presence out of the contact's, as a
-// server does for a client (RFC 6121 §2.5.2).
+// server does for a client (RFC 6121 §2.5.2), where the caller changes that one, too.
 func (c *call) remove(user, contact addr.Bare) error {
 	var was roster.Item
 	_, err := c.api.put(c.ctx, user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
 		was, _ = now.Get(contact)
 		return nil, []addr.Bare{contact}, nil
 	})
-	if err != nil || was.Subscription == roster.None || c.api.Hosts[contact.Domain()] == nil || contact.Local() == "" {
+	if h := c.api.Hosts[contact.Domain()]; err != nil || was.Subscription == roster.None || h == nil || !h.may(c.caller) || contact.Local() == "" {
 		return err
 	}
 	_, err = c.api.put(c.ctx, contact, func(now roster.Roster) (put []roster.Item, _ []addr.Bare, _ error) {

@@ -355,6 +355,47 @@ func TestEjabberdForMany(t *testing.T) {
 	`, bearer)
 }
 
+// What an application removes at its host changes no roster of a host that is not its own.
+func TestEjabberdHostsApart(t *testing.T) {
+	h := newHouse(t, func(a *push.API) {
+		db, err := store.OpenMemory(slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosts := map[string]engine.Host{}
+		for _, name := range []string{"example.com", "example.net"} {
+			kept := &stored.Rosters{Values: db.Stores(name).Keyed("roster")}
+			hosts[name] = engine.Host{Backend: kept, Assigner: kept, OneSided: true}
+		}
+		eng := engine.New(hosts, func(engine.Event) {}, slog.New(slog.DiscardHandler))
+		a.Rosters = eng
+		a.Hosts["example.net"] = &push.Host{Name: "example.net", Token: "fedcba9876543210", Items: 100}
+		t.Cleanup(func() {
+			if err := errors.Join(eng.Close(context.Background()), db.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	const other = "Authorization: Bearer fedcba9876543210"
+	const have = `POST /api/v1/get_roster {"user":"juliet","host":"example.net"}
+		→ 200 [{"jid":"romeo@example.com","nick":"","subscription":"both","pending":"none","groups":[]}]`
+	h.play(t, `
+		POST /api/add_rosteritem {"localuser":"juliet","localhost":"example.net","user":"romeo","host":"example.com","nick":"","group":"","subs":"both"}
+		→ 200 0
+		`+have, other)
+	h.play(t, `
+		POST /api/add_rosteritem {"localuser":"romeo","localhost":"example.com","user":"juliet","host":"example.net","nick":"","group":"","subs":"both"}
+		→ 200 0
+		POST /api/delete_rosteritem {"localuser":"romeo","localhost":"example.com","user":"juliet","host":"example.net"}
+		→ 200 0
+		POST /api/get_roster {"user":"romeo","host":"example.com"}
+		→ 200 []
+		POST /api/get_roster {"user":"juliet","host":"example.net"}
+		→ 403 "example.net is no host here whose rosters you change"
+	`, bearer)
+	h.play(t, have, other)
+}
+
 // hurdle is rosters of which the nurse's are not changed: that fails, or waits until the application has gone.
 type hurdle struct {
 	push.Rosters
