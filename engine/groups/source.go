@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -125,7 +126,7 @@ func (f *Feed) ask(ctx context.Context) error {
 	if f.Timeout > 0 {
 		asking, cancel = context.WithTimeout(ctx, f.Timeout)
 	}
-	now, problems, err := f.Source.Groups(asking)
+	now, problems, err := f.question(asking)
 	cancel()
 	f.ended(err)
 	before := f.Live.Load()
@@ -138,6 +139,17 @@ func (f *Feed) ask(ctx context.Context) error {
 		f.log().Info("groups read", "source", f.Name, "groups", now.Groups(), "members", now.Members())
 	}
 	return nil
+}
+
+// question asks. A source that panics has failed.
+func (f *Feed) question(ctx context.Context) (s *Set, problems []Problem, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.log().Error("a source of groups panicked", "source", f.Name, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f.Source.Groups(ctx)
 }
 
 // tell says what is left out, if that is something else than before. It is called by who has the turn.

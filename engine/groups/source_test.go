@@ -124,3 +124,24 @@ func TestFeedFails(t *testing.T) {
 		}
 	})
 }
+
+// A source that panics has failed, and is asked again.
+func TestFeedPanic(t *testing.T) {
+	odd := true
+	f := &groups.Feed{Log: slog.New(slog.DiscardHandler), Source: groups.SourceFunc(func(context.Context) (*groups.Set, []groups.Problem, error) {
+		if odd {
+			panic("odd")
+		}
+		return set(t, "a"), nil, nil
+	})}
+	if err := f.Renew(t.Context()); err == nil || !strings.Contains(err.Error(), "odd") {
+		t.Error(err)
+	}
+	odd = false
+	if !f.Due(time.Now().Add(time.Hour)) {
+		t.Error("it is not asked again")
+	}
+	if err := f.Renew(t.Context()); err != nil || f.Live.Load() == nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
