@@ -56,6 +56,9 @@ var protocols = map[string]uint16{
 	"tlsv1_2+": tls.VersionTLS12, "tlsv1_1+": tls.VersionTLS12, "tlsv1+": tls.VersionTLS12, "sslv23": tls.VersionTLS12, "sslv3+": tls.VersionTLS12,
 }
 
+// single are the values that mean one version. To offer newer ones in its place opens nothing.
+var single = map[string]bool{"tlsv1": true, "tlsv1_1": true, "tlsv1_2": true}
+
 var portKey = regexp.MustCompile(`^[0-9]+$`)
 
 // tlsTable reads the table of ssl, c2s_ssl and https_ssl.
@@ -86,13 +89,23 @@ func tlsTable(r *reading, v Value) (tlsSettings, bool) {
 		case "protocol":
 			name, _ := text(r, f.Value)
 			version, known := protocols[name]
+			if single[name] {
+				r.warn(f.Value, "protocol %s alone is not available: \"tlsv1_2+\" is used", f.Value.describe())
+				version, known = tls.VersionTLS12, true
+			}
 			if !known {
 				r.fail(f.Value, "protocol %s is not available: \"tlsv1_2+\" and \"tlsv1_3\" are", f.Value.describe())
 			}
 			s.minVersion = version
 		case "password":
 			r.fail(f.Value, "keys with a password are not available")
-		case "verify", "verifyext", "cafile", "capath", "depth", "mode":
+		case "verify":
+			if slices.ContainsFunc(r.items(f.Value), func(v Value) bool { s, _ := v.text(); return s == "fail_if_no_peer_cert" }) {
+				r.fail(f.Value, "verify \"fail_if_no_peer_cert\" is not available: clients without a certificate could connect")
+				continue
+			}
+			r.warn(f.Value, "%s has no effect: clients do not log in with certificates", key)
+		case "verifyext", "cafile", "capath", "depth", "mode":
 			r.warn(f.Value, "%s has no effect: clients do not log in with certificates", key)
 		default:
 			if f.Value.Table() != nil && (portKey.MatchString(key) || strings.ContainsAny(key, ".:*")) {

@@ -186,16 +186,18 @@ func TestServiceCertificate(t *testing.T) {
 
 func TestTLSOptionsRefused(t *testing.T) {
 	for src, want := range map[string]string{
-		"ssl = { [5222] = { certificate = 'a', key = 'b' } }":         "settings for 5222 alone are not available",
-		"https_ssl = { ['127.0.0.1'] = { certificate = 'a' } }":       "settings for 127.0.0.1 alone are not available",
-		"https_certificate = { [0] = 'a' }":                           `takes ports and "default", not "0"`,
-		"https_certificate = { [65536] = 'a' }":                       `takes ports and "default", not "65536"`,
-		"https_certificate = { host = 'a' }":                          `takes ports and "default", not "host"`,
-		"https_certificate = { 'a', default = 'b' }":                  "takes a path, or a table",
-		"c2s_direct_tls_certificate = { [5223] = {} }":                "takes a single value",
-		"c2s_ssl = { certificate = 'a', password = 'b' }":             "keys with a password are not available",
-		"c2s_direct_tls_ssl = { protocol = 'sslv3' }":                 "protocol",
-		"VirtualHost 'a.example'\nhttps_ssl = { protocol = 'tlsv1' }": "protocol",
+		"ssl = { [5222] = { certificate = 'a', key = 'b' } }":                "settings for 5222 alone are not available",
+		"https_ssl = { ['127.0.0.1'] = { certificate = 'a' } }":              "settings for 127.0.0.1 alone are not available",
+		"https_certificate = { [0] = 'a' }":                                  `takes ports and "default", not "0"`,
+		"https_certificate = { [65536] = 'a' }":                              `takes ports and "default", not "65536"`,
+		"https_certificate = { host = 'a' }":                                 `takes ports and "default", not "host"`,
+		"https_certificate = { 'a', default = 'b' }":                         "takes a path, or a table",
+		"c2s_direct_tls_certificate = { [5223] = {} }":                       "takes a single value",
+		"c2s_ssl = { certificate = 'a', password = 'b' }":                    "keys with a password are not available",
+		"c2s_direct_tls_ssl = { protocol = 'sslv3' }":                        "protocol",
+		"VirtualHost 'a.example'\nhttps_ssl = { protocol = 'sslv2' }":        "protocol",
+		"c2s_ssl = { verify = { 'peer', 'fail_if_no_peer_cert' } }":          "clients without a certificate could connect",
+		"VirtualHost 'a.example'\nssl = { verify = 'fail_if_no_peer_cert' }": "clients without a certificate could connect",
 	} {
 		var refused []string
 		for _, d := range Check(mustLoad(t, src)) {
@@ -247,6 +249,8 @@ func TestMinTLSVersion(t *testing.T) {
 		"tls_profile = 'old'":                tls.VersionTLS12,
 		"ssl = { protocol = 'tlsv1_3' }":     tls.VersionTLS13,
 		"ssl = { protocol = 'tlsv1+' }":      tls.VersionTLS12,
+		"ssl = { protocol = 'tlsv1' }":       tls.VersionTLS12,
+		"ssl = { protocol = 'tlsv1_2' }":     tls.VersionTLS12,
 		"c2s_ssl = { protocol = 'tlsv1_3' }": tls.VersionTLS13,
 		"ssl = { protocol = 'tlsv1_2+' }\ntls_profile = 'modern'": tls.VersionTLS12,
 	} {

@@ -15,20 +15,24 @@ func (ck *checker) lacking(h *Host, m Module) {
 		}
 	}
 	for _, lack := range lacks[m.Name] {
-		var without []*Host
+		without := map[string][]*Host{}
+		var reasons []string // in the order of the hosts
 		for _, host := range hosts {
 			if lack.on(host) {
-				without = append(without, host)
+				why := lack.why(host)
+				if without[why] == nil {
+					reasons = append(reasons, why)
+				}
+				without[why] = append(without[why], host)
 			}
 		}
-		if len(without) == 0 {
-			continue
+		for _, why := range reasons {
+			where := ""
+			if len(without[why]) < len(hosts) {
+				where = " on " + hostNames(without[why])
+			}
+			ck.add(Note, CodeMoot, h, m.Name, m.Pos, fmt.Sprintf("module %q%s%s%s", m.Name, lack.what, where, why), "")
 		}
-		where := ""
-		if len(without) < len(hosts) {
-			where = " on " + hostNames(without)
-		}
-		ck.add(Note, CodeMoot, h, m.Name, m.Pos, fmt.Sprintf("module %q%s%s%s", m.Name, lack.what, where, lack.why(without[0])), "")
 	}
 }
 

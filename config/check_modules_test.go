@@ -76,6 +76,9 @@ func TestLackingModules(t *testing.T) {
 		{"limits alone", "modules_enabled = { 'register_limits' }" + two, ""},
 		{"disabled", "modules_enabled = { 'register_ibr' } modules_disabled = { 'register_ibr' }" + two, ""},
 		{"accounts elsewhere", "authentication = 'x'\nmodules_enabled = { 'user_account_management' }" + two, `note 2 module "user_account_management": users cannot change their passwords or delete their accounts, since those are where authentication = "x" says`},
+		{"accounts elsewhere, for different reasons", "modules_enabled = { 'user_account_management' }" + two + "authentication = 'anonymous'\nVirtualHost 'c.example'\nauthentication = 'x'",
+			`note 1 module "user_account_management": users cannot change their passwords or delete their accounts on b.example, since its users are anonymous and have none|` +
+				`note 1 module "user_account_management": users cannot change their passwords or delete their accounts on c.example, since those are where authentication = "x" says`},
 		{"two kinds of vCards", "modules_enabled = { 'vcard', 'vcard_legacy' }" + two, `note 1 module "vcard" has no effect beside "vcard_legacy", which serves vCards, too`},
 		{"one kind", "modules_enabled = { 'vcard' }" + two, ""},
 		{"both on one host", "modules_enabled = { 'vcard' }" + two + "modules_enabled = { 'vcard_legacy' }", `note 1 module "vcard" has no effect on b.example beside "vcard_legacy", which serves vCards, too`},
