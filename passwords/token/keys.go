@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -258,6 +259,14 @@ func (p *Published) discover(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("fetch metadata: %s is of issuer %s, not of %s", a.from, shown(meta.Issuer), p.Issuer)
 	case meta.Keys == "":
 		return "", fmt.Errorf("fetch metadata: %s has no jwks_uri", a.from)
+	case secure(p.Discovery) && !secure(meta.Keys): // RFC 8414 §2
+		return "", fmt.Errorf("fetch metadata: the jwks_uri of %s does not begin with https", a.from)
 	}
 	return meta.Keys, nil
+}
+
+// secure tells whether a URL is asked by TLS.
+func secure(address string) bool {
+	scheme, _, _ := strings.Cut(address, ":")
+	return strings.EqualFold(scheme, "https")
 }
