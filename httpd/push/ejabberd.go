@@ -353,26 +353,29 @@ func (c *call) deleteItem() (any, error) {
 	return done(c.remove(user, contact))
 }
 
-// remove takes a contact out of a roster, and what the two had of each other's presence out of the contact's, as a
-// server does for a client (RFC 6121 §2.5.2), where the caller changes that one, too.
+// remove takes a contact out of a roster, and before that what the two had of each other's presence out of the contact's,
+// as a server does for a client (RFC 6121 §2.5.2), where the caller changes that one, too. What has failed can be called
+// again.
 func (c *call) remove(user, contact addr.Bare) error {
-	var was roster.Item
-	_, err := c.api.put(c.ctx, user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
-		was, _ = now.Get(contact)
-		return nil, []addr.Bare{contact}, nil
-	})
-	if h := c.api.Hosts[contact.Domain()]; err != nil || was.Subscription == roster.None || h == nil || !h.may(c.caller) || contact.Local() == "" {
+	own, err := c.api.own(c.ctx, user)
+	if err != nil {
 		return err
 	}
-	_, err = c.api.put(c.ctx, contact, func(now roster.Roster) (put []roster.Item, _ []addr.Bare, _ error) {
-		if i, ok := now.Get(user); ok {
-			i.Subscription = roster.None
-			put = append(put, i)
+	was, _ := own.Get(contact)
+	if h := c.api.Hosts[contact.Domain()]; was.Subscription != roster.None && h != nil && h.may(c.caller) && contact.Local() != "" {
+		_, err := c.api.put(c.ctx, contact, func(now roster.Roster) (put []roster.Item, _ []addr.Bare, _ error) {
+			if i, ok := now.Get(user); ok {
+				i.Subscription = roster.None
+				put = append(put, i)
+			}
+			return put, nil, nil
+		})
+		if _, no := reason(err); err != nil && !no { // no: his roster is somebody else's
+			return err
 		}
-		return put, nil, nil
-	})
-	if _, no := reason(err); no { // his roster is somebody else's
-		return nil
 	}
+	_, err = c.api.put(c.ctx, user, func(roster.Roster) ([]roster.Item, []addr.Bare, error) {
+		return nil, []addr.Bare{contact}, nil
+	})
 	return err
 }

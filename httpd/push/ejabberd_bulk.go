@@ -290,7 +290,7 @@ func (c *call) stored(f filter) (users []addr.Bare, most int, err error) {
 func (c *call) find(users []addr.Bare, f filter, most int) ([]pair, error) {
 	pairs := []pair{}
 	for _, u := range users {
-		list, err := c.api.look(c.ctx, u)
+		list, err := c.api.own(c.ctx, u)
 		if err != nil {
 			return nil, err
 		}

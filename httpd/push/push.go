@@ -88,6 +88,19 @@ func (a *API) look(ctx context.Context, user addr.Bare) (roster.Roster, error) {
 	return list, ofHost(user.Domain(), err)
 }
 
+// own is what is kept of one user's roster, without what groups put into it.
+func (a *API) own(ctx context.Context, user addr.Bare) (roster.Roster, error) {
+	var list roster.Roster
+	_, err := a.put(ctx, user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
+		list = now
+		return nil, nil, nil
+	})
+	if err != nil {
+		return roster.Roster{}, err // list may still be written to
+	}
+	return list, nil
+}
+
 // foreign says that the rosters of a host are not kept here.
 type foreign struct{ host string }
 

@@ -16,6 +16,7 @@ import (
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
+	"rosterd/engine/groups"
 	"rosterd/engine/stored"
 	"rosterd/httpd/push"
 	"rosterd/store"
@@ -394,6 +395,59 @@ func TestEjabberdHostsApart(t *testing.T) {
 		→ 403 "example.net is no host here whose rosters you change"
 	`, bearer)
 	h.play(t, have, other)
+}
+
+// Whom groups put into a roster is shown, and is nobody to list for deletion: he would stay.
+func TestEjabberdGroups(t *testing.T) {
+	h := newHouse(t, func(a *push.API) {
+		log := slog.New(slog.DiscardHandler)
+		db, err := store.OpenMemory(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, _ := groups.New([]groups.Group{{Name: "G", Public: true, Members: []groups.Member{{JID: addr.MustBare("desk@example.com")}}}})
+		feed := &groups.Feed{Log: log, Source: groups.SourceFunc(func(context.Context) (*groups.Set, []groups.Problem, error) { return set, nil, nil })}
+		kept := &stored.Rosters{Values: db.Stores("example.com").Keyed("roster")}
+		eng := engine.New(map[string]engine.Host{"example.com": {Backend: groups.Rosters{Own: kept, Groups: feed}, Assigner: kept, OneSided: true}}, func(engine.Event) {}, log)
+		a.Rosters = eng
+		t.Cleanup(func() {
+			if err := errors.Join(eng.Close(context.Background()), db.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	h.play(t, `
+		POST /api/add_rosteritem {"localuser":"romeo","localhost":"example.com","user":"juliet","host":"example.com","nick":"","group":"","subs":"both"}
+		→ 200 0
+		POST /api/get_roster_count {"user":"romeo","host":"example.com"}
+		→ 200 2
+		POST /api/process_rosteritems {"action":"list","subs":"any","asks":"any","users":"any","contacts":"any"}
+		→ 200 [{"user":"romeo@example.com","contact":"juliet@example.com"}]
+		POST /api/process_rosteritems {"action":"delete","subs":"any","asks":"any","users":"any","contacts":"any"}
+		→ 200 [{"user":"romeo@example.com","contact":"juliet@example.com"}]
+		POST /api/get_roster_count {"user":"romeo","host":"example.com"}
+		→ 200 1`, bearer)
+}
+
+// A removal that fails half way is whole when it is called again.
+func TestEjabberdRemovalAgain(t *testing.T) {
+	h := newHouse(t, nil)
+	sound := h.Rosters
+	h.play(t, `
+		POST /api/add_rosteritem {"localuser":"romeo","localhost":"example.com","user":"nurse","host":"example.com","nick":"","group":"","subs":"both"}
+		→ 200 0
+		POST /api/add_rosteritem {"localuser":"nurse","localhost":"example.com","user":"romeo","host":"example.com","nick":"","group":"","subs":"both"}
+		→ 200 0`, bearer)
+	const removal = `POST /api/delete_rosteritem {"localuser":"romeo","localhost":"example.com","user":"nurse","host":"example.com"}`
+	h.Rosters = hurdle{Rosters: sound, err: errors.New("the disk is full")}
+	h.play(t, removal+"\n→ 500 \"internal_error\"", bearer)
+	h.Rosters = sound
+	h.play(t, removal+`
+		→ 200 0
+		POST /api/get_roster {"user":"romeo","host":"example.com"}
+		→ 200 []
+		POST /api/v1/get_roster {"user":"nurse","host":"example.com"}
+		→ 200 [{"jid":"romeo@example.com","nick":"","subscription":"none","pending":"none","groups":[]}]`, bearer)
 }
 
 // hurdle is rosters of which the nurse's are not changed: that fails, or waits until the application has gone.
