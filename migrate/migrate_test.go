@@ -320,6 +320,23 @@ f={"config":{"access":"open","maxItems":1,"Transient":true}}`
 	}
 }
 
+// Items of which there are more than are kept: the last ones are taken, of each ID one, and the rest is named.
+func TestItemsTooMany(t *testing.T) {
+	h := open(t)
+	h.host.MaxItems = 2
+	var list strings.Builder
+	for _, id := range []string{"a", "b", "c", "c", "c"} {
+		fmt.Fprintf(&list, "item({ name = 'x', attr = { xmlns = 'urn:x' }, key = %q, when = 1704067200 });\n", id)
+	}
+	h.write("pep/juliet.dat", "return { n = { config = { max_items = 'max' } }, one = { config = { max_items = 1 } } };")
+	h.write("pep_n/juliet.list", list.String())
+	h.write("pep_one/juliet.list", "item({ name = 'x', attr = { xmlns = 'urn:x' }, key = 'k', when = 1 });\n")
+	h.wants("accounts: 1 new", "pep: 2 new", `pep/juliet.dat:1: juliet@example.com: pep: node "n": only the last 2 of 3 items are kept`)
+	if got, want := strings.Split(h.values("pep"), "\n")[0], `n={"config":{"access":"presence"},"items":[{"id":"b","time":"2024-01-01T00:00:00Z","size":18},{"id":"c","time":"2024-01-01T00:00:00Z","size":18}]}`; got != want {
+		t.Errorf("taken is\n%s", got)
+	}
+}
+
 // The other stores: what of each is taken.
 func TestStores(t *testing.T) {
 	for _, tt := range []struct{ name, store, file, want, counts string }{

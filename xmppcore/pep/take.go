@@ -51,16 +51,32 @@ func (t Taken) Values(most int) (doc []byte, payloads map[string][]byte, changed
 		n.Config.Access = "whitelist"
 	}
 	keep := (&box{host: &Host{MaxItems: most}}).most(&n.Config)
+	items := t.latest()
+	if more := len(items) - keep; more > 0 && keep > 0 {
+		changed = append(changed, fmt.Sprintf("only the last %d of %d items are kept", keep, len(items)))
+	}
 	payloads = map[string][]byte{}
-	for _, i := range t.Items[max(0, len(t.Items)-keep):] {
+	for _, i := range items[max(0, len(items)-keep):] {
 		if len(i.ID) > maxItemID {
 			changed = append(changed, fmt.Sprintf("an item has an ID of more than %d bytes", maxItemID))
 			continue
 		}
-		n.Items = slices.DeleteFunc(n.Items, func(old item) bool { return old.ID == i.ID })
 		n.Items = append(n.Items, item{ID: i.ID, Time: i.Time.UTC().Truncate(time.Second), Size: len(i.Payload)})
 		payloads[key(t.Name, i.ID)] = i.Payload
 	}
 	doc, err = json.Marshal(n)
 	return doc, payloads, changed, err
+}
+
+// latest are the items, of each ID the last one.
+func (t Taken) latest() (list []TakenItem) {
+	seen := make(map[string]bool, len(t.Items))
+	for _, i := range slices.Backward(t.Items) {
+		if !seen[i.ID] {
+			seen[i.ID] = true
+			list = append(list, i)
+		}
+	}
+	slices.Reverse(list)
+	return list
 }
