@@ -59,7 +59,7 @@ var (
 	ConflictResolve = declare(Spec{Name: "conflict_resolve",
 		Doc: "what happens to a resource that is bound again"}, oneOf("kick_old", "kick_new", "random", "increment"), "kick_old")
 	Admins = declare(Spec{Name: "admins", Scope: ScopeInherited, Risk: Security,
-		Doc: "bare JIDs of the administrators: whom server_contact_info names, and who may announce"}, listOf(bareJID), nil)
+		Doc: "bare JIDs of the administrators: whom server_contact_info names, and who may announce"}, listOf(adminJID), nil)
 	AuthTimeout = declare(Spec{Name: "rosterd_auth_timeout", Aliases: []string{"c2s_timeout"}, Scope: ScopeGlobal, Risk: Security,
 		Doc: "time from connecting to being authenticated"}, period(time.Second, time.Hour), 15*time.Second)
 	BindTimeout = declare(Spec{Name: "rosterd_bind_timeout", Scope: ScopeGlobal, Risk: Security,

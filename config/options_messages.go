@@ -19,7 +19,7 @@ var (
 		Doc: "age at which messages leave the archive"}, period(time.Minute, Forever), 7*24*time.Hour)
 	ArchiveResults = declare(Spec{Name: "max_archive_query_results", Owner: "mam",
 		Doc: "most messages in one answer of the archive"}, integer(1, 10_000), 50)
-	ArchivePolicy = declare(Spec{Name: "default_archive_policy", Owner: "mam",
+	ArchivePolicy = declare(Spec{Name: "default_archive_policy", Owner: "mam", Risk: Security,
 		Doc: "what is archived of users who have not said what they want: true is all, false nothing, \"roster\" what is said with contacts"}, archivePolicy, "always")
 	ArchiveStore = declare(Spec{Name: "archive_store", Owner: "mam",
 		Doc: "store of the archive; that of what users want archived has its name with _prefs behind it"}, nonEmpty, "archive")
@@ -43,9 +43,9 @@ func archivePolicy(r *reading, v Value) (string, bool) {
 		return "", false
 	}
 	switch v.v {
-	case true, "true", int64(1):
+	case true, "true", int64(1), "always":
 		return "always", true
-	case false, "false", int64(0):
+	case false, "false", int64(0), "never":
 		return "never", true
 	case "roster":
 		return "roster", true

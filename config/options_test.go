@@ -157,7 +157,7 @@ func TestUnreadableSecurity(t *testing.T) {
 		`c2s_require_encryption = "yes"`, `c2s_require_encryption = {}`, `allow_unencrypted_plain_auth = "no"`, `authentication = "internal_ldap"`, `authentication = {}`,
 		`anonymous_login = "yes"`, `storage = 5 > 4 and {} or nil; storage = { accounts = {} }`, `default_storage = ""`, `limits = { c2s = { rate = "fast" } }`, `limits = 5`,
 		`rosterd_refresh_token = ""`, `rosterd_auth_timeout = "30m"`, `rosterd_stanza_size = "big"`, `trusted_proxies = { "everybody" }`, `c2s_ports = { "x" }`, `interfaces = { "?" }`,
-		`password_hash = "MD5"`, `modules_enabled = "tls"`, `enabled = "no"`, `http_interfaces = { "a b" }`, `admins = { "a/b@c" }`, `rosterd_refesh_token = "x"`,
+		`password_hash = "MD5"`, `modules_enabled = "tls"`, `enabled = "no"`, `http_interfaces = { "a b" }`, `admins = { {} }`, `default_archive_policy = "nobody"`, `rosterd_refesh_token = "x"`,
 		`ssl = { protocol = "sslv2" }`, `rosterd_refresh_token = ENV_NOT_SET`, `rosterd_roster_edit = "allow"`, `default_iteration_count = "many"`, `rosterd_plugin_isolation = "none"`, `rosterd_plugin_override = "http_roster_admin"`, `modules_disabled = { 5 }`,
 	} {
 		c := mustLoad(t, line+"\nVirtualHost 'h.example'")
@@ -187,6 +187,34 @@ func TestUnreadableFunctional(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("%s is not reported:\n%v", line, Check(c))
+		}
+	}
+}
+
+// An entry that is no address makes nobody an admin, and keeps nobody from being one.
+func TestAdminsThatAreNone(t *testing.T) {
+	c := mustLoad(t, "admins = { '', ' b@x.example', 'a@x.example', 'a@x.example/r' }\nVirtualHost 'h.example'")
+	if got := fmt.Sprint(Admins.Get(c.Hosts()[0])); got != "[a@x.example]" {
+		t.Errorf("the admins are %s", got)
+	}
+	said := 0
+	for _, d := range Check(c) {
+		if d.Name == "admins" && d.Severity == Refused {
+			t.Errorf("refused: %s", d)
+		}
+		if d.Name == "admins" && d.Severity == Warn && d.Pos.Line == 1 {
+			said++
+		}
+	}
+	if said != 3 {
+		t.Errorf("%d of 3 entries are reported:\n%v", said, Check(c))
+	}
+}
+
+func TestDefaultArchivePolicy(t *testing.T) {
+	for value, want := range map[string]string{"true": "always", "'always'": "always", "'never'": "never", "0": "never", "'roster'": "roster"} {
+		if got := ArchivePolicy.Get(mustLoad(t, "default_archive_policy = "+value+"\nVirtualHost 'h.example'").Hosts()[0]); got != want {
+			t.Errorf("default_archive_policy = %s is %q, want %q", value, got, want)
 		}
 	}
 }

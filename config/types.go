@@ -110,6 +110,18 @@ func bareJID(r *reading, v Value) (addr.Bare, bool) {
 	return jid, true
 }
 
+// adminJID is bareJID for a list of people who may do more: an entry that is no address gives nobody a right, in Prosody
+// neither. Lists that are split from an environment variable have such entries.
+func adminJID(r *reading, v Value) (addr.Bare, bool) {
+	if s, isText := v.text(); isText {
+		if _, err := addr.ParseBare(s); err != nil {
+			r.warn(v, "takes bare JIDs: %v: the entry has no effect", err)
+			return addr.Bare{}, false
+		}
+	}
+	return bareJID(r, v)
+}
+
 func hostname(r *reading, v Value) (string, bool) {
 	s, ok := nonEmpty(r, v)
 	if !ok {
