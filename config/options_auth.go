@@ -93,8 +93,10 @@ func (h *Host) authPos() Pos {
 // KeepsAccounts tells whether the accounts of the host are rosterd's own.
 func (h *Host) KeepsAccounts() bool { return internalAccounts(h) }
 
-// Anonymous tells whether the users of the host have no accounts at all.
-func (h *Host) Anonymous() bool { return h.AuthProvider() == "anonymous" }
+// Anonymous tells whether the users of the host have no accounts at all. A module of one's own of that name knows passwords.
+func (h *Host) Anonymous() bool {
+	return h.AuthProvider() == "anonymous" && !h.cfg.overridden(authModule(h))
+}
 
 // OutsideProvider is the provider of rosterd's own that asks somebody else about the users of the host.
 func (h *Host) OutsideProvider() (name string, pos Pos, ok bool) {

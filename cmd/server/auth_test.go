@@ -351,3 +351,24 @@ func TestNoMechanismLeft(t *testing.T) {
 		}
 	}
 }
+
+// TestAnonymousOverridden: where a module of one's own is in the place of rosterd's anonymous users, it says who gets in.
+func TestAnonymousOverridden(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, `plugin_paths = { "modules" }
+modules_enabled = { "saslauth", "roster", "disco" }
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+rosterd_plugin_isolation = "inproc"
+rosterd_plugin_override = { "auth_anonymous" }
+VirtualHost "guest.example"
+  authentication = "anonymous"
+`)
+	p.module(t, "auth_anonymous", `module:provides("auth", { test_password = function(user, password) return password == "ticket" end })`)
+	s := p.serve(t)
+	c := s.connect(t, "guest.example")
+	c.must(c.Open(c.ctx))
+	equal(t, "mechanisms", c.Mechanisms(), []string{"PLAIN"})
+	equal(t, "with a ticket", s.saslCondition(t, "guest.example", "john", "ticket"), "")
+	equal(t, "without", s.saslCondition(t, "guest.example", "john", "x"), "not-authorized")
+}
