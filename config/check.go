@@ -304,8 +304,14 @@ func (ck *checker) pluginPaths(h *Host, st *setting) {
 			if file == "" {
 				continue
 			}
+			p := readPlugin(file)
+			if name == "auth_anonymous" && p.auth { // Prosody would take it
+				ck.add(Warn, CodePlugins, h, st.name, st.pos, file+" is not used: whoever comes is let in, whatever it would say",
+					fmt.Sprintf("rosterd_plugin_override = { %q } would take it instead", name))
+				continue
+			}
 			files = append(files, file)
-			if p := readPlugin(file); script && (p.rosters || p.auth) { // the original of http_roster_admin does not, in that way
+			if script && (p.rosters || p.auth) { // the original of http_roster_admin does not, in that way
 				hint = fmt.Sprintf("rosterd_plugin_override = { %q } would take it instead", name)
 			}
 		}

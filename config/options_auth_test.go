@@ -24,6 +24,9 @@ func TestAuthProviders(t *testing.T) {
 		{"a file that is not asked for", "plugin_paths = { 'mods' }; authentication = 'custom_http'", "custom_http outside - false", ""},
 		{"a file that is not there", "authentication = 'http'; rosterd_plugin_override = { 'auth_http' }", "http - - false", `REFUSED :1 rosterd_plugin_override: there is no mod_auth_http.lua or .wasm in plugin_paths`},
 		{"nobody", "authentication = 'anonymous'", "anonymous - - true", ""},
+		{"nobody, and a file that may know somebody", "plugin_paths = { 'mods' }; authentication = 'anonymous'", "anonymous - - true",
+			`WARN :1 DIR/mods/mod_auth_anonymous.lua is not used: whoever comes is let in, whatever it would say (rosterd_plugin_override = { "auth_anonymous" } would take it instead)`},
+		{"the file that knows them", "plugin_paths = { 'mods' }; authentication = 'anonymous'; rosterd_plugin_override = { 'auth_anonymous' }", "anonymous - auth_anonymous false", ""},
 		{"nobody, as it was once said", "authentication = 'http'; anonymous_login = true", "anonymous - - true",
 			`WARN :1 anonymous_login is an old switch; it goes before authentication, as in Prosody (write authentication = "anonymous")`},
 		{"an option of two providers", "authentication = 'http_async'; http_auth_url = 'https://x'", "http_async outside - false", ""},
@@ -38,7 +41,7 @@ func TestAuthProviders(t *testing.T) {
 		{"a table without one", "authentication = 'custom_http'; auth_custom_http = {}", "custom_http outside - false", `REFUSED :1 auth_custom_http: takes { post_url = "https://…" }`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			root := files{"mods/mod_auth_http.lua": auth, "prosody.cfg.lua": tt.src + "\nVirtualHost 'h.example'\nmodules_enabled = { 'roster', 'saslauth' }"}.write(t)
+			root := files{"mods/mod_auth_http.lua": auth, "mods/mod_auth_anonymous.lua": auth, "prosody.cfg.lua": tt.src + "\nVirtualHost 'h.example'\nmodules_enabled = { 'roster', 'saslauth' }"}.write(t)
 			c, err := Load(filepath.Join(root, "prosody.cfg.lua"), LoadOptions{LookupEnv: environment(nil)})
 			if err != nil {
 				t.Fatal(err)
