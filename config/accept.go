@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -114,7 +115,11 @@ func (ck *checker) accept() {
 	}
 	for _, a := range list {
 		if !a.used && !ck.covered(a) {
-			ck.diags = append(ck.diags, Diag{Severity: Warn, Code: CodeAccepts, Pos: a.pos, Host: a.host, Name: acceptOption.Name,
+			hint := ""
+			if elsewhere := (acceptance{code: a.code, name: a.name}); a.host != "" && slices.ContainsFunc(ck.diags, func(d Diag) bool { return d.Severity != Note && elsewhere.covers(d) }) {
+				hint = fmt.Sprintf("in the section of %q it counts for that alone: move it above the first VirtualHost", a.host)
+			}
+			ck.diags = append(ck.diags, Diag{Severity: Warn, Code: CodeAccepts, Pos: a.pos, Host: a.host, Name: acceptOption.Name, Hint: hint,
 				Message: fmt.Sprintf("%s: there is nothing to accept by %v", strings.Fields(a.by())[0], a)})
 		}
 	}

@@ -75,6 +75,20 @@ func TestAccept(t *testing.T) {
 	}
 }
 
+// What is appended to a file stands below its last host.
+func TestAcceptanceBelowAHost(t *testing.T) {
+	for src, want := range map[string]string{
+		"modules_enabled = { 'roster', 'firewall' }\nVirtualHost 'h.example'\nrosterd_accept = { 'SEC002@firewall' }":  `in the section of "h.example" it counts for that alone: move it above the first VirtualHost`,
+		"modules_enabled = { 'roster', 'firewall' }\nVirtualHost 'h.example'\nrosterd_accept = { 'SEC002@mimicking' }": "",
+	} {
+		for _, d := range Check(mustLoad(t, src)) {
+			if d.Code == CodeAccepts && d.Hint != want {
+				t.Errorf("%s: the hint is %q, want %q", src, d.Hint, want)
+			}
+		}
+	}
+}
+
 func TestCheckAcceptance(t *testing.T) {
 	for s, ok := range map[string]bool{"SEC002": true, "SEC002@firewall": true, "": false, "sec002": false, "SEC02": false, "SEC002@": false, "SEC002@a b": false} {
 		if err := CheckAcceptance(s); (err == nil) != ok {

@@ -34,6 +34,7 @@ func clean(name string, src []byte) (out []byte, notes []string, err error) {
 // What templates have where a value will be: in a source, and in a text.
 var (
 	template    = regexp.MustCompile(`\{\{|\{%|\$\{[A-Za-z_]|<%[=-]? `)
+	expression  = regexp.MustCompile(`\{\{-?\s*[A-Za-z_.$][^={}]*\}\}`) // no list of tables
 	placeholder = regexp.MustCompile(`\{\{[^}]*\}*|\{%.*%\}|\$\{[A-Z_][A-Z0-9_]*\}|^\$[A-Z_][A-Z0-9_]*|<%=.*%>|%%[A-Z][A-Z0-9_]*%%|__[A-Z][A-Z0-9_]*__|@[A-Z][A-Z0-9_]*_[A-Z0-9_]*@|<[A-Z][A-Z0-9]*_[A-Z0-9_]*>`)
 )
 
@@ -97,7 +98,7 @@ func syntaxError(name string, src []byte, err error) error {
 	}
 	for i, line := range bytes.Split(src, []byte("\n")) {
 		code, _, _ := bytes.Cut(line, []byte("--"))
-		if mark := template.Find(code); mark != nil {
+		if mark := template.Find(code); mark != nil && (string(mark) != "{{" || i+1 == e.Pos.Line || expression.Match(code)) {
 			e.Hint = fmt.Sprintf("%q in line %d: this looks like a template that has not been rendered", mark, i+1)
 			return e
 		}
@@ -126,6 +127,11 @@ var mistakes = []struct {
 	{regexp.MustCompile(`^<name> expected near`), "an option is set by =, not by a colon"},
 	{regexp.MustCompile(`^unexpected symbol near '\{'`), "a configuration begins with NAME = …: this may be JSON"},
 	{regexp.MustCompile(`^<eof> expected near 'end'`), "there is one end too many"},
+	{regexp.MustCompile(`^syntax error near '=='`), "an option is set by one ="},
+	{regexp.MustCompile(`^unexpected symbol near '//'`), "a comment begins with --"},
+	{regexp.MustCompile(`near '@'`), "are quotes missing around an address?"},
+	{regexp.MustCompile("near '[\u00a0\u200b\u2060\ufeff]"), "there is a space that is none to Lua, or a character that is not to be seen: write the line anew"},
+	{regexp.MustCompile(`^syntax error near '([A-Za-z_]\w*)'`), "are quotes missing around the text with %[1]s, or is an = missing before %[1]s?"},
 }
 
 func anys(list []string) []any {
