@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"rosterd/config"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/session"
@@ -15,8 +13,8 @@ func streamManagement(h *config.Host) *xmppcore.StreamManagement {
 		return nil
 	}
 	hibernation := config.SmacksHibernation.Get(h)
-	if h.Anonymous() { // each is a user of his own, and no limit counts those who have gone
-		hibernation = min(hibernation, time.Minute)
+	if h.Anonymous() { // who comes back is somebody else, and cannot resume it
+		hibernation = 0
 	}
 	return &xmppcore.StreamManagement{
 		Management: session.Management{

@@ -7,6 +7,7 @@ import (
 
 	"rosterd/config"
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/xmpptest"
 )
 
 // TestIterations: default_iteration_count is that of new passwords, and of the keys that are shown for users who do
@@ -41,7 +42,8 @@ func TestIterations(t *testing.T) {
 	}
 }
 
-// TestGuestsWait: a session of an anonymous user waits a minute for its client, others as smacks_hibernation_time says.
+// TestGuestsWait: a session of an anonymous user does not wait for its client, who would come back as somebody else; others
+// do as smacks_hibernation_time says.
 func TestGuestsWait(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, "modules_enabled = { 'smacks' }\nVirtualHost 'h.example'\nVirtualHost 'guest.example'\nauthentication = 'anonymous'\n")
@@ -50,7 +52,7 @@ func TestGuestsWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for host, want := range map[string]time.Duration{"h.example": 10 * time.Minute, "guest.example": time.Minute} {
+	for host, want := range map[string]time.Duration{"h.example": 10 * time.Minute, "guest.example": 0} {
 		equal(t, host, streamManagement(cfg.Host(host)).Hibernation, want)
 	}
 }
@@ -75,5 +77,22 @@ authentication = "anonymous"
 	hosts := (&plan{cfg: cfg}).engineHosts(&databases{})
 	for host, want := range map[string]bool{"h.example": true, "guest.example": false} {
 		equal(t, host, hosts[host].Keeper != nil, want)
+	}
+}
+
+// TestGuestsGone: what is not resumable is not promised to be.
+func TestGuestsGone(t *testing.T) {
+	t.Parallel()
+	s := newPlace(t, `modules_enabled = { "saslauth", "smacks" }
+c2s_require_encryption = false
+VirtualHost "guest.example"
+  authentication = "anonymous"
+`).serve(t)
+	c := s.connect(t, "guest.example")
+	c.must(c.Login(c.ctx, "", "", ""))
+	c.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+	e, err := c.Expect(c.ctx, "enabled", func(e xmpptest.Element) bool { return e.Name.Local == "enabled" })
+	if err != nil || e.Attr("resume") != "" || e.Attr("id") != "" {
+		t.Errorf("%v, %v", e, err)
 	}
 }
