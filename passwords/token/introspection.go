@@ -46,11 +46,13 @@ func (i *Introspection) CheckToken(ctx context.Context, host, token string) (add
 	if err != nil {
 		return addr.Bare{}, err
 	}
-	if a.status != 200 { // also 401: that is about our own name and secret
-		return addr.Bare{}, a.fault()
-	}
 	c, err := a.object()
-	if err != nil {
+	switch {
+	case a.status == 413, a.status == 400 && c["error"] == "invalid_token": // of some servers, for what never was a token of theirs
+		return addr.Bare{}, refused("%w", a.fault())
+	case a.status != 200: // also 401: that is about our own name and secret
+		return addr.Bare{}, a.fault()
+	case err != nil:
 		return addr.Bare{}, err
 	}
 	if c["active"] != true {

@@ -210,12 +210,24 @@ func TestIntrospection(t *testing.T) {
 			_, _ = w.Write([]byte(a))
 			return
 		}
-		w.WriteHeader(http.StatusUnauthorized)
+		switch r.PostFormValue("token") {
+		case "garbage":
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"invalid_token"}`))
+		case "our question is wrong":
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"invalid_request"}`))
+		case "long":
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+		}
 	}))
 	defer srv.Close()
 	i := &token.Introspection{Rules: token.Rules{Username: "username", Audience: []string{"xmpp"}}, Client: client(t, "ros:terd", "s e"), URL: srv.URL + "/introspect"}
 	for _, tt := range []struct{ token, want string }{
 		{"good", "juliet@example.com"}, {"old", "refused"}, {"word", "refused"}, {"mail", "refused"}, {"late", "refused"},
+		{"garbage", "refused"}, {"long", "refused"}, {"our question is wrong", "unknown"},
 		{"nobody", "unknown"}, {"our own secret is wrong", "unknown"},
 	} {
 		u, err := i.CheckToken(t.Context(), "example.com", tt.token)
