@@ -70,6 +70,26 @@ func TestGroupsInSQL(t *testing.T) {
 	equal(t, "refresh of nobody in particular", fmt.Sprintf("%s %d %d", r.Status, r.Updated, r.Errors), "ok 0 0")
 }
 
+// TestGroupsInSQLReloaded: how often a database is asked is as the configuration says after a reload, too.
+func TestGroupsInSQLReloaded(t *testing.T) {
+	t.Parallel()
+	const seldom = `groups_sql_refresh = 86400`
+	p := newPlace(t, edited(`modules_enabled = { "groups_sql" }`, `groups_sql = { driver = "SQLite3", database = "../staff.sqlite" }`,
+		`groups_sql_query = "SELECT team, login, name FROM staff"`, seldom))
+	exec := staffIn(t, filepath.Join(p.dir, "staff.sqlite"))
+	exec(`INSERT INTO staff VALUES ('Verona', 'romeo', 'Romeo', 0), ('Verona', 'juliet', NULL, 0)`)
+	s := p.serve(t)
+	romeo := s.login(t, "romeo@example.com")
+	romeo.wantRoster("juliet@example.com||both|Verona")
+	exec(`UPDATE staff SET name = 'Juliet' WHERE login = 'juliet'`)
+	p.text = strings.Replace(p.text, seldom, `groups_sql_refresh = 1`, 1)
+	p.write(t)
+	s.reload(t)
+	romeo.wantPushes("juliet@example.com|Juliet|both|Verona")
+	exec(`UPDATE staff SET name = 'Jule' WHERE login = 'juliet'`)
+	romeo.wantPushes("juliet@example.com|Jule|both|Verona")
+}
+
 // TestGroupsInSQLRefused: what nobody could ask is refused, with the line it is on.
 func TestGroupsInSQLRefused(t *testing.T) {
 	t.Parallel()

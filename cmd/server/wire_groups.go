@@ -22,7 +22,8 @@ var groupsLook = time.Second
 
 // groupSource is where the groups of a host come from.
 type groupSource struct {
-	// key is comparable. Hosts with equal ones have one source, which stays the same after a reload.
+	// key is comparable. Hosts with equal ones have one source, which stays the same after a reload that changes nothing
+	// else of it.
 	key  any
 	name string        // for the log, without secrets
 	ask  groups.Source // not asked before it is served
@@ -113,7 +114,7 @@ func (p *plan) openGroups(ctx context.Context, before *plan, log *slog.Logger) e
 		if !ok {
 			continue
 		}
-		if feeds[s.key] == nil {
+		if f := feeds[s.key]; f == nil || f.Every != s.every || f.Timeout != s.timeout {
 			f := &groupFeed{key: s.key, Feed: groups.Feed{Source: s.ask, Name: s.name, Every: s.every, Timeout: s.timeout, Log: log}}
 			if s.must {
 				contents, _, err := s.ask.Groups(ctx) // its problems are what check has said
