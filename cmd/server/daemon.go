@@ -51,9 +51,13 @@ type daemon struct {
 	certs  atomic.Pointer[certificates]
 }
 
+func newDaemon(log *slog.Logger) *daemon {
+	return &daemon{log: log, failed: make(chan error, 1), ending: make(chan struct{}), timers: make(map[*plugins.Opened]context.CancelFunc)}
+}
+
 // start builds a server from a configuration that was checked. Nothing is left running after an error.
 func start(ctx context.Context, cfg *config.Config, log *slog.Logger) (*daemon, error) {
-	d := &daemon{log: log, failed: make(chan error, 1), ending: make(chan struct{}), timers: make(map[*plugins.Opened]context.CancelFunc)}
+	d := newDaemon(log)
 	if err := d.build(ctx, cfg); err != nil {
 		return nil, errors.Join(err, d.stop())
 	}

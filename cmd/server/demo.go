@@ -152,7 +152,8 @@ func startDemoServer(ctx context.Context, p demoPlace, view *demoView) (*daemon,
 	if err := addDemoUsers(ctx, cfg, p); err != nil {
 		return nil, err
 	}
-	d := &daemon{log: slog.New(view), failed: make(chan error, 1), tap: view.tap}
+	d := newDaemon(slog.New(view))
+	d.tap = view.tap
 	if err := d.build(ctx, cfg); err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
