@@ -65,6 +65,27 @@ func TestChatIsThere(t *testing.T) {
 	}
 }
 
+// Where people cannot register is named where they can elsewhere.
+func TestClosedRegistration(t *testing.T) {
+	const two = "allow_registration = true\nmodules_enabled = { 'register' }\nVirtualHost 'a.example'\nVirtualHost 'b.example'\n"
+	for src, want := range map[string]string{
+		two:                                     "",
+		two + "registration_invite_only = true": "allow_registration has no effect on b.example: registration_invite_only asks for invitations, which are not available",
+		"registration_invite_only = true\n" + two:                                      "allow_registration has no effect: registration_invite_only asks for invitations, which are not available",
+		"registration_invite_only = true\n" + two + "registration_invite_only = false": "allow_registration has no effect on a.example: registration_invite_only asks for invitations, which are not available",
+	} {
+		var got []string
+		for _, d := range Check(mustLoad(t, src)) {
+			if d.Name == "allow_registration" {
+				got = append(got, d.Message)
+			}
+		}
+		if s := strings.Join(got, "|"); s != want {
+			t.Errorf("%s\ngot  %s\nwant %s", src, s, want)
+		}
+	}
+}
+
 // A module that does nothing on a host, for what else is said there, is spoken of where it is enabled.
 func TestLackingModules(t *testing.T) {
 	const two = "\nVirtualHost 'a.example'\nVirtualHost 'b.example'\n"

@@ -81,19 +81,33 @@ func (ck *checker) registration(h *Host, st *setting) {
 	}
 	sev, code := Note, CodeMoot
 	var reasons []string
+	var closed []*Host
+	open := false
 	hint := ""
 	for _, host := range ck.Hosts() {
-		if _, why := host.Registers(); why != "" && (h == host || host.find(st.name, ScopeHost) == st) && !slices.Contains(reasons, why) {
-			reasons = append(reasons, why)
+		if h != host && host.find(st.name, ScopeHost) != st {
+			continue
+		}
+		if _, why := host.Registers(); why != "" {
+			closed = append(closed, host)
+			if !slices.Contains(reasons, why) {
+				reasons = append(reasons, why)
+			}
 			if internalAccounts(host) {
 				hint = "add users with rosterd user add"
 			}
 			if (host.Has("register") || host.Has("register_ibr")) && internalAccounts(host) {
 				sev, code = Warn, CodeRestriction // it is closed, where Prosody would ask somebody
 			}
+		} else {
+			open = true
 		}
 	}
 	if len(reasons) > 0 {
-		ck.add(sev, code, h, st.name, st.pos, "allow_registration has no effect everywhere: "+strings.Join(reasons, "; "), hint)
+		where := ""
+		if open {
+			where = " on " + hostNames(closed)
+		}
+		ck.add(sev, code, h, st.name, st.pos, "allow_registration has no effect"+where+": "+strings.Join(reasons, "; "), hint)
 	}
 }
