@@ -19,7 +19,7 @@ type caller struct {
 	token string    // "" if he brings none
 	admin addr.Bare // whose password he has; zero: nobody's
 	from  netip.Addr
-	plain bool // nothing about the request says that a web page makes it
+	plain bool // nothing about the request says that a web page makes it, or a proxy passes it on
 }
 
 // Why a caller is nobody.
@@ -109,7 +109,7 @@ func crossOrigin(r *http.Request) bool {
 // trusted: a browser there sends requests for any page that is open in it, also to us, whatever name a stranger has made
 // lead here (DNS rebinding).
 func (a *API) plain(r *http.Request) bool {
-	if r.Header.Get("Origin") != "" || crossOrigin(r) {
+	if r.Header.Get("Origin") != "" || crossOrigin(r) || passedOn(r) {
 		return false
 	}
 	host := strings.ToLower(strings.TrimSuffix(r.Host, "."))
@@ -118,4 +118,9 @@ func (a *API) plain(r *http.Request) bool {
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || a.Hosts[host] != nil
+}
+
+// passedOn tells requests that a proxy says it has passed on: the address that they come from is the proxy's.
+func passedOn(r *http.Request) bool {
+	return slices.ContainsFunc([]string{"Forwarded", "Via", "X-Forwarded-For", "X-Real-Ip"}, func(name string) bool { return len(r.Header[name]) > 0 })
 }

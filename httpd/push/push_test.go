@@ -259,6 +259,8 @@ func TestCallers(t *testing.T) {
 		{"a page there", forbidden, "401", open, []string{"Origin: https://evil.example"}},
 		{"a page of the same origin", forbidden, "401", open, []string{"Origin: http://evil.example", "Host: evil.example"}},
 		{"a browser there", forbidden, "401", open, []string{"Sec-Fetch-Site: cross-site"}},
+		{"passed on by a proxy there", forbidden, "401", open, []string{"X-Forwarded-For: 192.0.2.1"}},
+		{"passed on, with a token", "200 []", "200", open, []string{"X-Forwarded-For: 192.0.2.1", bearer}},
 		{"a stranger's name", forbidden, "401", open, []string{"Host: evil.example"}},
 		{"our name", "200 []", "200", open, []string{"Host: example.com:5280"}},
 		{"no name", "200 []", "200", open, []string{"Host: localhost"}},
