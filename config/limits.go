@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,6 +14,9 @@ type RateLimit struct {
 	Rate  float64 // bytes a second
 	Burst time.Duration
 }
+
+// limited are the kinds of sessions, as mod_limits looks for them.
+var limited = []string{"c2s", "component", "s2sin", "s2sout"}
 
 func defaultLimits() map[string]RateLimit {
 	return map[string]RateLimit{
@@ -32,6 +36,9 @@ func rateLimits(r *reading, v Value) (map[string]RateLimit, bool) {
 	limits := defaultLimits()
 	for _, f := range t.Fields {
 		kind := keyText(f.Key)
+		if !slices.Contains(limited, kind) {
+			r.warn(f.Value, "%q is no kind of session, in Prosody neither: %s are", kind, strings.Join(limited, ", "))
+		}
 		entry := f.Value.Table()
 		if entry == nil {
 			r.fail(f.Value, "%s takes a table such as { rate = \"10kb/s\" }", kind)

@@ -211,6 +211,19 @@ func TestAdminsThatAreNone(t *testing.T) {
 	}
 }
 
+func TestLimitsOfNoSession(t *testing.T) {
+	c := mustLoad(t, "limits = { C2S = { rate = '1mb/s' }, s2sin = { rate = '1mb/s' } }\nmodules_enabled = { 'limits' }\nVirtualHost 'h.example'")
+	var said []string
+	for _, d := range Check(c) {
+		if d.Name == "limits" && d.Severity == Warn {
+			said = append(said, d.Message)
+		}
+	}
+	if want := `limits: "C2S" is no kind of session, in Prosody neither: c2s, component, s2sin, s2sout are`; strings.Join(said, "|") != want {
+		t.Errorf("got %q, want %q", said, want)
+	}
+}
+
 func TestDefaultArchivePolicy(t *testing.T) {
 	for value, want := range map[string]string{"true": "always", "'always'": "always", "'never'": "never", "0": "never", "'roster'": "roster"} {
 		if got := ArchivePolicy.Get(mustLoad(t, "default_archive_policy = "+value+"\nVirtualHost 'h.example'").Hosts()[0]); got != want {
