@@ -318,6 +318,9 @@ func (s *script) open(L *lua.LState, kind Kind) *draft {
 		d.unservable = true
 		s.noHost(kind, given, err, pos)
 	}
+	if lower := strings.ToLower(given); err == nil && name != lower && strings.Contains(lower, "xn--") {
+		s.diag(Warn, CodeHosts, pos, "", fmt.Sprintf("%s %q is served as %s, as RFC 7622 has it; to Prosody it is a host of its own, and what it has kept for it is not found under the other name", kind, lower, name), "")
+	}
 	if mark := placeholder.FindString(given); mark != "" && err == nil {
 		s.diag(Warn, CodeSource, pos, "", fmt.Sprintf("%s %q looks like a template that has not been rendered: %q", kind, given, mark), "")
 	}

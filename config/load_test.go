@@ -144,6 +144,7 @@ func TestSections(t *testing.T) {
 		{name: "a component without a proper name is not served", src: "Component 'my rooms.example' 'muc'", want: map[string]string{"my rooms.example": "muc"}, diags: []string{`WARN     prosody.cfg.lua:1  Component "my rooms.example" is no name of a host`}},
 		{name: "a name in which nothing was filled in", src: "VirtualHost '${DOMAIN}'", want: map[string]string{}, diags: []string{`"${DOMAIN}" looks like a template that has not been rendered`}},
 		{name: "a star is the global section", src: "VirtualHost 'h.example'\na = 1\nHost '*'\nb = 2", want: map[string]string{"h.example/a": "1", "*/b": "2"}},
+		{name: "an encoded name", src: "VirtualHost 'XN--Bcher-Kva.example'", want: map[string]string{}, diags: []string{`WARN     prosody.cfg.lua:1  VirtualHost "xn--bcher-kva.example" is served as bücher.example`}},
 		{name: "a name that may be a place for one", src: "VirtualHost '__DOMAIN__'", want: map[string]string{}, diags: []string{`WARN     prosody.cfg.lua:1  VirtualHost "__DOMAIN__" looks like a template`}},
 		{name: "a star is no component", src: "Component '*'", want: map[string]string{"*": "component"}, diags: []string{`Component "*" is no name of a host`}},
 		{name: "a number is a name too", src: `VirtualHost (5)`, want: map[string]string{}},
