@@ -60,7 +60,15 @@ func (e *Engine) Assign(ctx context.Context, a Assignment) (changed int, err err
 			o.err = err
 			return
 		}
-		if o.changed, o.err = e.assign(h, a); o.changed > 0 {
+		wanted := false
+		decide := a.Decide
+		a.Decide = func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
+			put, remove, err := decide(now)
+			wanted = len(put)+len(remove) > 0
+			return put, remove, err
+		}
+		// What is there already may be so by an assignment that has failed, and was not told: it was late.
+		if o.changed, o.err = e.assign(h, a); o.err == nil && wanted {
 			e.changed(h, a.User)
 		}
 	}()

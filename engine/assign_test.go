@@ -50,6 +50,9 @@ func (b *book) Assign(ctx context.Context, a Assignment) (int, error) {
 	if before.Equal(b.rosters[a.User]) {
 		return 0, nil
 	}
+	if len(put) > 0 && put[0].JID.Local() == "late" {
+		return 0, context.DeadlineExceeded
+	}
 	return len(put) + len(remove), nil
 }
 
@@ -107,6 +110,23 @@ func TestAssign(t *testing.T) {
 		if got := contacts(list); err != nil || got != "held juliet nurse tybalt" {
 			t.Errorf("%s, %v", got, err)
 		}
+	})
+}
+
+// What has come too late to be known to be done is told when the application tries again, although nothing changes then.
+func TestAssignAgain(t *testing.T) {
+	atDesk(t, func(h *Host) { h.Assigner = h.Backend.(Assigner) }, func(t *testing.T, d *desk) {
+		ctx := context.Background()
+		d.attach(t, "romeo")
+		d.expect(t, "romeo first {}")
+		if _, err := d.Assign(ctx, assign("romeo", "late")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		d.expect(t)
+		if n, err := d.Assign(ctx, assign("romeo", "late")); n != 0 || err != nil {
+			t.Error(n, err)
+		}
+		d.expect(t, "romeo {} → {late} +late")
 	})
 }
 
