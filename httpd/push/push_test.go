@@ -289,6 +289,7 @@ func TestEjabberdForMany(t *testing.T) {
 		"g.txt": `[{"romeo", "example.com", "w", "R"}, {"juliet", "example.com", "w", "J"}].`,
 		"h.txt": `[{"romeo", "example.com", "w"}].`,
 		"i.txt": `[{"romeo", "web.example", "w", "R"}].`,
+		"k.txt": `[{"", "example.com", "w", "R"}].`,
 		"j.txt": `[{"a b", "web.example", "w", "R"}].`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -341,6 +342,8 @@ func TestEjabberdForMany(t *testing.T) {
 		→ 400 "the rosters of web.example are not kept here: change them where they come from, and refresh"
 		POST /api/push_roster {"file":"j.txt","user":"romeo","host":"example.com"}
 		→ 400 "j.txt: contact 1: not a valid address: \"a b\": localpart: precis: disallowed rune encountered"
+		POST /api/push_roster_all {"file":"k.txt"}
+		→ 400 "contact 1: example.com is no user"
 		POST /api/push_roster {"file":"link.txt","user":"romeo","host":"example.com"}
 		→ 400 "there is no file \"link.txt\" of at most 16777216 bytes in rosterd_push_files"
 		POST /api/push_roster {"file":"../f.txt","user":"romeo","host":"example.com"}

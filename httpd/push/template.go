@@ -88,6 +88,9 @@ func (c *call) pushRosterAll() (any, error) {
 		if _, err := c.host(i.JID.Domain()); err != nil {
 			return nil, err
 		}
+		if i.JID.Local() == "" {
+			return nil, refused(http.StatusBadRequest, "contact %d: %s is no user", n+1, i.JID)
+		}
 		users[n] = i.JID
 	}
 	return c.befriend(first, users, items)
