@@ -283,3 +283,24 @@ func TestOneTimeTokens(t *testing.T) {
 	equal(t, "after a reload", s.saslOutcome(t, "PLAIN", "john", john), "not-authorized")
 	equal(t, "another one", s.saslOutcome(t, "PLAIN", "marie", mint("marie@example.com")), "marie@example.com/r")
 }
+
+// TestTokensAfterReload: keys that are known outlive a reload while who publishes them is away, unless they are another's.
+func TestTokensAfterReload(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	john := i.token(t, "john", nil)
+	text := func(url string) string {
+		return tokenHost("jwt", fmt.Sprintf("rosterd_token_jwks_url = %q; rosterd_token_audience = 'chat'", url))
+	}
+	s := newPlace(t, text(i.URL+"/keys")).serve(t)
+	s.quiet = true // an outage is an error
+	const in = "john@example.com/r"
+	equal(t, "while it is there", s.saslOutcome(t, "OAUTHBEARER", "", john), in)
+	i.Close()
+	for range 2 {
+		s.wantReloaded(t, text(i.URL+"/keys"))
+		equal(t, "when it is gone", s.saslOutcome(t, "OAUTHBEARER", "", john), in)
+	}
+	s.wantReloaded(t, text(i.URL+"/others"))
+	equal(t, "keys of others", s.saslOutcome(t, "OAUTHBEARER", "", john), "temporary-auth-failure")
+}

@@ -60,7 +60,7 @@ func (d *daemon) prepare(ctx context.Context, cfg *config.Config) (p *plan, err 
 	if err := p.openPlugins(ctx, d.plan, d.plugins(cfg)); err != nil {
 		return p, err
 	}
-	if err := p.openSources(part(d.log, "c2s")); err != nil {
+	if err := p.openSources(d.plan, part(d.log, "c2s")); err != nil {
 		return p, err
 	}
 	if err := p.openCards(d.plan, part(d.log, "vcard")); err != nil {

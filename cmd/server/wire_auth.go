@@ -45,8 +45,8 @@ type optionError struct {
 func (e *optionError) Error() string { return at(e.pos) + e.name + ": " + e.err.Error() }
 func (e *optionError) Unwrap() error { return e.err }
 
-// openSources makes whoever knows the passwords of the hosts' users ready to be asked.
-func (p *plan) openSources(log *slog.Logger) error {
+// openSources makes whoever knows the passwords of the hosts' users ready to be asked, with the keys of the plan before.
+func (p *plan) openSources(before *plan, log *slog.Logger) error {
 	p.sources = make(map[string]*passwords.Guarded)
 	for _, h := range p.cfg.Hosts() {
 		source, err := p.source(h)
@@ -54,6 +54,9 @@ func (p *plan) openSources(log *slog.Logger) error {
 			return fmt.Errorf("passwords of %s: %w", h.Name, err)
 		}
 		if source != nil {
+			if before != nil {
+				keepKeys(source, before.sources[h.Name])
+			}
 			p.sources[h.Name] = passwords.Guard(source, sourceLimits(h), log.With("host", h.Name))
 		}
 	}

@@ -118,6 +118,22 @@ func tokenKeys(h *config.Host, j *token.JWT) (token.Keys, error) {
 	return &token.Published{Client: tokenClient(h, "", ""), Discovery: strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration", Issuer: issuer}, nil
 }
 
+// keepKeys lets what knows the tokens of a host go on with the published keys of what has known them before.
+func keepKeys(now passwords.Source, before *passwords.Guarded) {
+	j, ok := now.(*token.JWT)
+	if !ok || before == nil {
+		return
+	}
+	was, ok := before.Source().(*token.JWT)
+	if !ok {
+		return
+	}
+	published, ok := j.Keys.(*token.Published)
+	if old, same := was.Keys.(*token.Published); ok && same {
+		published.After(old)
+	}
+}
+
 func keysIn(file string, pos config.Pos) (token.Keys, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
