@@ -11,6 +11,9 @@ func (ck *checker) hosts() {
 	if len(ck.Config.hosts) == 0 {
 		ck.add(Refused, CodeHosts, nil, "", Pos{File: ck.File}, "there is no VirtualHost to serve", "declare one: VirtualHost \"example.com\"")
 	}
+	for _, s := range append([]*section{ck.global.section}, ck.sections...) {
+		ck.switchedOff(s)
+	}
 	for _, h := range ck.Config.hosts {
 		ck.rosters(h)
 		ck.groups(h)
@@ -226,5 +229,17 @@ func (ck *checker) network() {
 				break
 			}
 		}
+	}
+}
+
+// switchedOff: Prosody takes no value but false itself for a host that is not to be served.
+func (ck *checker) switchedOff(s *section) {
+	st := s.set[enabledOption.Name]
+	if st == nil || st.value.v == false {
+		return
+	}
+	if v, ok := boolean(&reading{cfg: ck.Config}, st.value); ok && !v {
+		ck.diags = append(ck.diags, Diag{Severity: Warn, Code: CodeValueOdd, Pos: st.pos, Host: strings.TrimPrefix(s.host, "*"), Name: st.name,
+			Message: fmt.Sprintf("enabled: %s is taken for false, and the host is not served; Prosody serves it", st.value.describe()), Hint: "write enabled = false, or take the line out"})
 	}
 }

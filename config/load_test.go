@@ -210,6 +210,25 @@ func TestEnabledHosts(t *testing.T) {
 	}
 }
 
+// What Prosody does not take for false, a host that it serves and rosterd does not, is said.
+func TestSwitchedOff(t *testing.T) {
+	for src, want := range map[string]string{
+		"enabled = 'false'": `enabled: "false" is taken for false, and the host is not served; Prosody serves it`,
+		"enabled = 0":       `enabled: 0 is taken for false, and the host is not served; Prosody serves it`,
+		"enabled = false":   "", "enabled = true": "", "enabled = 'true'": "",
+	} {
+		got := ""
+		for _, d := range Check(mustLoad(t, "VirtualHost 'a.example'\nVirtualHost 'b.example'\n"+src)) {
+			if d.Name == "enabled" && d.Severity == Warn && d.Host == "b.example" && d.Pos.Line == 3 {
+				got += d.Message
+			}
+		}
+		if got != want {
+			t.Errorf("%s: said %q, want %q", src, got, want)
+		}
+	}
+}
+
 func TestInclude(t *testing.T) {
 	runLoadCases(t, []loadCase{
 		{name: "a file", src: "Include 'conf.d/x.cfg.lua'", files: files{"conf.d/x.cfg.lua": "a = 1"}, want: map[string]string{"*/a": "1"}},
