@@ -49,3 +49,15 @@ func TestAccepted(t *testing.T) {
 		}
 	})
 }
+
+// TestAcceptedByServe: commands about accounts go on with what the server was told to accept by its command line.
+func TestAcceptedByServe(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "modules_enabled = { 'roster', 'saslauth', 'isolate_host' }\nVirtualHost 'example.com'\n")
+	p.c2s, p.http, p.https = 5222, 5280, 5281
+	p.write(t)
+	status, out, said := p.command(t, "secret\n", "user", "add", "jim@example.com")
+	if status != exitOK {
+		t.Errorf("user add exits with %d: %s%s", status, out, said)
+	}
+}

@@ -57,7 +57,7 @@ func userCommand(ctx context.Context, file string, args []string, c console) err
 		return err
 	}
 	for _, d := range config.Check(cfg) { // an unknown provider or storage must not end in an account somewhere else
-		if d.Severity == config.Refused {
+		if d.Severity == config.Refused && d.Code != config.CodeSecurity { // the server may have been told to accept that by --accept
 			return errors.New(d.String())
 		}
 	}
