@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"rosterd/plugins/lua/vm"
@@ -19,13 +20,16 @@ import (
 // maxConfigRead is the largest file that io.open reads.
 const maxConfigRead = 64 << 10
 
+// address is where Lua keeps what has no text of its own: another place in each run.
+var address = regexp.MustCompile(`\b(table|function|userdata|thread): (?:builtin: )?0x[0-9a-f]+`)
+
 // openLibrary adds to the state's own library, which reaches nothing outside, what configurations
 // ask for.
 func (ld *loader) openLibrary() {
 	L := ld.state.L()
 	ld.std = L.Get(lua.GlobalsIndex).(*lua.LTable)
 	ld.std.RawSetString("print", L.NewFunction(vm.Print(func(L *lua.LState, line string) {
-		ld.diag(Note, CodePrint, ld.here(L), "", "the configuration prints: "+line, "")
+		ld.diag(Note, CodePrint, ld.here(L), "", "the configuration prints: "+address.ReplaceAllString(line, "$1"), "")
 	})))
 	ld.std.RawGetString("os").(*lua.LTable).RawSetString("getenv", L.NewFunction(ld.getenv))
 	files := ld.std.RawGetString("io").(*lua.LTable)

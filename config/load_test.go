@@ -384,6 +384,7 @@ func TestLibrary(t *testing.T) {
 		{name: "io.open does not write", src: "local f = io.open('x', 'w')", err: `prosody.cfg.lua:1: io.open: configuration files may only read (mode "w")`},
 		{name: "a closed file", src: "local f = io.open('x')\nf:close()\na = f:read()", files: files{"x": ""}, err: "prosody.cfg.lua:3: attempt to use a closed file"},
 		{name: "print", src: "print('hello', 1)", want: map[string]string{}, diags: []string{"prosody.cfg.lua:1  the configuration prints: hello\t1"}},
+		{name: "what is printed is the same in each run", src: "print({}, print)", want: map[string]string{}, diags: []string{"prosody.cfg.lua:1  the configuration prints: table\tfunction [LUA006]"}},
 		{name: "os.execute", src: "\nos.execute('true')", err: "prosody.cfg.lua:2: os.execute is not available"},
 		{name: "os.exit", src: "os.exit(1)", err: "prosody.cfg.lua:1: os.exit is not available"},
 		{name: "os.remove", src: "os.remove('x')", err: "os.remove is not available"},
