@@ -31,7 +31,7 @@ test: deps lint
 # Clients of other people, a browser among them, against a server that runs. What they show is kept in .cache/clients.
 # And what is recorded of Lua and of Prosody's libraries, against both; what is made of WebAssembly in text form, again.
 test-clients: deps plugins clients/node_modules/.package-lock.json .cache/prosody/usr/lib/prosody .cache/prosody-modules/usr/lib/prosody
-	$(GO) test -tags clients -count=1 -timeout 5m ./clients ./directory ./store ./passwords/dovecot ./plugins/lua/... ./plugins/sdk/... ./plugins/wasm/... ./examples/plugins
+	$(GO) test -tags clients -count=1 -timeout 15m ./clients ./directory ./store ./passwords/dovecot ./plugins/lua/... ./plugins/sdk/... ./plugins/wasm/... ./examples/plugins
 	$(GO) test -tags clients -count=1 -timeout 2m -run InProsody ./config
 	$(GO) test -tags clients -count=1 -timeout 10m -run 'Fixtures|FromNothing|Toolchains|ModuleAttacks|Dovecot|LDAP|Postgres' ./cmd/server
 

@@ -92,7 +92,7 @@ func (h *Host) routerHost(version string, more ...xep.Extension) *router.Host {
 	}
 	if has("disco") {
 		accounts := "registered"
-		if h.Auth.Anonymous {
+		if h.Auth != nil && h.Auth.Anonymous {
 			accounts = "anonymous"
 		}
 		list = append(list, xep.Disco(h.Name, accounts, list, h.Items))
