@@ -64,7 +64,7 @@ func heapOf(d Diag) string {
 	case d.Code == CodeUnknownMod && own && strings.HasSuffix(d.Message, "is not known"):
 		return "these modules are not known: NAMES"
 	case d.Code == CodeUnknown && d.Hint == "" && strings.HasPrefix(d.Message, d.Name+": unknown option"):
-		return "these options are unknown" + strings.TrimPrefix(d.Message, d.Name+": unknown option") + ": NAMES"
+		return "these options are unknown" + strings.Replace(strings.TrimPrefix(d.Message, d.Name+": unknown option"), "ignores it", "ignores them", 1) + ": NAMES"
 	}
 	return ""
 }
