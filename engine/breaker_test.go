@@ -311,7 +311,7 @@ func TestRetryAfter(t *testing.T) {
 			answer romeo:
 				tells romeo first {}
 		`},
-		{name: "no less than our own pause", host: Host{Retry: time.Minute, Timeout: time.Minute}, script: `
+		{name: "no less than our own pause", host: Host{Retry: time.Minute, Timeout: 24 * time.Hour}, script: `
 			attach romeo
 				asks romeo login
 			temporary romeo after=1s: 429
