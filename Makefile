@@ -13,7 +13,7 @@ PACKAGES    = curl openssl dovecot-core slapd ldap-utils lua-ldap prosody-module
 	lua5.4 lua-expat lua-filesystem lua-bitop lua-cjson clang lld wasi-libc libclang-rt-dev-wasm32 rustc libstd-rust-dev-wasm32 wabt $(shell apt-cache depends prosody 2>/dev/null | sed -n 's/.*Depends: \(libicu[0-9]*\)$$/\1/p') \
 	$(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 
-.PHONY: all build demo plugins test test-clients check deps lint bench fuzz deb deb-test crash clean
+.PHONY: all build demo plugins test test-clients check deps lint bench bench-compare fuzz deb deb-test crash clean
 
 all: build
 
@@ -23,7 +23,7 @@ build:
 demo: build
 	./bin/rosterd demo
 
-# The whole of what must hold. A quarter of an hour at the most on two cores.
+# The whole of what must hold. Some sixteen minutes on two cores.
 test: deps lint
 	$(GO) test -race -timeout 20m ./...
 	@$(MAKE) --no-print-directory test-clients
@@ -31,7 +31,7 @@ test: deps lint
 # Clients of other people, a browser among them, against a server that runs. What they show is kept in .cache/clients.
 # And what is recorded of Lua and of Prosody's libraries, against both; what is made of WebAssembly in text form, again.
 test-clients: deps plugins clients/node_modules/.package-lock.json .cache/prosody/usr/lib/prosody .cache/prosody-modules/usr/lib/prosody
-	$(GO) test -tags clients -count=1 -timeout 15m ./clients ./directory ./store ./passwords/dovecot ./plugins/lua/... ./plugins/sdk/... ./plugins/wasm/... ./examples/plugins
+	$(GO) test -tags clients -count=1 -timeout 15m ./clients ./bench ./directory ./store ./passwords/dovecot ./plugins/lua/... ./plugins/sdk/... ./plugins/wasm/... ./examples/plugins
 	$(GO) test -tags clients -count=1 -timeout 2m -run InProsody ./config
 	$(GO) test -tags clients -count=1 -timeout 10m -run 'Fixtures|FromNothing|Toolchains|ModuleAttacks|Dovecot|LDAP|Postgres' ./cmd/server
 
@@ -92,7 +92,8 @@ $(ASC)/.package-lock.json: plugins/sdk/assemblyscript/package.json plugins/sdk/a
 check: test
 
 # Installs what is missing and says so. Nothing is skipped for want of a package: it fails instead. No service of theirs
-# is started: tests start their own.
+# is started, now or with the machine: tests start their own.
+SERVICES    = dovecot-core:dovecot slapd:slapd postgresql:postgresql mariadb-server:mariadb ejabberd:ejabberd prosody:prosody
 deps:
 	@missing=; for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
@@ -101,7 +102,10 @@ deps:
 		policy=/usr/sbin/policy-rc.d; \
 		if [ -e $$policy ]; then policy=; else printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null && $$sudo chmod 755 $$policy; fi; \
 		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; status=$$?; \
-		if [ -n "$$policy" ]; then $$sudo rm $$policy; fi; exit $$status; \
+		if [ -n "$$policy" ]; then $$sudo rm $$policy; fi; \
+		if [ $$status = 0 ] && command -v systemctl >/dev/null; then for s in $(SERVICES); do case "$$missing " in *" $${s%:*} "*) \
+			$$sudo systemctl disable -q $${s#*:} >/dev/null 2>&1 || echo "$${s#*:} will start with the machine: it could not be disabled";; \
+		esac; done; fi; exit $$status; \
 	fi
 
 lint:
@@ -117,6 +121,16 @@ vuln:
 # CPU time beside the throwaway prototype, in one run; and of plugins in every language. See bench/README.md.
 bench: plugins
 	$(GO) run ./bench
+
+# Beside Debian's Prosody, in one run, onto docs/PERFORMANCE.md. All of it takes up to 40 minutes; QUICK=1 some minutes,
+# and leaves the page alone. ONLY=login plays scenarios with such names, and keeps the figures of the others.
+BENCH_RUN      = .cache/bench/RUN.json
+BENCH_PACKAGES = prosody lua-cjson clang lld wasi-libc libclang-rt-dev-wasm32 rustc libstd-rust-dev-wasm32 $(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
+bench-compare:
+	@$(MAKE) --no-print-directory deps PACKAGES="$(BENCH_PACKAGES)" || { echo "bench-compare needs Debian's $(BENCH_PACKAGES): have them installed, or leave Prosody out: make bench"; exit 1; }
+	@$(if $(and $(ONLY),$(if $(findstring plugin,$(ONLY)),,others)),:,$(MAKE) --no-print-directory plugins)
+	$(GO) run ./bench -all -servers rosterd,prosody $(if $(ONLY),-only '$(ONLY)') \
+		$(if $(QUICK),-scale 0.1 -rounds 1 -json .cache/bench/QUICK.json,-json $(BENCH_RUN) -page docs/PERFORMANCE.md) $(if $(AGAINST),-against $(AGAINST))
 
 # Every fuzz target for FUZZTIME each.
 fuzz:

@@ -1,47 +1,61 @@
-// Command bench drives a rosterd of its own over loopback and says what it costs: CPU time of the server
-// process, from the kernel's accounting, and memory. Where the sources of the throwaway prototype are given, it
-// is driven through the same scenarios in the same run, turn by turn, and the ratio is printed: machines are
+// Command bench drives a rosterd of its own over loopback, and other servers through the same scenarios in the same run,
+// turn by turn, and says what they cost: CPU time from the kernel's accounting, memory, and latencies. Machines are
 // noisy, ratios less so.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
-	"text/tabwriter"
+	"syscall"
 
+	"rosterd/bench/report"
+	"rosterd/bench/target"
 	"rosterd/plugins/worker"
 )
 
 var (
+	servers   = flag.String("servers", "rosterd,prototype", "the `servers` to drive, separated by commas: rosterd, prosody, prototype")
 	prototype = flag.String("prototype", "../shared/prototypes/scanner", "`folder` with the prototype's sources; skipped, and said so, if it is not there")
-	rounds    = flag.Int("rounds", 3, "how often each scenario is played; the best round counts")
-	only      = flag.String("only", "", "play only scenarios whose name contains this")
-	write     = flag.String("write", "", "write what plugins cost into a `page`, where it says so")
+	rounds    = flag.Int("rounds", 3, "how often each scenario is played; the median of the rounds counts")
+	only      = flag.String("only", "", "play only scenarios whose name contains one of these, separated by |")
+	all       = flag.Bool("all", false, "play also the scenarios that take long")
+	profiles  = flag.String("profile", "", "keep processor and allocation profiles of rosterd in a `folder`, of each scenario")
 	scale     = flag.Float64("scale", 1, "factor on the amount of work")
 )
 
-// mark is a target in terms of the prototype or of an absolute amount.
+// scenario is something that is measured. Each is in a file of its own, and enters itself: see play for what one does.
 type scenario struct {
-	name, unit string
-	mark       string
-	gomaxprocs int
-	shared     bool // the prototype can play it too
-	run        func(s *server) (ops int, err error)
-	modules    []string // of the server, besides what all need
-	memory     bool     // what counts is memory per session, not CPU time
+	name    string   // what -only looks in
+	long    bool     // only with -all
+	rare    bool     // only with -matrix
+	most    int      // rounds at most; 0: as many as -rounds says
+	servers []string // the kinds of target that can play it; none: it is played once a round, of the zero target.Kind
+	marks   []report.Mark
+
+	// play is one round, on servers that it starts and stops itself. What it adds needs no Server: that is the kind's.
+	play func(ctx context.Context, k target.Kind, add func(report.Result)) error
 }
+
+// scenarios are all there are.
+var scenarios []scenario
+
+// everyone can play what needs accounts and rosters. Only rosterd, and what is not mentioned by -servers, does not.
+var everyone = []string{target.Rosterd, target.Prosody}
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "plugin-worker" {
 		os.Exit(worker.Main(engines()))
 	}
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	debug.SetGCPercent(400) // the load program shall have as little to do as can be
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -50,91 +64,163 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	if *from != "" {
+		kept, err := report.Load(strings.Split(*from, ",")...)
+		if err != nil {
+			return err
+		}
+		return show(os.Stdout, kept, marks(scenarios))
+	}
+	k, err := newKeeper(*keep, *only)
+	if err != nil {
+		return err
+	}
+	chosen := chosen()
+	measured, failed := playAll(ctx, chosen, k)
+	if measured == nil {
+		return failed
+	}
+	return errors.Join(failed, show(os.Stdout, measured, marks(chosen)))
+}
+
+// chosen are the scenarios that shall be played.
+func chosen() []scenario {
+	wanted := strings.Split(*only, "|")
+	return slices.DeleteFunc(slices.Clone(scenarios), func(sc scenario) bool {
+		return sc.long && !*all && !*matrix || sc.rare && !*matrix || !slices.ContainsFunc(wanted, func(part string) bool { return strings.Contains(sc.name, part) })
+	})
+}
+
+// marks are those of scenarios, each with the command that measures it.
+func marks(list []scenario) (found []report.Mark) {
+	for _, sc := range list {
+		for _, m := range sc.marks {
+			if m.Command == "" {
+				m.Command = command(sc, m)
+			}
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// command is what measures a mark.
+func command(sc scenario, m report.Mark) string {
+	text := "go run ./bench"
+	if m.Ratio > 0 && m.Against == "" {
+		text += " -servers rosterd,prosody"
+	}
+	if sc.long {
+		text += " -all"
+	}
+	return text + " -only '" + sc.name + "'"
+}
+
+// playAll plays scenarios, and keeps what has been measured after each. One that fails does not keep the others from
+// being played.
+func playAll(ctx context.Context, list []scenario, k *keeper) (run *report.Run, failed error) {
 	dir, err := os.MkdirTemp("", "rosterd-bench-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	kinds, err := build(ctx, dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // Prosody is somebody else, and reads its accounts there
+		return nil, err
+	}
+	kinds, err := kinds(ctx, dir, list)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\trosterd\tprototype\tratio\tmark")
-	for _, line := range encodings() {
-		if strings.Contains(line, *only) {
-			fmt.Fprintln(w, line)
+	now := report.Begin(ctx, os.Args[1:])
+	run = now
+	target.Profiles.Dir = *profiles
+	for _, sc := range list {
+		target.Profiles.Name = sc.name
+		if ctx.Err() != nil {
+			return run, errors.Join(failed, ctx.Err())
+		}
+		one := *now
+		one.Results = nil
+		if err := play(ctx, sc, kinds, &one); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", sc.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", sc.name, err))
+		}
+		for _, r := range one.Results {
+			now.Add(r)
+		}
+		tell(sc, &one)
+		if run, err = k.save(now); err != nil {
+			return now, errors.Join(failed, err)
 		}
 	}
-	for _, sc := range scenarios() {
-		if !strings.Contains(sc.name, *only) {
-			continue
-		}
-		line, err := play(ctx, kinds, sc)
-		if err != nil {
-			return fmt.Errorf("%s: %w", sc.name, err)
-		}
-		fmt.Fprintln(w, line)
-		w.Flush()
-	}
-	w.Flush()
-	if !strings.Contains("plugins", *only) {
-		return nil
-	}
-	fmt.Println("\nplugins: CPU time of a call and of loading")
-	return benchPlugins(ctx, os.Stdout, dir)
+	return run, failed
 }
 
-// play runs a scenario for each kind of server in turn, and takes the best of each.
-func play(ctx context.Context, kinds []kind, sc scenario) (string, error) {
-	best := map[string]float64{}
-	for range *rounds {
-		for _, k := range kinds {
-			if k.name != "rosterd" && !sc.shared {
+// kinds are the servers that are wanted, and that some scenario can use.
+func kinds(ctx context.Context, dir string, list []scenario) (kinds []target.Kind, err error) {
+	for name := range strings.SplitSeq(*servers, ",") {
+		variants := []string{name}
+		if name == target.Prosody {
+			variants = append(variants, target.NoNagle)
+		}
+		for _, v := range variants {
+			if !slices.ContainsFunc(list, func(sc scenario) bool { return slices.Contains(sc.servers, v) }) {
 				continue
 			}
-			v, err := once(ctx, k, sc)
-			if err != nil {
-				return "", fmt.Errorf("%s: %w", k.name, err)
+			k, err := target.Kinds(ctx, dir, *prototype, v)
+			if errors.Is(err, target.ErrMissing) && v == target.Prototype {
+				fmt.Printf("%v: played without it\n", err)
+				continue
 			}
-			if old, ok := best[k.name]; !ok || v < old {
-				best[k.name] = v
+			if err != nil {
+				return nil, err
+			}
+			kinds = append(kinds, k...)
+		}
+	}
+	return kinds, nil
+}
+
+// play has each server play a scenario in turn, round by round. Who fails is not asked again.
+func play(ctx context.Context, sc scenario, kinds []target.Kind, into *report.Run) error {
+	mine := slices.DeleteFunc(slices.Clone(kinds), func(k target.Kind) bool { return !slices.Contains(sc.servers, k.Name) })
+	if len(sc.servers) == 0 {
+		mine = []target.Kind{{}}
+	}
+	times := *rounds
+	if sc.most > 0 {
+		times = min(times, sc.most)
+	}
+	var failed error
+	out := map[string]bool{}
+	for range times {
+		for _, k := range mine {
+			if out[k.Name] || ctx.Err() != nil {
+				continue
+			}
+			err := sc.play(ctx, k, func(r report.Result) {
+				if r.Server == "" {
+					r.Server = k.Name
+				}
+				into.Add(r)
+			})
+			err = errors.Join(err, target.UseAll()) // a server may have had a processor for itself
+			if err != nil {
+				out[k.Name] = true
+				failed = errors.Join(failed, fmt.Errorf("%s: %w", k.Name, err))
 			}
 		}
 	}
-	columns := []string{sc.name, fmt.Sprintf("%.3g %s", best["rosterd"], sc.unit), "–", "–", sc.mark}
-	if p, ok := best["prototype"]; ok && p > 0 {
-		columns[2], columns[3] = fmt.Sprintf("%.3g %s", p, sc.unit), fmt.Sprintf("%.2f", best["rosterd"]/p)
-	}
-	return strings.Join(columns, "\t"), nil
+	return failed
 }
 
-func once(ctx context.Context, k kind, sc scenario) (float64, error) {
-	env := []string{fmt.Sprintf("GOMAXPROCS=%d", sc.gomaxprocs)}
-	if sc.memory {
-		env = append(env, "GOGC=5") // what is live, not what a collection has not got round to
+// tell prints what a scenario has measured.
+func tell(sc scenario, run *report.Run) {
+	fmt.Printf("\n%s\n", sc.name)
+	for _, s := range run.Sections(sections) {
+		report.Print(os.Stdout, run.Table(s))
 	}
-	s, err := k.start(ctx, sc.modules, env...)
-	if err != nil {
-		return 0, err
-	}
-	defer s.stop()
-	ops, err := sc.run(s)
-	if err != nil {
-		return 0, fmt.Errorf("%w\n%s", err, s.tail())
-	}
-	if sc.memory {
-		return s.measured / float64(ops), nil
-	}
-	return s.measured / float64(ops) * 1e6, nil
 }
 
+// scaled is an amount of work.
 func scaled(n int) int { return max(1, int(float64(n)**scale)) }
-
-func names(prefix string, n int) []string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = fmt.Sprintf("%s%d", prefix, i)
-	}
-	return slices.Clip(list)
-}

@@ -7,18 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strings"
-	"text/tabwriter"
 	"time"
 
+	"rosterd/bench/report"
+	"rosterd/bench/target"
 	"rosterd/engine"
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
@@ -70,53 +67,54 @@ type cell struct {
 	guest     guest
 	placement placement
 	contacts  int
-	best      time.Duration
+}
+
+func init() {
+	scenarios = append(scenarios,
+		scenario{name: "plugin", play: playPlugins},
+		scenario{name: "plugin load", play: playLoads})
 }
 
 // serverHeap is what a server with some thousands of sessions has on its heap: in a process that has next to nothing, most
 // of what is measured would be collections.
 const serverHeap = 64 << 20
 
-// benchPlugins measures a call of each guest in each placement, one after the other in turns, and what it takes to load
-// them. The best of the rounds counts.
-func benchPlugins(ctx context.Context, w io.Writer, cache string) error {
+// playPlugins measures a call of each guest in each placement, one after the other.
+func playPlugins(ctx context.Context, _ target.Kind, add func(report.Result)) (err error) {
+	defer func() { err = errors.Join(err, useProcessors(true)) }()
+	cache, err := os.MkdirTemp("", "rosterd-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(cache)
 	heap := make([]byte, serverHeap)
 	defer runtime.KeepAlive(heap)
-	var cells []*cell
+	for _, c := range cells() {
+		if err := useProcessors(c.placement.spread); err != nil {
+			return err
+		}
+		took, err := c.measure(ctx, cache)
+		if err != nil {
+			return fmt.Errorf("%s, %d contacts, %s: %w", c.guest.name, c.contacts, c.placement.name, err)
+		}
+		add(report.Result{Scenario: "plugin", Server: target.Rosterd, Values: []report.Value{report.Took("cpu", took)},
+			Params: report.Params("language", c.guest.name, "where", cmp.Or(c.guest.about, c.placement.name), "contacts", c.contacts)})
+	}
+	return nil
+}
+
+// cells are all figures.
+func cells() (list []cell) {
 	for _, g := range guests {
 		for _, p := range placements() {
 			for _, n := range sizes {
 				if g.file != "" || p.open == nil {
-					cells = append(cells, &cell{g, p, n, math.MaxInt64})
+					list = append(list, cell{g, p, n})
 				}
 			}
 		}
 	}
-	for range *rounds {
-		for _, c := range cells {
-			if err := useProcessors(c.placement.spread); err != nil {
-				return err
-			}
-			took, err := c.measure(ctx, cache)
-			if err != nil {
-				return fmt.Errorf("%s, %d contacts, %s: %w", c.guest.name, c.contacts, c.placement.name, err)
-			}
-			c.best = min(c.best, took)
-		}
-	}
-	if err := useProcessors(true); err != nil {
-		return err
-	}
-	loads, err := loadTimes(ctx)
-	if err != nil {
-		return err
-	}
-	table := callTable(cells) + "\n" + loads
-	printTable(w, table)
-	if *write == "" {
-		return nil
-	}
-	return writeTable(*write, table)
+	return list
 }
 
 // source is the code of a guest.
@@ -145,7 +143,7 @@ func (g guest) open(ctx context.Context, open plugins.Opener, cache string, body
 var asked = engine.Request{User: addr.MustBare("jim@example.com"), Reason: engine.ReasonTest}
 
 // measure is the CPU time of one call, the worker's with it.
-func (c *cell) measure(ctx context.Context, cache string) (time.Duration, error) {
+func (c cell) measure(ctx context.Context, cache string) (time.Duration, error) {
 	body := teams(c.contacts)
 	fetch := func() (engine.Answer, error) { return natively(body) }
 	taking := []int{0} // the processes that take part; 0 is what clock_gettime takes for this one
@@ -296,29 +294,26 @@ func (canned) Log(context.Context, slog.Level, string, ...any) {}
 func (canned) Now() time.Time                                  { return time.Now() }
 func (canned) Close()                                          {}
 
-// loadTimes is what it takes to open each guest, compiled anew and from the cache.
-func loadTimes(ctx context.Context) (string, error) {
-	var b strings.Builder
-	b.WriteString("| | size | opened for the first time | opened again, from the cache |\n| --- | --- | --- | --- |\n")
+// playLoads is what it takes to open each guest, compiled anew and from the cache.
+func playLoads(ctx context.Context, _ target.Kind, add func(report.Result)) error {
 	for _, g := range guests {
 		if g.file == "" {
 			continue
 		}
 		src, err := g.source()
 		if err != nil {
-			return "", err
+			return err
 		}
-		cold, warm := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
-		for range *rounds {
-			took, err := g.loads(ctx)
-			if err != nil {
-				return "", err
-			}
-			cold, warm = min(cold, took[0]), min(warm, took[1], took[2])
+		took, err := g.loads(ctx)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", g.name, sized(len(src.Code)), spent(cold), spent(warm))
+		add(report.Result{Scenario: "plugin load", Params: report.Params("language", g.name), Server: target.Rosterd, Values: []report.Value{
+			report.One("size", "B", float64(len(src.Code))),
+			report.Took("opened for the first time", took[0]), report.Took("opened again, from the cache", min(took[1], took[2])),
+		}})
 	}
-	return b.String(), nil
+	return nil
 }
 
 // loads opens a guest three times, with a new cache.
@@ -341,71 +336,4 @@ func (g guest) loads(ctx context.Context) (took [3]time.Duration, err error) {
 		}
 	}
 	return took, nil
-}
-
-// callTable has a row for each guest and placement.
-func callTable(cells []*cell) string {
-	var b strings.Builder
-	b.WriteString("| | |")
-	for _, n := range sizes {
-		fmt.Fprintf(&b, " %d contacts |", n)
-	}
-	b.WriteString("\n| --- | --- |" + strings.Repeat(" --- |", len(sizes)))
-	var last string
-	for _, c := range cells {
-		if head := c.guest.name + "/" + c.placement.name; head != last {
-			fmt.Fprintf(&b, "\n| %s | %s |", c.guest.name, cmp.Or(c.guest.about, c.placement.name))
-			last = head
-		}
-		fmt.Fprintf(&b, " %s |", spent(c.best))
-	}
-	return b.String() + "\n"
-}
-
-// printTable prints what is written for a page as it is read on a terminal.
-func printTable(w io.Writer, table string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for line := range strings.Lines(table) {
-		if line = strings.Trim(line, "| \n"); !strings.HasPrefix(line, "---") {
-			fmt.Fprintln(t, strings.ReplaceAll(line, " | ", "\t"))
-		}
-	}
-	_ = t.Flush() // the terminal
-}
-
-var place = regexp.MustCompile(`(?s)<!-- plugins -->.*<!-- /plugins -->`)
-
-// writeTable puts the figures into a page.
-func writeTable(path, table string) error {
-	page, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if !place.Match(page) {
-		return fmt.Errorf("%s has no place for the figures of plugins", path)
-	}
-	page = place.ReplaceAllLiteral(page, []byte("<!-- plugins -->\n\n"+table+"\n<!-- /plugins -->"))
-	return os.WriteFile(path, page, 0o644)
-}
-
-func spent(d time.Duration) string {
-	switch us := float64(d) / 1e3; {
-	case us >= 1e6:
-		return fmt.Sprintf("%.1f s", us/1e6)
-	case us >= 10e3:
-		return fmt.Sprintf("%.0f ms", us/1e3)
-	case us >= 1e3:
-		return fmt.Sprintf("%.1f ms", us/1e3)
-	case us >= 100:
-		return fmt.Sprintf("%.2f ms", us/1e3)
-	default:
-		return fmt.Sprintf("%.0f µs", us)
-	}
-}
-
-func sized(n int) string {
-	if n >= 1<<20 {
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 }

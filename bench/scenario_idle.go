@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"rosterd/bench/load"
+	"rosterd/bench/report"
+	"rosterd/bench/target"
+)
+
+// What an idle session takes of a server's memory. Nothing is tuned: it is what the server holds as it comes, once that
+// does not change any more after the last login.
+func init() {
+	mark := func(value string, m report.Mark, of idle, sessions int) report.Mark {
+		m.Scenario, m.Params, m.Value = idleSessions, of.params(sessions), value
+		return m
+	}
+	var marks []report.Mark
+	for _, of := range []idle{{bound, load.TCP}, {present, load.TCP}} {
+		marks = append(marks, mark("session", report.Mark{Ratio: 5, Text: "an idle session, " + of.each + ": at most 1/5 of the memory"}, of, 10_000))
+	}
+	many := []report.Mark{
+		mark("memory", report.Mark{Most: 700e6, Text: "100,000 idle sessions over TCP: at most 0.7 GB", Command: "go run ./bench -all -only '100,000 idle sessions'"}, idle{bound, load.TCP}, 100_000),
+		mark("memory", report.Mark{Most: 2500e6, Text: "100,000 idle sessions over TLS: at most 2.5 GB", Command: "go run ./bench -all -only '100,000 idle sessions'"}, idle{bound, load.DirectTLS}, 100_000),
+	}
+	scenarios = append(scenarios,
+		scenario{name: idleSessions, most: 1, servers: append([]string{target.Prototype}, everyone...), marks: marks, play: idleOf([]int{1_000, 10_000},
+			idle{bound, load.TCP}, idle{present, load.TCP}, idle{kept, load.TCP}, idle{bound, load.DirectTLS})},
+		scenario{name: "100,000 " + idleSessions, long: true, most: 1, servers: []string{target.Rosterd}, marks: many, play: idleOf([]int{100_000},
+			idle{bound, load.TCP}, idle{present, load.TCP}, idle{bound, load.DirectTLS})},
+	)
+}
+
+const idleSessions = "idle sessions"
+
+// idle is a kind of sessions.
+type idle struct {
+	each string
+	over load.Transport
+}
+
+const (
+	bound   = "bound"
+	present = "roster of 10 and presence"
+	kept    = "stream management and archive"
+)
+
+func (d idle) params(sessions int) []report.Param {
+	return report.Params("each", d.each, "over", d.over, "sessions", sessions)
+}
+
+// idleOf measures kinds of sessions, so many of each.
+func idleOf(sessions []int, kinds ...idle) func(context.Context, target.Kind, func(report.Result)) error {
+	return func(ctx context.Context, k target.Kind, add func(report.Result)) error {
+		for _, d := range kinds {
+			for _, n := range sessions {
+				if k.Name == target.Prototype && d != (idle{bound, load.TCP}) || k.Name == target.Prosody && d.over != load.TCP && n > 1000 {
+					continue // there it takes long
+				}
+				n = max(100, scaled(n))
+				r, err := d.measure(ctx, k, n)
+				if err != nil {
+					return fmt.Errorf("%d, %s, over %s: %w", n, d.each, d.over, err)
+				}
+				add(r)
+			}
+		}
+		return nil
+	}
+}
+
+// setup is what a client does after it has logged in.
+func (d idle) setup() []func(*load.Client) error {
+	switch d.each {
+	case present:
+		return []func(*load.Client) error{(*load.Client).Roster, (*load.Client).Presence}
+	case kept:
+		return []func(*load.Client) error{(*load.Client).EnableManagement}
+	}
+	return nil
+}
+
+func (d idle) measure(ctx context.Context, k target.Kind, wanted int) (r report.Result, err error) {
+	sessions := min(wanted, target.Files()-1000) // both sides have a file for each
+	users, warm := load.Names("idle", sessions), load.Names("s", 20)
+	settings := target.Settings{
+		Users: append(slices.Clone(warm), users...), Authentication: "internal_plain", TLS: d.over == load.DirectTLS, Processors: target.All,
+	}
+	if d.each == kept {
+		settings.Modules = []string{"smacks", "mam"}
+	}
+	err = driven(ctx, k, settings, func(v *target.Server) error {
+		if d.each == present {
+			contacts := load.Strangers(0, 10)
+			for _, u := range settings.Users {
+				v.Backend.Set(u, contacts)
+			}
+		}
+		first, err := load.LoginAll(ctx, v, warm, load.How{Transport: d.over}, d.setup()...)
+		defer load.CloseAll(first)
+		if err != nil {
+			return err
+		}
+		before, err := settled(ctx, v)
+		if err != nil {
+			return err
+		}
+		list := make([]*load.Client, len(users))
+		defer load.CloseAll(list)
+		cost, err := v.During(func() error { return d.enter(ctx, v, users, list) })
+		if err != nil {
+			return err
+		}
+		after, err := settled(ctx, v)
+		if err != nil {
+			return err
+		}
+		r = report.Result{Scenario: idleSessions, Params: d.params(sessions), Values: []report.Value{
+			report.One("memory", "B", float64(after)), report.One("session", "B", float64(after-before)/float64(sessions)), cpu(cost, sessions),
+		}}
+		if sessions < wanted {
+			r.Params = d.params(wanted)
+			r.Values[0] = report.One("memory", "B", float64(before)+float64(after-before)/float64(sessions)*float64(wanted))
+			r.Bound = fmt.Sprintf("extrapolated from %d sessions: here a process may have %d files open", sessions, target.Files())
+		}
+		return alive(list)
+	})
+	return r, err
+}
+
+// enter logs all in, from as many addresses as it takes.
+func (d idle) enter(ctx context.Context, v *target.Server, users []string, list []*load.Client) error {
+	setup := d.setup()
+	return load.Lanes(len(users), 8, func(i int) (err error) {
+		if list[i], err = load.Login(ctx, v, users[i], load.How{Transport: d.over, From: source(i)}); err != nil {
+			return err
+		}
+		for _, f := range setup {
+			if err := f(list[i]); err != nil {
+				return err
+			}
+		}
+		return list[i].Deadline(time.Time{})
+	})
+}
+
+// source is the address that a client connects from: there are some 28,000 ports at each.
+func source(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 1, byte(1 + i/20_000)}) }
+
+// alive has some of the clients ping: sessions that have ended take no memory.
+func alive(list []*load.Client) error {
+	for i := 0; i < len(list); i += max(1, len(list)/100) {
+		if err := list[i].Deadline(time.Now().Add(load.Timeout)); err != nil {
+			return err
+		}
+		if err := list[i].Ping(); err != nil {
+			return fmt.Errorf("after it was idle: %w", err)
+		}
+	}
+	return nil
+}
+
+// settled is the memory of a server once that has stopped changing: what logins took is given back some time after them.
+func settled(ctx context.Context, v *target.Server) (int64, error) {
+	const most = 120 // seconds
+	still := min(8, max(1, scaled(8)))
+	last, since := int64(0), 0
+	for range most {
+		now, err := v.Memory()
+		if err != nil {
+			return 0, err
+		}
+		if since++; now.PSS < last*98/100 || now.PSS > last*102/100 {
+			last, since = now.PSS, 0
+		}
+		if since >= still {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(awhile(time.Second)):
+		}
+	}
+	return last, nil
+}
