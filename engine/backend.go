@@ -45,6 +45,10 @@ type Request struct {
 	User   addr.Bare
 	Reason Reason
 	Rev    string // what Answer.Rev was when the roster that we hold was fetched, "" if we hold none
+
+	// Last is what Answer.Roster was then, empty if we hold none. It says nothing about the next one, but what is the same
+	// in both may share its memory.
+	Last roster.Roster
 }
 
 // Answer is what a Backend says. Unchanged means that the roster of revision Request.Rev still holds.

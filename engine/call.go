@@ -24,7 +24,7 @@ type result struct {
 func (e *Engine) fetch(u *user, f *flight) (Answer, error) {
 	why := f.reason
 	u.mu.Lock()
-	req := Request{User: u.addr, Reason: why, Rev: u.rev}
+	req := Request{User: u.addr, Reason: why, Rev: u.rev, Last: u.managed}
 	awaited := why == ReasonLogin || u.state == absent
 	u.mu.Unlock()
 	try, err := e.admit(u, why, awaited)
@@ -37,14 +37,14 @@ func (e *Engine) fetch(u *user, f *flight) (Answer, error) {
 	ctx, cancel := context.WithTimeout(e.ctx, h.Timeout)
 	got := make(chan result, 1)
 	e.work.Add(1) // never the first: the user's goroutine counts
-	go func() {
+	e.crew.do(func() {
 		defer e.work.Done()
 		defer u.host.places.leave()
 		defer cancel()
 		r := result{err: &FaultError{Kind: "trap", Err: errors.New("the call ended without an answer")}}
 		defer func() { e.ended(try, r.err); got <- r }() // also when the backend ends its goroutine
 		r = call(ctx, h.Backend, req)
-	}()
+	})
 	select {
 	case r := <-got:
 		return r.ans, r.err

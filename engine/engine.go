@@ -71,6 +71,7 @@ type Engine struct {
 	former    map[string]*host                 // that were removed: some of their users may not have left when they come back
 	hosts     atomic.Pointer[map[string]*host] // never changed, only exchanged
 
+	crew       crew
 	otherSides int // how many users one refresh may bring along
 	shards     [64]shard
 	refreshes  tallies
@@ -96,6 +97,7 @@ type shard struct {
 func New(hosts map[string]Host, watch Watcher, log *slog.Logger) *Engine {
 	e := &Engine{log: log, watch: watch, otherSides: 10_000, former: make(map[string]*host)}
 	e.ctx, e.stop = context.WithCancel(context.Background())
+	e.crew = crew{jobs: make(chan func()), stop: e.ctx.Done()}
 	e.hosts.Store(new(map[string]*host))
 	for i := range e.shards {
 		e.shards[i].users = make(map[addr.Bare]*user)

@@ -115,7 +115,7 @@ func (e *Engine) reload(h *host, users []addr.Bare) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, u := range users {
-		r.want(u, ReasonReload)
+		r.want(u, ReasonReload, unnamed)
 	}
 }
 

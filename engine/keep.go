@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"rosterd/engine/addr"
@@ -76,6 +78,38 @@ func decodeKept(owner addr.Bare, doc []byte) (k kept, r roster.Roster, err error
 	return k, r, err
 }
 
+// keptSteps are the changes that are kept of those that are remembered. Each refresh that changes anything writes them all
+// again, and few clients come back from longer ago.
+const keptSteps = 25
+
+// encode is json.Marshal but for the items and the history, which are nearly all of it: json.Marshal would read through
+// them once more.
+func (k kept) encode(items roster.Roster) ([]byte, error) {
+	history := k.History.Latest(keptSteps)
+	k.Items, k.History = noItems, roster.History{}
+	doc, err := json.Marshal(k)
+	if err != nil {
+		return nil, err
+	}
+	before, after, ok := bytes.Cut(doc, itemsField)
+	if !ok {
+		return nil, errors.New("a kept roster has no items")
+	}
+	all := make([]byte, 0, len(doc)+128+96*items.Len()+112*history.Len())
+	all = append(append(all, before...), `,"items":`...)
+	all = items.AppendBrief(all)
+	if !history.IsZero() {
+		all = history.AppendJSON(append(all, `,"history":`...))
+	}
+	return append(all, after...), nil
+}
+
+// What is in the items' place until then. No text of the fields before it can hold this: quotes in them are escaped.
+var (
+	noItems    = json.RawMessage("null")
+	itemsField = []byte(`,"items":null`)
+)
+
 func (e *Engine) keep(u *user) {
 	h := u.host.conf()
 	if h.Keeper == nil {
@@ -85,14 +119,13 @@ func (e *Engine) keep(u *user) {
 	k, r := kept{Rev: u.rev, Fetched: u.fetched, History: u.history, terms: u.terms(), Generation: u.generation, Held: u.held}, u.managed
 	u.kept = true
 	u.mu.Unlock()
-	k.Items = r.EncodeJSON()
-	if err := save(context.WithoutCancel(e.ctx), h.Keeper, u.addr, k); err != nil { // Close waits for it
+	if err := save(context.WithoutCancel(e.ctx), h.Keeper, u.addr, k, r); err != nil { // Close waits for it
 		e.log.Error("keeping the last good roster", "user", u.addr, "error", err)
 	}
 }
 
-func save(ctx context.Context, to Keeper, u addr.Bare, k kept) error {
-	doc, err := json.Marshal(k)
+func save(ctx context.Context, to Keeper, u addr.Bare, k kept, items roster.Roster) error {
+	doc, err := k.encode(items)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,19 @@ type Result struct {
 	Error   string
 }
 
+// Fail is r, as failed for that reason unless it counts as an error anyhow.
+func (r Result) Fail(err error) Result {
+	switch r.Outcome {
+	case Updated, Unchanged, Offline:
+		r.Outcome, r.Error = Failed, err.Error()
+	}
+	return r
+}
+
+// Landed is told of a name of a refresh when it is done; at is where it stands among the names. It is called from many
+// goroutines at once, and must not wait. Of what is pending when the refresh is answered it is told later.
+type Landed func(at int, r Result)
+
 // Summary is the answer to a refresh; Updated and Errors together are the number of names, but for Fail.
 type Summary struct {
 	Updated, Errors int
@@ -41,10 +54,9 @@ type Summary struct {
 // Fail counts as failed what has not, such as where something is missing of every roster. Where nobody was named it is
 // one error of nobody's.
 func (s *Summary) Fail(err error) {
-	for i := range s.Results {
-		switch r := &s.Results[i]; r.Outcome {
-		case Updated, Unchanged, Offline:
-			r.Outcome, r.Error = Failed, err.Error()
+	for i, r := range s.Results {
+		if failed := r.Fail(err); failed.Outcome != r.Outcome {
+			s.Results[i] = failed
 			s.Updated, s.Errors = s.Updated-1, s.Errors+1
 		}
 	}
@@ -64,6 +76,12 @@ func (s *Summary) Fail(err error) {
 // refreshed too, once: else it would see presence from somebody who is not in its roster, or none from
 // somebody who is.
 func (e *Engine) Refresh(ctx context.Context, hostname string, names []string) Summary {
+	return e.RefreshEach(ctx, hostname, names, nil)
+}
+
+// RefreshEach is Refresh that tells of each name as soon as it is done, of all that are not pending before it returns.
+// Landed may be nil.
+func (e *Engine) RefreshEach(ctx context.Context, hostname string, names []string, landed Landed) Summary {
 	results := make([]Result, len(names))
 	users := make([]addr.Bare, len(names)) // zero where the name is none
 	for i, name := range names {
@@ -71,12 +89,16 @@ func (e *Engine) Refresh(ctx context.Context, hostname string, names []string) S
 		u, err := bareOf(name, hostname)
 		if err != nil {
 			results[i].Outcome, results[i].Error = Invalid, err.Error()
+			if landed != nil {
+				landed(i, results[i])
+			}
 			continue
 		}
 		users[i] = u
 	}
 	h := e.host(hostname)
 	r := e.newRefresh(h, len(names))
+	r.names, r.landed = names, landed
 	if h != nil {
 		r.spoil(h, users)
 	}
@@ -102,7 +124,11 @@ type refresh struct {
 	e    *Engine
 	done chan struct{} // closed when all have landed
 
-	unspoilt error // why kept rosters could not be marked as stale
+	names    []string
+	landed   Landed // nil: nobody wants to be told
+	unspoilt error  // why kept rosters could not be marked as stale
+
+	again map[addr.Bare][]int // where users stand who are named once more; as it is when the workers begin
 
 	mu      sync.Mutex            // guards the fields below
 	asked   map[addr.Bare]*flight // nil for who still waits
@@ -116,7 +142,10 @@ type refresh struct {
 type wanted struct {
 	user addr.Bare
 	why  Reason
+	at   int // where he stands among the names; unnamed: nowhere
 }
+
+const unnamed = -1
 
 func (e *Engine) newRefresh(h *host, users int) *refresh {
 	r := &refresh{e: e, done: make(chan struct{}), asked: make(map[addr.Bare]*flight, users), room: e.otherSides, most: 64}
@@ -126,24 +155,60 @@ func (e *Engine) newRefresh(h *host, users int) *refresh {
 	return r
 }
 
+// start asks for all who are online, and tells of the others.
 func (r *refresh) start(users []addr.Bare) {
+	for _, at := range r.ask(users) {
+		r.tell(users[at], at)
+	}
+}
+
+// ask wants all who are online. Of the others it returns where they stand.
+func (r *refresh) ask(users []addr.Bare) (done []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, u := range users {
-		if _, known := r.asked[u]; known || u.IsZero() {
+	for at, u := range users {
+		if u.IsZero() {
+			continue
+		}
+		if _, known := r.asked[u]; known {
+			if r.again == nil {
+				r.again = make(map[addr.Bare][]int)
+			}
+			r.again[u] = append(r.again[u], at)
 			continue
 		}
 		if r.asked[u] = tooLate; r.e.Online(u) {
-			r.want(u, ReasonRefresh)
+			r.want(u, ReasonRefresh, at)
+		}
+		if r.landed != nil && r.asked[u] != nil {
+			done = append(done, at)
 		}
 	}
 	if r.workers == 0 {
 		close(r.done)
 	}
+	return done
+}
+
+// tell says what became of a user who has landed, wherever he is named.
+func (r *refresh) tell(u addr.Bare, at int) {
+	if r.landed == nil || at == unnamed {
+		return
+	}
+	r.mu.Lock()
+	f := r.asked[u]
+	r.mu.Unlock()
+	result := Result{Name: r.names[at]}
+	f.result(&result, r.unspoilt)
+	r.landed(at, result)
+	for _, at := range r.again[u] {
+		result.Name = r.names[at]
+		r.landed(at, result)
+	}
 }
 
 // want has a user asked for. Under the lock.
-func (r *refresh) want(u addr.Bare, why Reason) {
+func (r *refresh) want(u addr.Bare, why Reason, at int) {
 	switch {
 	case r.workers == r.most:
 	case r.e.begin():
@@ -154,7 +219,7 @@ func (r *refresh) want(u addr.Bare, why Reason) {
 		return
 	}
 	r.asked[u] = nil
-	r.waiting = append(r.waiting, wanted{u, why})
+	r.waiting = append(r.waiting, wanted{u, why, at})
 }
 
 // work asks for one user after the other, and for the other sides of those that were named. Flights always
@@ -170,6 +235,7 @@ func (r *refresh) work() {
 		r.asked[next.user] = f
 		r.mu.Unlock()
 		<-f.done
+		r.tell(next.user, next.at)
 		r.mu.Lock()
 		if h := r.e.host(next.user.Domain()); next.why == ReasonRefresh && h != nil && !h.conf().OneSided {
 			r.follow(f.others)
@@ -220,7 +286,7 @@ func (r *refresh) follow(contacts []addr.Bare) {
 			return
 		}
 		r.room--
-		r.want(c, ReasonOtherSide)
+		r.want(c, ReasonOtherSide, unnamed)
 	}
 }
 

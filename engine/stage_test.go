@@ -26,6 +26,7 @@ import (
 //	attach romeo             a resource of romeo@example.com; attach romeo/2 is another
 //	load romeo               Load of a resource; release romeo ends it
 //	refresh romeo tybalt     a refresh of these names with 30 s; refresh@2s has 2 s, refresh@0s none
+//	each romeo tybalt        the same, and each name lands as soon as it is done
 //	answer romeo: juliet     the backend answers the oldest open call with a roster of one contact
 //	late romeo: juliet       the same for the newest open call
 //	fail romeo: text         the backend answers with an error; unknown, denied, temporary, panic, goexit are some more
@@ -289,12 +290,16 @@ func (s *stage) do(line string) {
 		s.resources[rest].Load()
 	case "release":
 		s.resources[rest].Release()
-	case "refresh":
+	case "refresh", "each":
 		d := 30 * time.Second
 		if timed {
 			d = s.duration(deadline)
 		}
-		go s.refresh(d, strings.Fields(rest))
+		var landed Landed
+		if verb == "each" {
+			landed = func(at int, r Result) { s.say("lands %s %d %s", cmp.Or(r.Name, `""`), at, r.text(s.t)) }
+		}
+		go s.refresh(d, strings.Fields(rest), landed)
 	case "hold":
 		s.mu.Lock()
 		s.held[rest] = make(chan struct{})
@@ -391,29 +396,33 @@ func (s *stage) reaction(verb string, options []string, text string, u addr.Bare
 	return func() (Answer, error) { return Answer{}, err }
 }
 
-func (s *stage) refresh(d time.Duration, names []string) {
+func (s *stage) refresh(d time.Duration, names []string, landed Landed) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	for i, n := range names {
 		names[i] = strings.Trim(n, `"`)
 	}
-	sum := s.e.Refresh(ctx, "example.com", names)
+	sum := s.e.RefreshEach(ctx, "example.com", names, landed)
 	var b strings.Builder
 	for i, r := range sum.Results {
 		if r.Name != names[i] {
 			s.t.Errorf("result %d is of %q, not %q", i, r.Name, names[i])
 		}
-		fmt.Fprintf(&b, " %s=%s", cmp.Or(r.Name, `""`), r.Outcome)
-		switch {
-		case r.Outcome == Updated:
-			fmt.Fprintf(&b, "(%d)", r.Changes)
-		case r.Outcome == Failed || r.Outcome == HeldBack:
-			fmt.Fprintf(&b, "(%s)", r.Error)
-		case (r.Error == "") != (r.Outcome != Invalid && r.Outcome != Pending):
-			s.t.Errorf("%s of %q with the error %q", r.Outcome, r.Name, r.Error)
-		}
+		fmt.Fprintf(&b, " %s=%s", cmp.Or(r.Name, `""`), r.text(s.t))
 	}
 	s.say("refreshed %d/%d:%s", sum.Updated, sum.Errors, b.String())
+}
+
+func (r Result) text(t *testing.T) string {
+	switch {
+	case r.Outcome == Updated:
+		return fmt.Sprintf("%s(%d)", r.Outcome, r.Changes)
+	case r.Outcome == Failed || r.Outcome == HeldBack:
+		return fmt.Sprintf("%s(%s)", r.Outcome, r.Error)
+	case (r.Error == "") != (r.Outcome != Invalid && r.Outcome != Pending):
+		t.Errorf("%s of %q with the error %q", r.Outcome, r.Name, r.Error)
+	}
+	return string(r.Outcome)
 }
 
 func (s *stage) duration(text string) time.Duration {

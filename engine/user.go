@@ -134,7 +134,8 @@ func (e *Engine) takeOff(u *user, f *flight) *flight {
 		return closed
 	}
 	u.running, u.ended, u.left = f, make(chan struct{}), make(chan struct{})
-	go e.serve(u, f, u.ended)
+	ended := u.ended
+	e.crew.do(func() { e.serve(u, f, ended) })
 	return f
 }
 

@@ -117,6 +117,14 @@ func (b Bare) IsZero() bool { return b.s == "" }
 // Clone is b in memory of its own: an address that was read from a document else keeps all of it.
 func (b Bare) Clone() Bare { return Bare{strings.Clone(b.s), b.local} }
 
+// Moved is b in other memory: s is the same text.
+func (b Bare) Moved(s string) Bare {
+	if s != b.s {
+		panic("addr: moved to another text")
+	}
+	return Bare{s, b.local}
+}
+
 // Compare orders addresses bytewise by their canonical form.
 func (b Bare) Compare(c Bare) int { return strings.Compare(b.s, c.s) }
 

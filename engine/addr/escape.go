@@ -2,50 +2,24 @@ package addr
 
 import "strings"
 
-// What no localpart has is written with a backslash and two digits (XEP-0106 §4).
-var escapes = [...]struct {
-	c    byte
-	code string
-}{{' ', `\20`}, {'"', `\22`}, {'&', `\26`}, {'\'', `\27`}, {'/', `\2f`}, {':', `\3a`}, {'<', `\3c`}, {'>', `\3e`}, {'@', `\40`}, {'\\', `\5c`}}
-
-// Escape writes what cannot stand in a localpart, and a backslash only where it would begin an escape (XEP-0106 §4.2).
-func Escape(name string) string {
-	var b strings.Builder
-	for i := range len(name) {
-		code := ""
-		for _, e := range escapes {
-			if _, begins := escaped(name[i:]); e.c == name[i] && (e.c != '\\' || begins) {
-				code = e.code
-			}
+// What no localpart has is written with a backslash and two digits (XEP-0106 §4), and a backslash only where it would
+// begin such an escape (§4.2).
+var escaper, unescaper = func() (escape, unescape *strings.Replacer) {
+	var there, back []string
+	for _, e := range [...]struct{ c, code string }{
+		{" ", "20"}, {`"`, "22"}, {"&", "26"}, {"'", "27"}, {"/", "2f"}, {":", "3a"}, {"<", "3c"}, {">", "3e"}, {"@", "40"}, {`\`, "5c"},
+	} {
+		there = append(there, `\`+e.code, `\5c`+e.code)
+		if e.c != `\` {
+			there = append(there, e.c, `\`+e.code)
 		}
-		if code == "" {
-			b.WriteByte(name[i])
-		}
-		b.WriteString(code)
+		back = append(back, `\`+e.code, e.c)
 	}
-	return b.String()
-}
+	return strings.NewReplacer(there...), strings.NewReplacer(back...)
+}()
+
+// Escape writes what cannot stand in a localpart.
+func Escape(name string) string { return escaper.Replace(name) }
 
 // Unescape undoes Escape.
-func Unescape(local string) string {
-	var b strings.Builder
-	for i := 0; i < len(local); i++ {
-		if c, ok := escaped(local[i:]); ok {
-			b.WriteByte(c)
-			i += 2
-			continue
-		}
-		b.WriteByte(local[i])
-	}
-	return b.String()
-}
-
-// escaped is the character that s begins with an escape of.
-func escaped(s string) (c byte, ok bool) {
-	for _, e := range escapes {
-		if strings.HasPrefix(s, e.code) {
-			return e.c, true
-		}
-	}
-	return 0, false
-}
+func Unescape(local string) string { return unescaper.Replace(local) }

@@ -9,6 +9,7 @@ func TestEscape(t *testing.T) {
 		{`d'artagnan of "x" & </:>`, `d\27artagnan\20of\20\22x\22\20\26\20\3c\2f\3a\3e`},
 		{`c:\20x`, `c\3a\5c20x`}, // a backslash that would begin an escape
 		{`\alice`, `\alice`},     // one that would not
+		{`\\20\5c`, `\\5c20\5c5c`},
 		{"zoë", "zoë"},
 	} {
 		if got := Escape(tt.name); got != tt.escaped {

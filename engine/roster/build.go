@@ -39,6 +39,8 @@ func (b BadItem) String() string { return fmt.Sprintf("%q: %s", b.JID, b.Reason)
 type Builder struct {
 	owner addr.Bare
 	lim   Limits
+	last  Roster // served before this one
+	parts bool   // texts are parts of a document, which is to be let go
 	items []Item
 	bad   []BadItem
 	more  int // neither kept nor named, since Roster refuses them all
@@ -212,9 +214,12 @@ func (b *Builder) Roster() (Roster, []BadItem, error) {
 	if len(kept) < cap(kept)/2 { // room that was made for contacts of which little has come
 		kept = slices.Clone(kept)
 	}
-	d := &doc{items: slices.Clip(kept)}
-	for k := range kept {
-		d.sum = d.sum.plus(kept[k].hash())
+	s, same := sumAfter(b.last, kept)
+	if same {
+		return b.last, b.bad, nil
 	}
-	return Roster{d}, b.bad, nil
+	if b.parts {
+		pack(kept)
+	}
+	return Roster{&doc{slices.Clip(kept), s}}, b.bad, nil
 }

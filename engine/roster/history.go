@@ -118,6 +118,18 @@ func firstOfEach(steps []step) []step {
 	return list
 }
 
+// Latest is h without all but its last changes.
+func (h History) Latest(most int) History {
+	cut := h.Len() - most
+	if cut <= 0 {
+		return h
+	}
+	if most <= 0 {
+		return History{}
+	}
+	return History{&past{h.p.steps[cut:], h.p.last}}
+}
+
 // Len is how many changes are remembered.
 func (h History) Len() int {
 	if h.p == nil {
@@ -137,15 +149,26 @@ type record struct {
 }
 
 // MarshalJSON writes what UnmarshalJSON reads: null if nothing is known.
-func (h History) MarshalJSON() ([]byte, error) {
+func (h History) MarshalJSON() ([]byte, error) { return h.AppendJSON(nil), nil }
+
+// AppendJSON appends what MarshalJSON writes.
+func (h History) AppendJSON(b []byte) []byte {
 	if h.p == nil {
-		return []byte("null"), nil
+		return append(b, "null"...)
 	}
-	r := record{Last: h.p.last.String(), Steps: make([][3]string, len(h.p.steps))}
+	b = slices.Grow(b, 64+112*len(h.p.steps))
+	b = h.p.last.appendJSON(append(b, `{"last":`...))
+	b = append(b, `,"steps":[`...)
 	for k, s := range h.p.steps {
-		r.Steps[k] = [3]string{s.contact.String(), s.before.String(), s.was.String()}
+		if k > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(append(b, '['), s.contact.String())
+		b = s.before.appendJSON(append(b, ','))
+		b = s.was.appendJSON(append(b, ','))
+		b = append(b, ']')
 	}
-	return json.Marshal(r)
+	return append(b, "]}"...)
 }
 
 // UnmarshalJSON reads a kept History.
@@ -175,6 +198,13 @@ func (h *History) UnmarshalJSON(b []byte) error {
 	}
 	*h = History{p}
 	return nil
+}
+
+func (s sum) appendJSON(b []byte) []byte {
+	raw := s.bytes()
+	b = append(b, '"')
+	b = base64.RawURLEncoding.AppendEncode(b, raw[:])
+	return append(b, '"')
 }
 
 func parseSum(text string) (s sum, ok bool) {

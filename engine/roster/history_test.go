@@ -20,6 +20,31 @@ func course(t testing.TB, most int, rosters ...Roster) (h History) {
 	return h
 }
 
+// The latest changes are all that is left, and lead to where the others led.
+func TestHistoryLatest(t *testing.T) {
+	a, b, c := item("a@x", "A", Both), item("b@x", "B", Both), item("c@x", "C", Both)
+	course := []Roster{mustNew(t, a), mustNew(t, a, b), mustNew(t, a, b, c), mustNew(t, b, c)}
+	var h History
+	for k := 1; k < len(course); k++ {
+		h = h.After(course[k-1], Diff(course[k-1], course[k]), 9)
+	}
+	for _, tc := range []struct {
+		most int
+		from int // in the course
+		want string
+	}{
+		{9, 0, "b@x=B c@x=C a@x-"}, {3, 0, "b@x=B c@x=C a@x-"}, {2, 0, "unknown"}, {2, 1, "c@x=C a@x-"}, {1, 1, "unknown"}, {1, 2, "a@x-"}, {0, 2, "unknown"},
+	} {
+		l := h.Latest(tc.most)
+		if got := list(l.Since(course[tc.from].Version(), course[3])); got != tc.want || l.Len() != min(tc.most, 3) {
+			t.Errorf("the last %d of them, %d, since %d: %q, want %q", tc.most, l.Len(), tc.from, got, tc.want)
+		}
+	}
+	if got := h.Len(); got != 3 {
+		t.Errorf("%d changes are remembered after that", got)
+	}
+}
+
 func TestSince(t *testing.T) {
 	a, b, c := item("a@x", "A", Both), item("b@x", "B", Both), item("c@x", "C", Both)
 	named := func(i Item, name string) Item { i.Name = name; return i }

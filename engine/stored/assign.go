@@ -59,10 +59,8 @@ func (r *Rosters) Assign(ctx context.Context, a engine.Assignment) (changed int,
 		return 0, fmt.Errorf("roster of %s: %w", a.User, err)
 	}
 	if b.imported {
-		for contact, rec := range b.records {
-			if err := rec.into(values, contact); err != nil {
-				return 0, fmt.Errorf("roster of %s: %w", a.User, err)
-			}
+		if err := b.into(values); err != nil {
+			return 0, fmt.Errorf("roster of %s: %w", a.User, err)
 		}
 	}
 	m := b.memory
@@ -119,6 +117,16 @@ func (r record) into(values map[string][]byte, contact addr.Bare) (err error) {
 	}
 	values[contact.String()], err = json.Marshal(r)
 	return err
+}
+
+// into puts all records among values as they are kept.
+func (b *book) into(values map[string][]byte) error {
+	for contact, rec := range b.records {
+		if err := rec.into(values, contact); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // roster is what the book has of contacts.

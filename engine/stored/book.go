@@ -72,7 +72,14 @@ func (r *Rosters) take(ctx context.Context, user addr.Bare, b *book) error {
 	if err != nil {
 		return err
 	}
-	b.imported, b.bad = true, bad
+	b.fill(user, entries)
+	b.bad = bad
+	return nil
+}
+
+// fill puts into an empty book what comes from elsewhere.
+func (b *book) fill(user addr.Bare, entries []Entry) {
+	b.imported = true
 	for n, e := range entries {
 		if e.Contact == user {
 			continue // Prosody has made some of them
@@ -88,7 +95,6 @@ func (r *Rosters) take(ctx context.Context, user addr.Bare, b *book) error {
 			b.records[e.Contact] = rec
 		}
 	}
-	return nil
 }
 
 func decode(key string, doc []byte) (contact addr.Bare, rec record, err error) {
@@ -151,10 +157,8 @@ func (b *book) count() (items, requests, bytes int) {
 func (b *book) changed(e engine.Edit, done engine.Edited) (map[string][]byte, error) {
 	values := make(map[string][]byte)
 	if b.imported {
-		for contact, rec := range b.records {
-			if err := rec.into(values, contact); err != nil {
-				return nil, err
-			}
+		if err := b.into(values); err != nil {
+			return nil, err
 		}
 	} else if err := b.records[e.Contact].into(values, e.Contact); err != nil {
 		return nil, err

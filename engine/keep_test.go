@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"rosterd/engine/roster"
+)
+
+// What is kept is what json.Marshal makes of it, whatever is in the fields beside the items.
+func TestKeptEncode(t *testing.T) {
+	at := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	before := parseRoster("nurse juliet=Juliet")
+	after := parseRoster("juliet=Giulietta:to tybalt")
+	history := roster.History{}.After(before, roster.Diff(before, after), 10)
+	for _, c := range []struct {
+		kept
+		items roster.Roster
+	}{
+		{kept{Fetched: at}, before},
+		{kept{Fetched: at}, roster.Roster{}},
+		{kept{Rev: `,"items":null`, Fetched: at, Generation: `",\"items\":null`}, before},
+		{kept{Rev: `W/"1"`, Fetched: at, History: history, terms: terms{FreshUntil: at, ServeUntil: at}, Generation: "x", Held: &Held{Version: "v", Since: at, Removed: 1, Of: 2}}, after},
+	} {
+		k := c.kept
+		k.Items = c.items.AppendBrief(nil)
+		want, err := json.Marshal(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.encode(c.items)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a, b any
+		if err := json.Unmarshal(got, &a); err != nil {
+			t.Fatalf("%s: %v", got, err)
+		}
+		if err := json.Unmarshal(want, &b); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("kept as\n%s\nwant\n%s", got, want)
+		}
+		if again, r, err := decodeKept(jid("romeo"), got); err != nil || !r.Equal(c.items) || again.Rev != c.Rev || again.History.Len() != c.History.Len() {
+			t.Errorf("%s is read as %v %v %v", got, again, r.Items(), err)
+		}
+	}
+}
+
+// Of many changes the last are kept.
+func TestKeptHistory(t *testing.T) {
+	rosters := []roster.Roster{parseRoster("nurse"), parseRoster("nurse juliet")}
+	var history roster.History
+	for n := range 4 * keptSteps {
+		from, to := rosters[n%2], rosters[(n+1)%2]
+		history = history.After(from, roster.Diff(from, to), 100)
+	}
+	doc, err := kept{History: history}.encode(rosters[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, r, err := decodeKept(jid("romeo"), doc)
+	if err != nil || k.History.Len() != keptSteps {
+		t.Fatalf("%d changes, %v", k.History.Len(), err)
+	}
+	if changes, known := k.History.Since(rosters[1].Version(), r); !known || len(changes) != 1 {
+		t.Errorf("since the last but one: %v, %v", changes, known)
+	}
+}
+
+// BenchmarkKeep is what is kept of a roster of a hundred, without the keeper.
+func BenchmarkKeep(b *testing.B) {
+	items := make([]roster.Item, 100)
+	for i := range items {
+		items[i] = roster.Item{JID: jid("contact" + string(rune('a'+i%26)) + string(rune('a'+i/26))), Name: "Contact Number", Subscription: roster.Both, Groups: []string{"Friends"}}
+	}
+	r, _ := roster.New(jid("romeo"), items...)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := (kept{Fetched: time.Now()}).encode(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
