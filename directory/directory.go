@@ -114,8 +114,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// with calls f with a connection, which is cut when ctx ends, or when so many bytes have come. A connection that was kept and has died meanwhile gives way
-// to a fresh one.
+// with calls f with a connection, which is cut when ctx ends, or when so many bytes have come. A connection that was kept
+// and has died meanwhile gives way to a fresh one.
 func (d *Directory) with(ctx context.Context, role role, bytes int64, f func(*conn) error) error {
 	for {
 		c, kept, err := d.take(ctx, role)

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,8 +15,7 @@ type Groups struct {
 	Directory *Directory
 	Base      string
 	Scope     Scope
-	Filter    string // which entries are groups; "" means those that have a name
-	Name      string // attribute with the name of a group
+	Name      string // attribute with the name of a group; what has none is none
 	Member    string // attribute with its members: names of users or of their entries
 	// Show is what the groups are called that count, by their names in the directory; nil: all count, by these.
 	Show map[string]string
@@ -48,16 +46,13 @@ const (
 
 // List reads all of them, by name. What is left out is named.
 func (g *Groups) List(ctx context.Context) (list []Group, problems []string, err error) {
-	filter := g.Filter
-	if filter == "" {
-		filter = "(" + g.Name + "=*)"
-	}
+	filter := "(" + g.Name + "=*)"
 	if g.Show != nil {
 		var names []string
 		for _, name := range slices.Sorted(maps.Keys(g.Show)) {
 			names = append(names, "("+g.Name+"="+Escape(name)+")")
 		}
-		filter = And(filter, "(|"+strings.Join(names, "")+")")
+		filter = "(|" + strings.Join(names, "") + ")"
 	}
 	entries, err := g.Directory.Search(ctx, Query{Base: g.Base, Scope: g.Scope, Filter: filter, Attributes: []string{g.Name, g.Member}, Most: maxGroups})
 	if err != nil {
@@ -150,9 +145,4 @@ func canonical(dn string) string {
 		return dn
 	}
 	return strings.ToLower(parsed.String())
-}
-
-// Check says what is wrong with it, without asking.
-func (g *Groups) Check() error {
-	return errors.Join(CheckDN(g.Base), CheckDN(g.Users.Base))
 }

@@ -16,6 +16,7 @@ type accountTable struct {
 	read, write *statements
 	where       string // the database, for errors
 	place       Place
+	after       func() // what was written is committed; may be nil
 }
 
 const credentialColumns = `hash, salt, iterations, stored_key, server_key, password, disabled`
@@ -32,7 +33,9 @@ const (
 
 // find is credential.ErrNoUser if the user is not there.
 func (t *accountTable) find(ctx context.Context, user addr.Bare) (credential.Credentials, error) {
-	c, err := scanCredentials(t.read.row(ctx, nil, findAccount, user.Domain(), user.Local()).Scan)
+	c, err := ask(ctx, t.read.desk, func(ctx context.Context) (credential.Credentials, error) {
+		return scanCredentials(t.read.row(ctx, nil, findAccount, user.Domain(), user.Local()).Scan)
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return c, noUser(user)
@@ -77,19 +80,40 @@ func columns(c credential.Credentials) []any {
 func (t *accountTable) add(ctx context.Context, user addr.Bare, c credential.Credentials) error {
 	now := time.Now().Unix()
 	args := append([]any{user.Domain(), user.Local()}, columns(c)...)
-	res, err := t.write.exec(ctx, nil, insertAccount, append(args, c.Disabled, now, now)...)
+	res, err := t.change(ctx, insertAccount, append(args, c.Disabled, now, now)...)
 	return t.changed(user, res, err, ErrUserExists)
+}
+
+// change is for one statement.
+func (t *accountTable) change(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return ask(ctx, t.write.desk, func(ctx context.Context) (sql.Result, error) {
+		res, err := t.write.exec(ctx, nil, query, args...)
+		t.committed()
+		return res, err
+	})
+}
+
+func (t *accountTable) committed() {
+	if t.after != nil {
+		t.after()
+	}
 }
 
 // setPassword replaces what is kept of the password of a user, and leaves Disabled as it is.
 func (t *accountTable) setPassword(ctx context.Context, user addr.Bare, c credential.Credentials) error {
 	args := append(columns(c), time.Now().Unix(), user.Domain(), user.Local())
-	res, err := t.write.exec(ctx, nil, updateAccount, args...)
+	res, err := t.change(ctx, updateAccount, args...)
 	return t.changed(user, res, err, credential.ErrNoUser)
 }
 
 // remove deletes the account, and also does the rest: both or neither.
 func (t *accountTable) remove(ctx context.Context, user addr.Bare, rest func(*sql.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, longWork)
+	defer cancel()
+	return t.write.desk.do(ctx, func(ctx context.Context) error { return t.removeIn(ctx, user, rest) })
+}
+
+func (t *accountTable) removeIn(ctx context.Context, user addr.Bare, rest func(*sql.Tx) error) error {
 	tx, err := t.write.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("delete %s from %s: %w", user, t.where, err)
@@ -105,6 +129,7 @@ func (t *accountTable) remove(ctx context.Context, user addr.Bare, rest func(*sq
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("delete %s from %s: %w", user, t.where, err)
 	}
+	t.committed()
 	return nil
 }
 
@@ -124,6 +149,12 @@ func (t *accountTable) changed(user addr.Bare, res sql.Result, err, none error) 
 
 // list is that of a host, by name.
 func (t *accountTable) list(ctx context.Context, host string) ([]Account, error) {
+	ctx, cancel := context.WithTimeout(ctx, longWork)
+	defer cancel()
+	return ask(ctx, t.read.desk, func(ctx context.Context) ([]Account, error) { return t.listOf(ctx, host) })
+}
+
+func (t *accountTable) listOf(ctx context.Context, host string) ([]Account, error) {
 	rows, err := t.read.rows(ctx, listAccounts, host)
 	if err != nil {
 		return nil, fmt.Errorf("list users of %s in %s: %w", host, t.where, err)

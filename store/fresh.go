@@ -25,8 +25,10 @@ func (s *Store) Fresh(ctx context.Context, user addr.Bare) (time.Time, error) {
 	if c, ok := s.rosters.waiting(user); ok {
 		return moment(c.fresh), nil
 	}
-	var until int64
-	err := s.findFresh.QueryRowContext(ctx, user.Domain(), user.Local()).Scan(&until)
+	until, err := ask(ctx, s.desk, func(ctx context.Context) (until int64, err error) {
+		err = s.findFresh.QueryRowContext(ctx, user.Domain(), user.Local()).Scan(&until)
+		return until, err
+	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("freshness of the roster of %s in %s: %w", user, s.path, err)
 	}
@@ -63,8 +65,12 @@ func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 			return s.spoilt(host, ctx.Err())
 		}
 	}
-	var any bool
-	err := s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM fresh WHERE host = ?)`, host).Scan(&any)
+	ctx, cancel := context.WithTimeout(ctx, longWork)
+	defer cancel()
+	any, err := ask(ctx, s.desk, func(ctx context.Context) (any bool, err error) {
+		err = s.anyFresh.QueryRowContext(ctx, host).Scan(&any)
+		return any, err
+	})
 	if err != nil || !any {
 		return s.spoilt(host, err)
 	}
@@ -72,7 +78,7 @@ func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.db.ExecContext(ctx, `DELETE FROM fresh WHERE host = ? AND name IN (SELECT value FROM json_each(?))`, host, string(list))
+	err = s.execute(ctx, `DELETE FROM fresh WHERE host = ? AND name IN (SELECT value FROM json_each(?))`, host, string(list))
 	return s.spoilt(host, err)
 }
 
@@ -102,12 +108,35 @@ func (w *rosterWriter) spoil(users []addr.Bare) (settled <-chan struct{}) {
 	return settled
 }
 
-// saveFreshness is part of the commit of a roster.
-func saveFreshness(ctx context.Context, tx *sql.Tx, user addr.Bare, c rosterChange) (err error) {
-	if c.fresh == 0 || c.gone {
-		_, err = tx.ExecContext(ctx, `DELETE FROM fresh WHERE host = ? AND name = ?`, user.Domain(), user.Local())
-	} else {
-		_, err = tx.ExecContext(ctx, `INSERT INTO fresh (host, name, until) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until`, user.Domain(), user.Local(), c.fresh)
+// freshnessSaver is part of a commit of rosters.
+type freshnessSaver struct {
+	tx              *sql.Tx
+	w               *rosterWriter
+	refresh, spoilt *sql.Stmt
+	looked, any     bool // whether any roster is fresh: mostly none is, and there is nothing to delete
+}
+
+func (f *freshnessSaver) save(ctx context.Context, user addr.Bare, c rosterChange) (err error) {
+	if c.fresh != 0 && !c.gone {
+		if f.refresh == nil {
+			f.refresh = f.tx.StmtContext(ctx, f.w.refresh)
+		}
+		f.looked, f.any = true, true
+		_, err = f.refresh.ExecContext(ctx, user.Domain(), user.Local(), c.fresh)
+		return err
 	}
+	if !f.looked {
+		if err = f.tx.StmtContext(ctx, f.w.anyFresh).QueryRowContext(ctx).Scan(&f.any); err != nil {
+			return err
+		}
+		f.looked = true
+	}
+	if !f.any {
+		return nil
+	}
+	if f.spoilt == nil {
+		f.spoilt = f.tx.StmtContext(ctx, f.w.spoilt)
+	}
+	_, err = f.spoilt.ExecContext(ctx, user.Domain(), user.Local())
 	return err
 }

@@ -27,7 +27,11 @@ type Postgres struct {
 	db       *sql.DB
 	accounts *accountTable
 	tables   *tables
+	desk     *desk
 }
+
+// postgresReaders are how many questions are under way at a time.
+const postgresReaders = 8
 
 // Server says where a database is, in the words of Prosody's option sql. What is "" or 0 is as with PostgreSQL's own
 // programs: a socket on this machine, the user of the process.
@@ -56,10 +60,13 @@ func OpenPostgres(ctx context.Context, at Server, log *slog.Logger) (*Postgres, 
 		return nil, fmt.Errorf("open %s: %w", p.where, err)
 	}
 	p.db = stdlib.OpenDB(*c)
-	p.db.SetMaxOpenConns(8)
+	p.db.SetMaxOpenConns(postgresReaders + 1) // and the writer's
 	p.db.SetMaxIdleConns(4)
 	p.db.SetConnMaxIdleTime(5 * time.Minute)
 	if err := p.start(ctx, at.Fixed, log); err != nil {
+		if p.desk != nil {
+			p.desk.close()
+		}
 		return nil, errors.Join(fmt.Errorf("open %s: %w", p.where, err), p.db.Close())
 	}
 	return p, nil
@@ -71,7 +78,8 @@ func (p *Postgres) start(ctx context.Context, fixed bool, log *slog.Logger) erro
 	if err := migratePostgres(ctx, p.db, fixed); err != nil {
 		return err
 	}
-	numbered := &statements{db: p.db, numbered: true} // the driver keeps them parsed
+	p.desk = newDesk(postgresReaders)
+	numbered := &statements{db: p.db, desk: p.desk, numbered: true} // the driver keeps them parsed
 	p.accounts = &accountTable{read: numbered, write: numbered, where: p.where, place: PostgreSQL}
 	w := newTableWriter(p.db, new(sync.Mutex), log)
 	w.patience = answering
@@ -176,4 +184,8 @@ func (p *Postgres) Writable(ctx context.Context) error {
 }
 
 // Close writes what is queued and closes the connections. Nothing may be called afterwards.
-func (p *Postgres) Close() error { return errors.Join(p.tables.close(), p.db.Close()) }
+func (p *Postgres) Close() error {
+	err := p.tables.close()
+	p.desk.close()
+	return errors.Join(err, p.db.Close())
+}

@@ -27,7 +27,10 @@ func (s *Store) LoadRoster(ctx context.Context, user addr.Bare) (doc []byte, ok 
 	if c, ok := s.rosters.waiting(user); ok {
 		return c.doc, !c.gone, nil
 	}
-	err = s.findRoster.QueryRowContext(ctx, user.Domain(), user.Local()).Scan(&doc)
+	doc, err = ask(ctx, s.desk, func(context.Context) (doc []byte, err error) {
+		err = s.findRoster.QueryRowContext(context.Background(), user.Domain(), user.Local()).Scan(&doc)
+		return doc, err
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, false, nil
@@ -59,10 +62,21 @@ func (s *Store) Forget(ctx context.Context, user addr.Bare) error {
 	if err := s.DeleteRoster(ctx, user); err != nil { // one may be queued
 		return err
 	}
-	if _, err := s.db.ExecContext(ctx, deleteRoster, user.Domain(), user.Local()); err != nil {
+	if err := s.execute(ctx, deleteRoster, user.Domain(), user.Local()); err != nil {
 		return fmt.Errorf("delete roster of %s from %s: %w", user, s.path, err)
 	}
 	return s.tables.forget(ctx, user)
+}
+
+// execute is for one statement.
+func (s *Store) execute(ctx context.Context, query string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, longWork)
+	defer cancel()
+	return s.desk.do(ctx, func(ctx context.Context) error {
+		_, err := s.db.ExecContext(ctx, query, args...)
+		s.mark(s.db)
+		return err
+	})
 }
 
 type rosterChange struct {
@@ -80,14 +94,18 @@ type rosterWriter struct {
 	db   *sql.DB
 	turn *sync.Mutex // held for each commit
 	log  *slog.Logger
+	mark func()        // after a commit that has come to be; may be nil
 	most int           // bytes that may wait
 	wake chan struct{} // there is something to write; holds one
 	stop chan struct{} // closed by close
 	done chan struct{} // closed by run
 
+	save, refresh, spoilt, anyFresh *sql.Stmt // of commits, parsed once; nil before the first one
+
 	mu      sync.Mutex // guards the fields below
 	queued  map[addr.Bare]rosterChange
 	writing map[addr.Bare]rosterChange // in the commit that runs
+	since   time.Time                  // when that began
 	spoiled map[addr.Bare]bool         // of those in the commit, who was made stale since it began
 	backlog int                        // bytes in both
 	failed  error                      // of the last commit
@@ -126,10 +144,8 @@ func (w *rosterWriter) put(ctx context.Context, user addr.Bare, c rosterChange) 
 		case settled == nil:
 			return nil
 		}
-		select {
-		case <-settled:
-		case <-ctx.Done():
-			return fmt.Errorf("keep roster of %s: %w", user, ctx.Err())
+		if err := within(ctx, settled); err != nil {
+			return fmt.Errorf("keep roster of %s: %w", user, err)
 		}
 	}
 }
@@ -144,6 +160,8 @@ func (w *rosterWriter) tryPut(user addr.Bare, c rosterChange) (settled <-chan st
 		return nil, ErrClosed
 	case full && w.failed != nil:
 		return nil, w.failed
+	case full && w.writing != nil && time.Since(w.since) >= stalling:
+		return nil, ErrStalled
 	case full:
 		return w.settled, nil
 	}
@@ -190,7 +208,7 @@ func (w *rosterWriter) run() {
 // flush commits what is queued, in one transaction.
 func (w *rosterWriter) flush() error {
 	w.mu.Lock()
-	w.writing, w.queued = w.queued, map[addr.Bare]rosterChange{}
+	w.writing, w.queued, w.since = w.queued, map[addr.Bare]rosterChange{}, time.Now()
 	batch, before := w.writing, w.failed
 	w.mu.Unlock()
 	if len(batch) == 0 {
@@ -232,6 +250,9 @@ func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
 	w.turn.Lock()
 	defer w.turn.Unlock()
 	ctx := context.Background() // bounded by the busy timeout
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -241,12 +262,7 @@ func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
 			err = errors.Join(err, tx.Rollback())
 		}
 	}()
-	save, err := tx.PrepareContext(ctx, `INSERT INTO roster (host, name, doc, saved) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET doc = excluded.doc, saved = excluded.saved`)
-	if err != nil {
-		return err
-	}
-	defer save.Close()
+	save, freshness := tx.StmtContext(ctx, w.save), freshnessSaver{tx: tx, w: w}
 	now := time.Now().Unix()
 	for user, c := range batch {
 		if c.gone {
@@ -255,13 +271,37 @@ func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
 			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), c.doc, now)
 		}
 		if err == nil {
-			err = saveFreshness(ctx, tx, user, c)
+			err = freshness.save(ctx, user, c)
 		}
 		if err != nil {
 			return fmt.Errorf("roster of %s: %w", user, err)
 		}
 	}
-	return tx.Commit()
+	if err = tx.Commit(); err == nil && w.mark != nil {
+		w.mark()
+	}
+	return err
+}
+
+// prepare parses what commits say, before the first one.
+func (w *rosterWriter) prepare(ctx context.Context) (err error) {
+	for _, p := range []struct {
+		stmt  **sql.Stmt
+		query string
+	}{
+		{&w.save, `INSERT INTO roster (host, name, doc, saved) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET doc = excluded.doc, saved = excluded.saved`},
+		{&w.refresh, `INSERT INTO fresh (host, name, until) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until`},
+		{&w.spoilt, `DELETE FROM fresh WHERE host = ? AND name = ?`},
+		{&w.anyFresh, `SELECT EXISTS (SELECT 1 FROM fresh)`},
+	} {
+		if *p.stmt != nil {
+			continue
+		}
+		if *p.stmt, err = w.db.PrepareContext(ctx, p.query); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // close stops the goroutine and writes what is left.

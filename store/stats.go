@@ -87,11 +87,14 @@ func (s *Store) Writable(ctx context.Context) error {
 	if failed != nil {
 		return fmt.Errorf("write to %s: %w", s.path, failed)
 	}
-	tx, err := s.db.BeginTx(ctx, nil) // takes the lock for writing at once: see dsn
+	err := s.desk.do(ctx, func(ctx context.Context) error {
+		tx, err := s.db.BeginTx(ctx, nil) // takes the lock for writing at once: see dsn
+		if err != nil {
+			return err
+		}
+		return tx.Rollback()
+	})
 	if err != nil {
-		return fmt.Errorf("write to %s: %w", s.path, err)
-	}
-	if err := tx.Rollback(); err != nil {
 		return fmt.Errorf("write to %s: %w", s.path, err)
 	}
 	return nil

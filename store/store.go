@@ -31,6 +31,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -51,14 +52,19 @@ type Store struct {
 	db      *sql.DB    // accounts, and everything that is read
 	bulk    *sql.DB    // rosters and values of plugins are written here; may be db
 	safe    *sql.DB    // what users store is written here; may be db
+	checks  *sql.DB    // checkpoints are made here; nil of a store in memory
 	entries int        // that a log keeps
 	turn    sync.Mutex // of those two, which would make each other wait for longer than they take
+	desk    *desk      // where all but those are asked
+	saving  *desk      // where values of plugins are saved, one at a time
 	rosters *rosterWriter
+	tidier  *tidier // nil of a store in memory
 
 	accounts *accountTable
 	tables   *tables // of users
 
 	findRoster, findFresh, findValue *sql.Stmt // what logins ask for, parsed once
+	anyFresh                         *sql.Stmt // what each refresh asks for
 }
 
 // Open opens the file, and creates it and its folder where they are not there. Whoever else may read the
@@ -72,8 +78,8 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	db.SetMaxOpenConns(4) // a lookup takes microseconds: more would only contend
-	db.SetMaxIdleConns(4)
+	db.SetMaxOpenConns(sqliteReaders)
+	db.SetMaxIdleConns(sqliteReaders)
 	bulk, err := sql.Open("sqlite", dsn(path, "NORMAL"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
@@ -84,8 +90,17 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close(), bulk.Close())
 	}
 	safe.SetMaxOpenConns(1)
-	return start(&Store{path: path, db: db, bulk: bulk, safe: safe}, log)
+	checks, err := sql.Open("sqlite", dsn(path, "NORMAL"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close(), bulk.Close(), safe.Close())
+	}
+	checks.SetMaxOpenConns(1)
+	checks.SetConnMaxIdleTime(time.Minute)
+	return start(&Store{path: path, db: db, bulk: bulk, safe: safe, checks: checks}, log)
 }
+
+// sqliteReaders are how many connections read: a lookup takes microseconds, and more would only contend.
+const sqliteReaders = 4
 
 // OpenMemory opens a store that is gone once it is closed.
 func OpenMemory(log *slog.Logger) (*Store, error) { return OpenBounded(0, log) }
@@ -99,7 +114,7 @@ func OpenBounded(entries int, log *slog.Logger) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1) // each connection has a database of its own
 	db.SetConnMaxLifetime(0)
-	return start(&Store{path: "in memory", db: db, bulk: db, safe: db, entries: entries}, log)
+	return start(&Store{path: inMemory, db: db, bulk: db, safe: db, entries: entries}, log)
 }
 
 func start(s *Store, log *slog.Logger) (*Store, error) {
@@ -109,20 +124,26 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if err := s.migrate(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
-	var errRoster, errFresh, errValue error
+	var errRoster, errFresh, errAny, errValue error
 	s.findRoster, errRoster = s.db.Prepare(`SELECT doc FROM roster WHERE host = ? AND name = ?`)
 	s.findFresh, errFresh = s.db.Prepare(`SELECT until FROM fresh WHERE host = ? AND name = ?`)
+	s.anyFresh, errAny = s.db.Prepare(`SELECT EXISTS (SELECT 1 FROM fresh WHERE host = ?)`)
 	s.findValue, errValue = s.db.Prepare(findValue)
-	if err := errors.Join(errRoster, errFresh, errValue); err != nil {
+	if err := errors.Join(errRoster, errFresh, errAny, errValue); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	if err := dropExpired(context.Background(), s.bulk, time.Now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
+	s.desk, s.saving = newDesk(sqliteReaders), newDesk(1)
+	if s.checks != nil {
+		s.tidier = startTidier(s.unlogged, s.tidy)
+	}
 	if err := s.openTables(context.Background(), log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	s.rosters = newRosterWriter(s.bulk, &s.turn, log)
+	s.rosters.mark = func() { s.mark(s.bulk) }
 	go s.rosters.run()
 	return s, nil
 }
@@ -132,18 +153,37 @@ func (s *Store) openTables(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	read.desk, read.brief = s.desk, briefRead
 	write, err := newStatements(ctx, s.safe, append(insertEntries(), oftenWritten...)...)
 	if err != nil {
 		return err
 	}
-	s.accounts = &accountTable{read: read, write: &statements{db: s.db}, where: s.path, place: SQLite}
+	s.accounts = &accountTable{read: read, write: &statements{db: s.db, desk: s.desk}, where: s.path, place: SQLite}
+	s.accounts.after = func() { s.mark(s.db) }
 	w := newTableWriter(s.safe, &s.turn, log)
+	w.after = func() { s.mark(s.safe) }
 	if s.entries > 0 {
 		w.trim = trimmer(write, s.entries)
 	}
 	s.tables, err = openTables(ctx, read, write, s.path, w)
 	return err
 }
+
+// mark begins to read after something was written, which has SQLite note in the memory that its connections share how far
+// they can. That memory is a file's: of a disk that has stopped, pages that were clean are not to be written to, and a
+// thread that does so is no system call that Go would see and work around, but stands still with all others waiting
+// for it. So the note is made while the disk still answers, and who reads later has none to make. It is made by the
+// connections that wrote: others may be busy reading for long.
+func (s *Store) mark(by *sql.DB) {
+	if s.path == inMemory {
+		return
+	}
+	var any int
+	_ = by.QueryRow(`SELECT 1 FROM sqlite_schema LIMIT 1`).Scan(&any) // what fails, fails for who wants something, too
+	s.tidier.wrote()
+}
+
+const inMemory = "in memory"
 
 // migrate waits for another program that opens a new database at the same time: SQLite's own busy timeout does not
 // cover the switch to write-ahead logging.
@@ -194,10 +234,10 @@ func create(path string) error {
 // 8 MiB, and so does what it would take to undo one statement. Both would else go to files, and be read again.
 var atOnce = []string{"cache_size(-8192)", "temp_store(MEMORY)"}
 
-// dsn names a file for the driver. Writers wait five seconds for each other.
+// dsn names a file for the driver. Writers wait five seconds for each other, and leave checkpoints to the tidier.
 func dsn(path, synchronous string, pragmas ...string) string {
 	options := url.Values{
-		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")"}, pragmas...),
+		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(" + strconv.Itoa(neverMore) + ")"}, pragmas...),
 		"_txlock": {"immediate"},
 	}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: options.Encode()}).String()
@@ -210,9 +250,14 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) closeDB() error {
+	if s.desk != nil {
+		s.desk.close()
+		s.saving.close()
+	}
+	s.tidier.close()
 	err := s.db.Close()
 	if s.bulk != s.db {
-		err = errors.Join(err, s.bulk.Close(), s.safe.Close())
+		err = errors.Join(err, s.bulk.Close(), s.safe.Close(), s.checks.Close())
 	}
 	return err
 }
@@ -224,11 +269,14 @@ func (s *Store) Stores(host string) Stores { return s.tables.stores(host) }
 func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
 	fresh := make([]byte, 32)
 	rand.Read(fresh)
-	if _, err := s.db.ExecContext(ctx, `INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, fresh); err != nil {
+	if err := s.execute(ctx, `INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, fresh); err != nil {
 		return nil, fmt.Errorf("make secret %s: %w", name, err)
 	}
-	var value []byte
-	if err := s.db.QueryRowContext(ctx, `SELECT value FROM secret WHERE name = ?`, name).Scan(&value); err != nil {
+	value, err := ask(ctx, s.desk, func(ctx context.Context) (value []byte, err error) {
+		err = s.db.QueryRowContext(ctx, `SELECT value FROM secret WHERE name = ?`, name).Scan(&value)
+		return value, err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read secret %s: %w", name, err)
 	}
 	return value, nil

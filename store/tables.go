@@ -20,6 +20,7 @@ type tables struct {
 // What a database is asked most, to be parsed once.
 var (
 	oftenRead    = []string{findAccount, getValue, allValues, findLog, findChosen, findMade, findTimes}
+	briefRead    = []string{findAccount, getValue, findLog} // by SQLite: it is here, and each is one look into an index
 	oftenWritten = []string{setValue, deleteValue, findLog, insertLog, deleteEntry, findChosen, findMade, trimLog}
 )
 

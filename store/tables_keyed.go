@@ -32,8 +32,11 @@ type keyedTable struct {
 }
 
 func (k *keyedTable) Get(ctx context.Context, user addr.Bare, key string) (value []byte, ok bool, err error) {
-	row := k.read.row(ctx, nil, getValue, user.Domain(), user.Local(), k.store, []byte(key))
-	switch err := row.Scan(&value); {
+	value, err = ask(ctx, k.read.desk, func(ctx context.Context) (value []byte, err error) {
+		err = k.read.row(ctx, nil, getValue, user.Domain(), user.Local(), k.store, []byte(key)).Scan(&value)
+		return value, err
+	})
+	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, false, nil
 	case err != nil:
@@ -51,20 +54,25 @@ func notNil(b []byte) []byte {
 }
 
 func (k *keyedTable) All(ctx context.Context, user addr.Bare) (map[string][]byte, error) {
+	all, err := ask(ctx, k.read.desk, func(ctx context.Context) (map[string][]byte, error) { return k.all(ctx, user) })
+	return all, k.fail(k.store, user, err)
+}
+
+func (k *keyedTable) all(ctx context.Context, user addr.Bare) (map[string][]byte, error) {
 	rows, err := k.read.rows(ctx, allValues, user.Domain(), user.Local(), k.store)
 	if err != nil {
-		return nil, k.fail(k.store, user, err)
+		return nil, err
 	}
 	defer rows.Close()
 	all := map[string][]byte{}
 	for rows.Next() {
 		var key, value []byte
 		if err := rows.Scan(&key, &value); err != nil {
-			return nil, k.fail(k.store, user, err)
+			return nil, err
 		}
 		all[string(key)] = notNil(value)
 	}
-	return all, k.fail(k.store, user, rows.Err())
+	return all, rows.Err()
 }
 
 func (k *keyedTable) Change(ctx context.Context, user addr.Bare, values map[string][]byte) error {
@@ -111,7 +119,7 @@ func (k *keyedTable) set(ctx context.Context, tx *sql.Tx, user addr.Bare, key, v
 func (k *keyedTable) Users(ctx context.Context, host string) iter.Seq2[addr.Bare, error] {
 	return func(yield func(addr.Bare, error) bool) {
 		for last, more := "", true; more; {
-			names, err := k.names(ctx, host, last)
+			names, err := ask(ctx, k.read.desk, func(ctx context.Context) ([]string, error) { return k.names(ctx, host, last) })
 			if err != nil {
 				yield(addr.Bare{}, k.fail(k.store, stringer(host), err))
 				return

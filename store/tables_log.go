@@ -193,20 +193,24 @@ func (l *logTable) Sync(ctx context.Context) error {
 
 // Find waits until the entries of this user are in the table.
 func (l *logTable) Find(ctx context.Context, user addr.Bare, q Query) (Page, error) {
-	if err := l.writer.sync(ctx, l.key(user)); err != nil {
+	if err := l.writer.written(ctx, l.key(user)); err != nil {
 		return Page{}, l.fail(l.store, user, err)
 	}
+	p, err := ask(ctx, l.read.desk, func(ctx context.Context) (Page, error) { return l.look(ctx, user, q) })
+	return p, l.fail(l.store, user, err)
+}
+
+func (l *logTable) look(ctx context.Context, user addr.Bare, q Query) (Page, error) {
 	log, ok, err := l.row(ctx, l.anyTime, l.key(user))
 	switch {
 	case err != nil:
-		return Page{}, l.fail(l.store, user, err)
+		return Page{}, err
 	case !ok && (q.After != "" || q.Before != "" || len(q.IDs) > 0):
-		return Page{}, l.fail(l.store, user, ErrNoEntry)
+		return Page{}, ErrNoEntry
 	case !ok:
 		return Page{Complete: true}, nil
 	}
-	p, err := l.page(ctx, log, q)
-	return p, l.fail(l.store, user, err)
+	return l.page(ctx, log, q)
 }
 
 func (l *logTable) page(ctx context.Context, log int64, q Query) (p Page, err error) {
@@ -443,7 +447,9 @@ func (l *logTable) remove(ctx context.Context, tx *sql.Tx, user addr.Bare, ids [
 
 // Expire looks for what is too old before it takes the lock for writing.
 func (l *logTable) Expire(ctx context.Context, host string, before time.Time, most int) (n int, err error) {
-	old, err := l.old(ctx, host, before, most)
+	ctx, cancel := context.WithTimeout(ctx, longWork)
+	defer cancel()
+	old, err := ask(ctx, l.read.desk, func(ctx context.Context) ([][2]int64, error) { return l.old(ctx, host, before, most) })
 	if err != nil || len(old) == 0 {
 		return 0, l.fail(l.store, stringer(host), err)
 	}

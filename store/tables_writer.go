@@ -29,13 +29,15 @@ type tableWriter struct {
 	done   chan struct{} // closed by run
 	insert func(ctx context.Context, tx *sql.Tx, entries []any) error
 
+	after    func()                                                             // a commit that has come to be; may be nil
 	patience time.Duration                                                      // bounds a commit, unless it is 0
 	trim     func(ctx context.Context, tx *sql.Tx, logs map[logKey]int64) error // of logs that have got entries; may be nil
 
 	mu      sync.Mutex // guards the fields below
 	queued  []change
-	next    *outcome // of what is queued
-	now     *outcome // that runs; nil if none does
+	next    *outcome  // of what is queued
+	now     *outcome  // that runs; nil if none does
+	since   time.Time // when that began
 	waiting map[logKey]int
 	backlog int // bytes of entries that are queued or being committed
 	failed  error
@@ -109,13 +111,27 @@ func (w *tableWriter) append(ctx context.Context, log logKey, size int, number f
 			return err
 		}
 		signal(w.urgent)
-		select {
-		case <-full.done:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := within(ctx, full.done); err != nil {
+			return err
 		}
 	}
 }
+
+// within waits for something, but no longer than until it is seen that nothing moves.
+func within(ctx context.Context, done <-chan struct{}) error {
+	t := time.NewTimer(stalling)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// stalled tells whether a commit does not come back. Under the lock.
+func (w *tableWriter) stalled() bool { return w.now != nil && time.Since(w.since) >= stalling }
 
 // tryAppend queues an entry, or returns what to wait for.
 func (w *tableWriter) tryAppend(log logKey, size int, number func() func(context.Context, *sql.Tx, *batch) error) (full *outcome, err error) {
@@ -126,6 +142,8 @@ func (w *tableWriter) tryAppend(log logKey, size int, number func() func(context
 		return nil, ErrClosed
 	case full && w.failed != nil:
 		return nil, w.failed
+	case full && w.stalled():
+		return nil, ErrStalled
 	case full && w.now != nil:
 		return w.now, nil
 	case full:
@@ -138,21 +156,44 @@ func (w *tableWriter) tryAppend(log logKey, size int, number func() func(context
 	return nil, nil
 }
 
-// change makes a change and returns when it is committed.
+// change makes a change and returns when it is committed. Where it returns before, with the error of ctx, the change may
+// still be made; with ErrStalled it is not.
 func (w *tableWriter) change(ctx context.Context, do func(context.Context, *sql.Tx, *batch) error) error {
-	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
-		return ErrClosed
+	failed := new(error)
+	c, err := w.enqueue(change{do: do, failed: failed})
+	if err != nil {
+		return err
 	}
-	var failed error
-	w.queued = append(w.queued, change{do: do, failed: &failed})
-	c := w.next
-	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, longWork)
+	defer cancel()
 	if err := w.await(ctx, c); err != nil {
 		return err
 	}
-	return failed
+	return *failed
+}
+
+func (w *tableWriter) enqueue(x change) (*outcome, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
+		return nil, ErrClosed
+	case w.stalled():
+		return nil, ErrStalled
+	}
+	w.queued = append(w.queued, x)
+	return w.next, nil
+}
+
+// written is sync of one log, for who would rather hear at once that this cannot be.
+func (w *tableWriter) written(ctx context.Context, log logKey) error {
+	w.mu.Lock()
+	stalled := w.stalled() && w.unwritten(log) != nil
+	w.mu.Unlock()
+	if stalled {
+		return ErrStalled
+	}
+	return w.sync(ctx, log)
 }
 
 // sync returns when all entries that were appended before are committed; of one log, or of any for the zero key.
@@ -236,7 +277,7 @@ func (w *tableWriter) flush() error {
 		w.mu.Unlock()
 		return nil
 	}
-	w.queued, w.next, w.now = nil, newOutcome(), c
+	w.queued, w.next, w.now, w.since = nil, newOutcome(), c, time.Now()
 	w.mu.Unlock()
 	err := w.commitAll(list)
 	switch {
@@ -292,7 +333,7 @@ func (w *tableWriter) settle(list []change, c *outcome, err error) {
 		case x.entry && !x.over:
 			again = append(again, x)
 		case x.entry:
-			w.written(x, c)
+			w.over(x, c)
 		case !x.over:
 			*x.failed = err
 		}
@@ -304,8 +345,8 @@ func (w *tableWriter) settle(list []change, c *outcome, err error) {
 	close(c.done)
 }
 
-// written is for an entry that is over.
-func (w *tableWriter) written(x change, c *outcome) {
+// over is for an entry that is committed, or refused.
+func (w *tableWriter) over(x change, c *outcome) {
 	w.backlog -= x.size
 	if w.waiting[x.log]--; w.waiting[x.log] == 0 {
 		delete(w.waiting, x.log)
@@ -352,7 +393,13 @@ func (w *tableWriter) commit(list []change) error {
 			return err
 		}
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	if w.after != nil {
+		w.after()
+	}
+	return nil
 }
 
 // failure is that of the last commit.

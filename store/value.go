@@ -16,7 +16,10 @@ var ErrFull = errors.New("no room")
 
 // LoadValue finds a value of a plugin that is still good.
 func (s *Store) LoadValue(ctx context.Context, host, plugin, store, key string) (value []byte, ok bool, err error) {
-	err = s.findValue.QueryRowContext(ctx, host, plugin, []byte(store), []byte(key), time.Now().UnixNano()).Scan(&value)
+	value, err = ask(ctx, s.desk, func(ctx context.Context) (value []byte, err error) {
+		err = s.findValue.QueryRowContext(ctx, host, plugin, []byte(store), []byte(key), time.Now().UnixNano()).Scan(&value)
+		return value, err
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, false, nil
@@ -32,7 +35,10 @@ const findValue = `SELECT value FROM plugin_value WHERE host = ? AND plugin = ? 
 // committed: it survives the death of the process. A power cut may cost the values since the last checkpoint
 // (synchronous=NORMAL), as with rosters: plugins save often, and none should wait for the disk while somebody logs in.
 func (s *Store) SaveValue(ctx context.Context, host, plugin, store, key string, value []byte, ttl time.Duration) error {
-	if err := s.saveValue(ctx, host, plugin, []byte(store), []byte(key), value, ttl); err != nil {
+	err := s.saving.do(ctx, func(ctx context.Context) error {
+		return s.saveValue(ctx, host, plugin, []byte(store), []byte(key), value, ttl)
+	})
+	if err != nil {
 		return s.valueError(host, plugin, err)
 	}
 	return nil
@@ -54,6 +60,7 @@ func (s *Store) saveValue(ctx context.Context, host, plugin string, store, key, 
 		return err
 	}
 	if value == nil {
+		defer s.mark(s.bulk)
 		return tx.Commit()
 	}
 	until := sql.NullInt64{Int64: now.Add(ttl).UnixNano(), Valid: ttl > 0}
@@ -68,6 +75,7 @@ func (s *Store) saveValue(ctx context.Context, host, plugin string, store, key, 
 		more := len(store) + len(key) + len(value)
 		return fmt.Errorf("%w: %d bytes are kept and %d more would be beyond %d MiB", ErrFull, size-more, more, MaxValues>>20)
 	}
+	defer s.mark(s.bulk)
 	return tx.Commit()
 }
 

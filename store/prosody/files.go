@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"rosterd/store"
 	"rosterd/store/dat"
@@ -33,15 +32,6 @@ const (
 
 // maxDocument bounds what is read of a file that is read as a whole.
 const maxDocument = 64 << 20
-
-var (
-	errNotFolder   = syscall.ENOTDIR
-	errNameTooLong = syscall.ENAMETOOLONG
-)
-
-func errorsIsAny(err error, targets ...error) bool {
-	return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
-}
 
 func (f Files) String() string { return string(f) }
 

@@ -4,9 +4,11 @@ package prosody
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
+	"syscall"
 	"time"
 
 	"rosterd/store/dat"
@@ -86,4 +88,6 @@ type Item struct {
 }
 
 // isAbsent tells whether there is no such file.
-func isAbsent(err error) bool { return errorsIsAny(err, fs.ErrNotExist, errNotFolder, errNameTooLong) }
+func isAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
+}

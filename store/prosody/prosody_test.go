@@ -72,6 +72,8 @@ func TestItems(t *testing.T) {
 		{"no such time", "item({ name = 'message', when = (1/0) });\n", "! 1: +Inf is no time\n"},
 		{"a name that begins something else", "item({ name = 'a><b', when = 1 });\n", "! 1: \"a><b\" is no name of an element\n"},
 		{"cut off", good + good[:40], read + "! 10: an item without its end\n"},
+		{"cut off, and more behind it", good[:40] + "\n" + good, "! 1: an item without its end\n" + read},
+		{"cut off in a string, and more behind it", good[:13] + "\n" + good, "! 1: an item without its end\n" + read},
 		{"empty", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -38,7 +38,7 @@ func (r *records) next() (text []byte, line int, err error) {
 		return nil, line, &Error{Place{Line: line}, "not an item"}
 	}
 	switch err := r.literal(); {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, errCutOff):
 		return nil, line, &Error{Place{Line: line}, "an item without its end"}
 	case errors.Is(err, errTooLong):
 		return nil, line, &Error{Place{Line: line}, fmt.Sprintf("an item of more than %d bytes", maxRecord)}
@@ -48,7 +48,10 @@ func (r *records) next() (text []byte, line int, err error) {
 	return r.buf, line, r.semicolon()
 }
 
-var errTooLong = errors.New("too long")
+var (
+	errTooLong = errors.New("too long")
+	errCutOff  = errors.New("cut off")
+)
 
 func (r *records) read() (c byte, err error) {
 	if c, err = r.r.ReadByte(); c == '\n' && err == nil {
@@ -91,14 +94,22 @@ func (r *records) recover() error {
 		if err != nil {
 			return err
 		}
-		if b, _ := r.r.Peek(5); c == '\n' && string(b) == "item(" {
+		if c == '\n' && r.begins() {
 			r.lost = false
 			return nil
 		}
 	}
 }
 
-// literal reads up to the parenthesis that closes the item. Strings are the only place for others.
+// begins tells whether an item begins here.
+func (r *records) begins() bool {
+	b, _ := r.r.Peek(5)
+	return string(b) == "item("
+}
+
+// literal reads up to the parenthesis that closes the item. Strings are the only place for others. A line that begins
+// like an item is one, also in a string, where lines end with a backslash: what was being written when Prosody was killed
+// does not take what it has written since with it.
 func (r *records) literal() error {
 	r.buf = r.buf[:0]
 	depth, quote := 1, byte(0)
@@ -114,6 +125,8 @@ func (r *records) literal() error {
 			if c, err = r.read(); err != nil {
 				return err
 			}
+		case c == '\n' && r.begins():
+			return errCutOff
 		case quote != 0:
 			if c == quote {
 				quote = 0

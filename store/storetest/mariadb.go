@@ -1,13 +1,10 @@
 package storetest
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -24,18 +21,7 @@ type MariaDB struct {
 func StartMariaDB(t testing.TB) *MariaDB {
 	t.Helper()
 	m := &MariaDB{}
-	var err error
-	if m.folder, err = os.MkdirTemp("", "maria"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(m.folder); err != nil {
-			t.Error(err)
-		}
-	})
-	if m.owner, err = owned(m.folder, "mysql"); err != nil {
-		t.Fatal(err)
-	}
+	m.folder, m.owner = folder(t, "maria", "mysql")
 	install := m.command(t, "mariadb-install-db", "--no-defaults", "--datadir="+m.data(), "--auth-root-authentication-method=normal", "--skip-test-db")
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", install, err, out)
@@ -69,31 +55,8 @@ func (m *MariaDB) command(t testing.TB, name string, args ...string) *exec.Cmd {
 // serve starts the server and returns when it lets people in.
 func (m *MariaDB) serve(t testing.TB) (stop func()) {
 	t.Helper()
-	c := m.command(t, "mariadbd", "--no-defaults", "--datadir="+m.data(), "--socket="+m.socket(), "--skip-networking",
-		"--pid-file="+filepath.Join(m.folder, "pid"), "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M")
-	stderr, err := c.StderrPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		fmt.Fprintln(&log, lines.Text())
-		if strings.Contains(lines.Text(), "ready for connections") {
-			rest := make(chan struct{})
-			go func() { defer close(rest); _, _ = io.Copy(io.Discard, stderr) }()
-			return func() {
-				_ = c.Process.Signal(syscall.SIGTERM)
-				<-rest
-				_ = c.Wait()
-			}
-		}
-	}
-	t.Fatalf("MariaDB does not start: %v\n%s", c.Wait(), &log)
-	return nil
+	return start(t, m.command(t, "mariadbd", "--no-defaults", "--datadir="+m.data(), "--socket="+m.socket(), "--skip-networking",
+		"--pid-file="+filepath.Join(m.folder, "pid"), "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M"), "ready for connections", syscall.SIGTERM)
 }
 
 // Database makes an empty database, with a user of that name who has a password, and says where it is.

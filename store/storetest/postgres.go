@@ -1,16 +1,11 @@
 package storetest
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -28,18 +23,7 @@ type Postgres struct {
 func StartPostgres(t testing.TB) *Postgres {
 	t.Helper()
 	p := &Postgres{}
-	var err error
-	if p.folder, err = os.MkdirTemp("", "pg"); err != nil { // short, and open for another user: t.TempDir is neither
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(p.folder); err != nil {
-			t.Error(err)
-		}
-	})
-	if p.owner, err = owned(p.folder, "postgres"); err != nil {
-		t.Fatal(err)
-	}
+	p.folder, p.owner = folder(t, "pg", "postgres")
 	init := p.command(t, "initdb", "-D", p.data(), "-U", "rosterd", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8")
 	if out, err := init.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", init, err, out)
@@ -49,26 +33,6 @@ func StartPostgres(t testing.TB) *Postgres {
 }
 
 func (p *Postgres) data() string { return filepath.Join(p.folder, "data") }
-
-// owned gives the folder to a user whom Debian's package has made, if we are root, and says who runs what works there.
-func owned(folder, name string) (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return nil, err
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(folder, int(uid), int(gid))
-}
 
 // command is one of PostgreSQL's programs, which Debian has in a folder for each version.
 func (p *Postgres) command(t testing.TB, name string, args ...string) *exec.Cmd {
@@ -92,30 +56,7 @@ func (p *Postgres) command(t testing.TB, name string, args ...string) *exec.Cmd 
 // serve starts the server and returns when it lets people in.
 func (p *Postgres) serve(t testing.TB) (stop func()) {
 	t.Helper()
-	c := p.command(t, "postgres", "-D", p.data(), "-k", p.folder, "-c", "listen_addresses=", "-c", "fsync=off")
-	stderr, err := c.StderrPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		fmt.Fprintln(&log, lines.Text())
-		if strings.Contains(lines.Text(), "ready to accept connections") {
-			rest := make(chan struct{})
-			go func() { defer close(rest); _, _ = io.Copy(io.Discard, stderr) }()
-			return func() {
-				_ = c.Process.Signal(syscall.SIGINT)
-				<-rest
-				_ = c.Wait()
-			}
-		}
-	}
-	t.Fatalf("PostgreSQL does not start: %v\n%s", c.Wait(), &log)
-	return nil
+	return start(t, p.command(t, "postgres", "-D", p.data(), "-k", p.folder, "-c", "listen_addresses=", "-c", "fsync=off"), "ready to accept connections", syscall.SIGINT)
 }
 
 // Database makes an empty database and says where it is.
