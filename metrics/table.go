@@ -65,16 +65,21 @@ var table = []description{
 	{"rosterd_refresh_errors_total", isCounter, told, []string{"host"}, "those among them that counted as errors in the answer"},
 
 	{"rosterd_http_requests_total", isCounter, told, []string{"route", "status"}, "answers of the HTTP server; route is roster_admin, websocket, bosh, files, ejabberd_api, openfire_api, host-meta, health, readyz, metrics, or empty where nothing is served"},
+	{"rosterd_http_connections_refused_total", isCounter, read, nil, "HTTP connections that were closed because their address had too many (rosterd_http_connections_per_address)"},
 
 	{"rosterd_sessions", isGauge, read, []string{"host", "transport"}, "bound resources; transport is tcp, websocket or bosh, or hibernating where a session waits to be resumed"},
 	{"rosterd_logins_total", isCounter, read, []string{"outcome"}, "SASL exchanges; outcome is ok or failed"},
 	{"rosterd_auth_questions_total", isCounter, read, []string{"host", "outcome"}, "questions to who knows the passwords or tokens of a host, since the configuration was read; outcome is ok, refused, failed, joined (somebody else asked the same at the same time), cached (rosterd_auth_cache) or breaker (nobody was asked)"},
 	{"rosterd_auth_breaker_open", isGauge, read, []string{"host"}, "1 while failures keep logins from being asked about"},
 	{"rosterd_logins_throttled_total", isCounter, read, []string{"how"}, "attempts that were slowed down because of wrong passwords; how is address or account (refused because of it) or delayed"},
-	{"rosterd_streams_refused_total", isCounter, read, []string{"reason"}, "connections refused because too many are not authenticated; reason is limit (the client was told why) or crowd (just closed)"},
+	{"rosterd_streams_refused_total", isCounter, read, []string{"reason"}, "connections refused because too many are not authenticated; reason is limit (the client was told why) or crowd (just closed); late (told to come back: others had waited for too long already) or silent (closed: it said nothing, and others wanted to come in)"},
+	{"rosterd_logins_waiting", isGauge, read, nil, "connections that wait until the server begins with them"},
+	{"rosterd_logins_admitted_total", isCounter, read, nil, "connections that the server has begun with"},
+	{"rosterd_logins_waited_seconds_total", isCounter, read, nil, "time that those have waited for it, all together"},
 	{"rosterd_streams_ended_total", isCounter, read, []string{"condition"}, "sessions that ended, by the condition of the stream error: policy-violation where a limit was reached; empty where the client left or the connection broke"},
 	{"rosterd_stanzas_total", isCounter, read, []string{"kind"}, "stanzas of clients; kind is message, presence or iq"},
 	{"rosterd_outbox_bytes", isGauge, read, nil, "bytes that wait for clients to take them"},
+	{"rosterd_presence_held_total", isCounter, read, []string{"outcome"}, "presence that came in crowds and was held for a moment (rosterd_presence_rate): written together with others, or superseded, and not written"},
 	{"rosterd_outbox_limit_total", isCounter, read, []string{"limit"}, "how often an outbox reached a limit: soft (nothing more was read from that client) or hard (its stream was closed)"},
 	{"rosterd_resumptions_total", isCounter, read, []string{"outcome"}, "sessions whose connection was lost; outcome is resumed, failed (a client asked for a session that was over, say) or expired (no client came in time)"},
 

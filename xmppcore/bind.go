@@ -72,7 +72,8 @@ func (s *Server) enter(a *registry.Account, r stream.BindRequest, blocks blocksR
 		s.log.Error("binding a resource", "user", full, "error", err)
 		return nil, &stanza.Error{Condition: stanza.InternalServerError}
 	}
-	res := &registry.Resource{Session: session.New(full, s.carry(r.Transport, full), serving.outbox), Account: a, Roster: attached}
+	res := registry.NewResource(a, full, s.carry(r.Transport, full), serving.outbox)
+	res.Roster = attached
 	res.AppendOwn(func(dst []byte) []byte {
 		jid := stanza.AppendText([]byte("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>"), full.String())
 		return stanza.AppendResult(dst, r.ID, "", "", append(jid, "</jid></bind>"...))
@@ -110,6 +111,11 @@ type tapped struct {
 func (t *tapped) Write(b []byte) error {
 	t.tap(t.full, b)
 	return t.Transport.Write(b)
+}
+
+// RunThen is that of what is tapped.
+func (t *tapped) RunThen(handle func(*scan.Stanza) error, then func(error)) {
+	stream.RunThen(t.Transport, handle, then)
 }
 
 // Undelivered is that of what is tapped.
@@ -155,9 +161,13 @@ func increment(a *registry.Account, resource string) string {
 	}
 }
 
-// run reads a stream to its end, which is the session's unless that is resumed.
+// run reads a stream to its end.
 func (s *Server) run(res *registry.Resource) {
-	err := res.Run(func(st *scan.Stanza) error { return s.handle(res, st) })
+	res.RunThen(func(st *scan.Stanza) error { return s.handle(res, st) }, func(err error) { s.ended(res, err) })
+}
+
+// ended is the end of a stream, which is the session's unless that is resumed.
+func (s *Server) ended(res *registry.Resource, err error) {
 	if p, ok := errors.AsType[*stream.Panic](err); ok {
 		s.log.Error("what a client sent made the server fail", "user", res.Full, "panic", p.Value, "stack", string(p.Stack))
 	}

@@ -62,7 +62,7 @@ func (s *Server) dressedLate(cards *engine.Cards) func(*registry.Resource, *scan
 		if !known {
 			return // who learns it sees the presence
 		}
-		if _, changed, err := vcard.Redressed(res.Presence, mark.Hash); err == nil && changed {
+		if _, changed, err := vcard.Redressed(res.Presence.Stanza(), mark.Hash); err == nil && changed {
 			a := res.Account
 			a.Turn.Post(func() { s.wear(a, mark.Hash) })
 		}

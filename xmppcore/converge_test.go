@@ -25,6 +25,7 @@ import (
 	"rosterd/store"
 	"rosterd/xmppcore"
 	"rosterd/xmppcore/scan"
+	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
 )
@@ -115,7 +116,11 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if seed%8 == 0 || seed%8 == 3 {
 		w.letBlock(hosts)
 	}
-	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: hosts})
+	outbox := session.Limits{}
+	if seed%3 > 0 { // presence comes in crowds already where there are two
+		outbox.Pace = session.Pace{Rate: 1, Burst: 1}
+	}
+	w.srv = xmppcore.New(xmppcore.Config{Log: log, Hosts: hosts, Outbox: outbox})
 	h := engine.Host{Backend: engine.BackendFunc(w.fetch), Timeout: time.Minute, Retry: -1, Steps: []int{0, 100, 100, 8}[seed/2%4]} // who was refused counts as changed
 	if seed%2 == 0 {
 		h.Keeper = &keeper{}

@@ -27,7 +27,7 @@ type ResourceView struct {
 	Available  bool // has sent initial presence
 	Interested bool // has asked for the roster
 	Priority   int8
-	Shown      time.Time   // when it last sent presence; zero: it has sent none
+	Shown      time.Time   // when it sent its presence; zero: it is not available
 	Directed   []addr.Bare // to whom it has sent directed presence
 
 	Hibernating time.Time // since when it waits to be resumed; zero: it has a stream
@@ -74,7 +74,10 @@ func (v *AccountView) look(a *registry.Account) {
 	v.Roster, v.Loaded = a.Roster()
 	for _, r := range a.Resources() {
 		view := ResourceView{
-			Resource: r.Full.Resource(), Available: r.Available, Interested: r.Interested, Priority: r.Priority, Shown: r.Shown, of: r,
+			Resource: r.Full.Resource(), Available: r.Available, Interested: r.Interested, Priority: r.Priority, of: r,
+		}
+		if r.Presence != nil {
+			view.Shown = r.Presence.At()
 		}
 		for j := range r.Directed {
 			view.Directed = append(view.Directed, j.Bare())

@@ -38,16 +38,7 @@ func (s *Server) startPersonal() {
 		h := s.host(owner.Domain()).router
 		return h != nil && h.Blocks != nil && h.Blocks.Blocked(owner, other)
 	}
-	s.pep.Go = func(f func(context.Context)) bool {
-		if !s.begin() {
-			return false
-		}
-		go func() {
-			defer s.work.Done()
-			f(s.ctx)
-		}()
-		return true
-	}
+	s.pep.Go = func(f func(context.Context)) bool { return s.beside(func() { f(s.ctx) }) }
 	s.caps = caps.Cache{Ask: s.router.Ask, Learned: s.pep.Learned}
 }
 
@@ -155,7 +146,7 @@ func (s *Server) wear(a *registry.Account, hash string) {
 		if !res.Available {
 			continue
 		}
-		if st, changed, err := vcard.Redressed(res.Presence, hash); err == nil && changed {
+		if st, changed, err := vcard.Redressed(res.Presence.Stanza(), hash); err == nil && changed {
 			s.presence.Available(res, st, res.Priority)
 		}
 	}

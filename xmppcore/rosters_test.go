@@ -37,3 +37,14 @@ func TestRosterChangePanics(t *testing.T) {
 	}
 	s.RosterChanged(engine.Event{User: addr.MustBare("nobody@example.com"), To: list, First: true})
 }
+
+// A mistake of ours in what is done beside the streams costs that, and not the process.
+func TestBesidePanics(t *testing.T) {
+	var log bytes.Buffer
+	s := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Hosts: []Host{{Domain: "example.com"}}})
+	s.aside(func() { panic("ours") })
+	s.work.Wait()
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "panic=ours") || !strings.Contains(text, "stack=") {
+		t.Errorf("logged %s", text)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/caps"
 	"rosterd/xmppcore/component"
 	"rosterd/xmppcore/pep"
@@ -134,6 +136,7 @@ func (s *Server) accept(ln net.Listener, negotiate func(net.Conn) error) error {
 	defer s.unlisten(ln)
 	var pause time.Duration
 	for {
+		s.breathe()
 		nc, err := ln.Accept()
 		switch {
 		case err == nil:
@@ -153,6 +156,25 @@ func (s *Server) accept(ln net.Listener, negotiate func(net.Conn) error) error {
 		}
 	}
 }
+
+// breathe waits while whoever is accepted could only be told that there are too many: who is told comes back, and to be
+// busy with that would leave no time for those who were before. The others wait in the kernel.
+func (s *Server) breathe() {
+	runtime.Gosched() // who was accepted before counts
+	pause := s.negotiator.Breath()
+	if pause == 0 {
+		return
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.ctx.Done():
+	}
+}
+
+// Desk is where those who log in wait for their turn. What makes streams otherwise may have its part in that.
+func (s *Server) Desk() *admission.Desk { return s.negotiator.Desk() }
 
 func (s *Server) accepted(nc net.Conn, negotiate func(net.Conn) error) {
 	if !s.begin() {
@@ -189,14 +211,27 @@ func (s *Server) begin() bool {
 
 // aside does something that nobody waits for but Shutdown.
 func (s *Server) aside(f func()) {
-	if !s.begin() {
+	if !s.beside(f) {
 		f()
-		return
+	}
+}
+
+// beside does something in a goroutine that Shutdown waits for, and is false if that has begun. A mistake of ours costs what
+// it was about.
+func (s *Server) beside(f func()) bool {
+	if !s.begin() {
+		return false
 	}
 	go func() {
 		defer s.work.Done()
+		defer func() {
+			if p := recover(); p != nil {
+				s.log.Error("work beside the streams made the server fail", "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
 		f()
 	}()
+	return true
 }
 
 func (s *Server) listen(ln net.Listener) bool {

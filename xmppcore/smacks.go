@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,8 +33,8 @@ func (s *Server) manage(res *registry.Resource, st *scan.Stanza) (ok bool, err e
 	case "enable":
 		enable(res, host.Management, st)
 	case "r":
-		if res.Managed() && s.settle(res) {
-			res.Acknowledge()
+		if res.Managed() {
+			s.acknowledge(res)
 		}
 	case "a":
 		err = acknowledged(res, st)
@@ -95,14 +96,74 @@ func (s *Server) settle(res *registry.Resource) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), syncPatience)
 	defer cancel()
-	for _, store := range res.Unsynced {
-		if err := store.Sync(ctx); err != nil {
-			s.log.Error("messages are not acknowledged", "user", res.Full, "error", err)
-			return false
-		}
+	if err := synced(ctx, res.Unsynced); err != nil {
+		s.log.Error("messages are not acknowledged", "user", res.Full, "error", err)
+		return false
 	}
 	res.Unsynced = nil
 	return true
+}
+
+// settlingSoon is how long a stream waits for the disk, so that what its client is told comes in order.
+const settlingSoon = 100 * time.Millisecond
+
+// acknowledge answers a request for an acknowledgement. Where the disk takes longer than a moment, the answer comes later,
+// and what the client says next does not wait for it.
+func (s *Server) acknowledge(res *registry.Resource) {
+	if len(res.Unsynced) == 0 {
+		res.Acknowledge()
+		return
+	}
+	h, stores := res.Handled(), slices.Clone(res.Unsynced)
+	if !res.Settling.Wait(h, stores) {
+		return // who waits already does it
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settlingSoon)
+	defer cancel()
+	if synced(ctx, stores) == nil {
+		res.Unsynced = nil
+		res.Settling.Done(h)
+		res.Acknowledge()
+		return
+	}
+	s.aside(func() { s.acknowledgeLater(res) })
+}
+
+// acknowledgeLater acknowledges what was to be when it was called, and what has come to be since.
+func (s *Server) acknowledgeLater(res *registry.Resource) {
+	for {
+		h, stores := res.Settling.Wanted()
+		if err := s.syncedLate(stores); err != nil {
+			res.Settling.GiveUp()
+			if s.ctx.Err() != nil {
+				return // a stop, which has its own last words
+			}
+			s.log.Error("messages are not acknowledged", "user", res.Full, "error", err)
+			return
+		}
+		res.AcknowledgeTo(h)
+		if res.Settling.Done(h) {
+			return
+		}
+	}
+}
+
+// acknowledging is how long an acknowledgement waits for the disk. The client asks again.
+const acknowledging = 5 * time.Minute
+
+func (s *Server) syncedLate(stores []registry.Syncer) error {
+	ctx, cancel := context.WithTimeout(s.ctx, acknowledging)
+	defer cancel()
+	return synced(ctx, stores)
+}
+
+func synced(ctx context.Context, stores []registry.Syncer) error {
+	for _, store := range stores {
+		if err := store.Sync(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hibernate keeps a session whose stream has broken, until its client comes back or the session is over.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/session"
@@ -22,8 +23,10 @@ type Stats struct {
 	Pushes               int64            // roster pushes, one for each resource
 	Ended                map[string]int64 // sessions, by the condition of the stream error; "" without
 	LoggedIn, Failed     int64            // SASL exchanges
+	Admission            admission.Counts // of those who log in
 	Refused, Cut         int64            // connections while too many were not authenticated: told so, and not even told
 	SoftLimit, HardLimit int64            // how often an outbox has reached them
+	Held, Superseded     int64            // presence that came in crowds: written together, and not written for what came after it
 	Resumed, NotResumed  int64            // requests to resume a session (XEP-0198)
 	Expired              int64            // sessions that have waited for that until their time was over
 
@@ -42,8 +45,10 @@ func (s *Server) Stats() Stats {
 	c, n := &s.counts, s.negotiator.Counts()
 	stats := Stats{
 		Sessions: make(map[Kind]int), Stanzas: make(map[string]int64), Ended: c.endings(), Pushes: c.pushes.Load(),
-		LoggedIn: n.LoggedIn.Load(), Failed: n.Failed.Load(), Refused: n.Refused.Load(), Cut: n.Cut.Load(),
+		Admission: s.Desk().Counts(),
+		LoggedIn:  n.LoggedIn.Load(), Failed: n.Failed.Load(), Refused: n.Refused.Load(), Cut: n.Cut.Load(),
 		SoftLimit: c.outboxes.Soft.Load(), HardLimit: c.outboxes.Hard.Load(),
+		Held: c.outboxes.Held.Load(), Superseded: c.outboxes.Superseded.Load(),
 		Resumed: c.resumed.Load(), NotResumed: c.notResumed.Load(), Expired: c.expired.Load(),
 		Components: s.components.States(), Unsent: s.router.Unsent.Load(), Unaccepted: s.components.Refused.Load(),
 	}

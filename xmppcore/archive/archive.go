@@ -128,6 +128,8 @@ func contains(list []string, b []byte) bool {
 
 // allows tells whether a user wants what is said with somebody to be archived.
 func (a *Archive) allows(ctx context.Context, user addr.Bare, with addr.JID) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, moment)
+	defer cancel()
 	p, err := a.prefs.of(ctx, user)
 	if err != nil {
 		return false, err
@@ -140,6 +142,9 @@ func (a *Archive) allows(ctx context.Context, user addr.Bare, with addr.JID) (bo
 	}
 	return a.contacts(ctx, user, with.Bare())
 }
+
+// moment is how long a message waits for what has to be read before it is archived. Others are behind it.
+const moment = 3 * time.Second
 
 // effective is what counts for a user.
 func (a *Archive) effective(p *Preferences) *Preferences {
@@ -156,7 +161,10 @@ func (a *Archive) effective(p *Preferences) *Preferences {
 // that it is seldom.
 func (a *Archive) bound(ctx context.Context, user addr.Bare, size int) error {
 	has, err := a.count(ctx, user, size)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrStalled) || errors.Is(err, context.DeadlineExceeded):
+		return nil // the entry waits to be written, and the next one will be counted
+	case err != nil:
 		return err
 	}
 	much := amount{over(has.entries, a.Entries), over(has.bytes, a.Bytes)}
@@ -218,6 +226,8 @@ func (a *Archive) count(ctx context.Context, user addr.Bare, size int) (amount, 
 	if ok {
 		return n, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, moment)
+	defer cancel()
 	page, err := a.log.Find(ctx, user, store.Query{Max: 1, Count: true, Size: true})
 	if err != nil {
 		return amount{}, err

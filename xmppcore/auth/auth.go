@@ -90,18 +90,18 @@ func Binds(mechanism string) bool { return strings.HasSuffix(mechanism, plus) }
 
 // Mechanisms lists what is offered on a channel, strongest first.
 func (h *Host) Mechanisms(ch Channel) []string {
-	var names []string
-	for _, name := range h.known() {
-		switch {
-		case Binds(name) && len(ch.Bindings) == 0:
-			continue
-		case ch.Encrypted, bare(name) && ch.AllowPlain:
-		case bare(name), slices.Contains(h.Insecure, name):
-			continue
-		}
-		names = append(names, name)
+	return slices.DeleteFunc(h.known(), func(name string) bool { return !h.offers(name, ch) })
+}
+
+// offers tells whether a known mechanism is offered on a channel.
+func (h *Host) offers(name string, ch Channel) bool {
+	switch {
+	case Binds(name) && len(ch.Bindings) == 0:
+		return false
+	case ch.Encrypted, bare(name) && ch.AllowPlain:
+		return true
 	}
-	return names
+	return !bare(name) && !slices.Contains(h.Insecure, name)
 }
 
 // bare tells whether a mechanism shows what whoever sees it can log in with.
@@ -115,17 +115,19 @@ func (h *Host) known() []string {
 	if h.Anonymous {
 		return slices.DeleteFunc([]string{anonymousName}, func(name string) bool { return slices.Contains(h.Disabled, name) })
 	}
-	var bound, names []string
-	for _, hash := range credential.Hashes() {
-		if h.outside() {
-			break
+	names := make([]string, 0, 2*len(hashMechanisms)+2)
+	if !h.outside() {
+		for _, m := range hashMechanisms {
+			if h.hashed(m.hash) {
+				names = append(names, m.bound)
+			}
 		}
-		if slices.Contains(h.hashes(), hash) {
-			bound = append(bound, hash.Mechanism()+plus)
-			names = append(names, hash.Mechanism())
+		for _, m := range hashMechanisms {
+			if h.hashed(m.hash) {
+				names = append(names, m.name)
+			}
 		}
 	}
-	names = append(bound, names...)
 	if h.Tokens != nil {
 		names = append(names, bearerName)
 	}
@@ -135,12 +137,29 @@ func (h *Host) known() []string {
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(h.Disabled, name) })
 }
 
+// hashMechanisms are those of all hashes, strongest first; a login looks at them several times.
+var hashMechanisms = func() (list []hashMechanism) {
+	for _, hash := range credential.Hashes() {
+		list = append(list, hashMechanism{hash, hash.Mechanism(), hash.Mechanism() + plus})
+	}
+	return list
+}()
+
+type hashMechanism struct {
+	hash        credential.Hash
+	name, bound string
+}
+
+func (h *Host) hashed(hash credential.Hash) bool { return slices.Contains(h.hashes(), hash) }
+
 func (h *Host) hashes() []credential.Hash {
 	if len(h.Hashes) == 0 {
-		return []credential.Hash{credential.SHA1}
+		return onlySHA1
 	}
 	return h.Hashes
 }
+
+var onlySHA1 = []credential.Hash{credential.SHA1}
 
 func (h *Host) iterations() int {
 	if h.Iterations == 0 {
@@ -159,10 +178,11 @@ func (h *Host) log() *slog.Logger {
 // Start begins an exchange. The error is an *Error: invalid-mechanism for what this host does not offer,
 // encryption-required for what it offers on an encrypted channel only (RFC 6120 §6.5.4, §6.5.6).
 func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
+	known := h.known()
 	switch {
-	case !slices.Contains(h.known(), mechanism):
+	case !slices.Contains(known, mechanism):
 		return nil, &Error{Condition: InvalidMechanism, Err: errMechanism(mechanism)}
-	case slices.Contains(h.Mechanisms(ch), mechanism):
+	case h.offers(mechanism, ch):
 	case ch.Encrypted: // -PLUS, and nothing to bind to
 		return nil, &Error{Condition: InvalidMechanism, Err: errMechanism(mechanism)}
 	default:
@@ -177,7 +197,7 @@ func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
 		x.run, x.begun = anonymous{h}, true // there is no need to wait for what is not looked at
 	default:
 		var err error
-		if x.run, err = h.startSCRAM(mechanism, ch); err != nil {
+		if x.run, err = h.startSCRAM(mechanism, known, ch); err != nil {
 			return nil, err
 		}
 	}

@@ -34,11 +34,12 @@ type scramRun struct {
 	deposit *deposit
 }
 
-func (h *Host) startSCRAM(mechanism string, ch Channel) (*scramRun, error) {
+// known are the mechanisms of the host.
+func (h *Host) startSCRAM(mechanism string, known []string, ch Channel) (*scramRun, error) {
 	name, bound := strings.CutSuffix(mechanism, plus)
 	s := &scramRun{
 		host: h, hash: credential.Hash(strings.TrimPrefix(name, scramName)), channel: ch,
-		bound: bound, offered: slices.Contains(h.Mechanisms(ch), name+plus),
+		bound: bound, offered: len(ch.Bindings) > 0 && slices.Contains(known, name+plus) && h.offers(name+plus, ch),
 	}
 	var err error
 	if s.server, err = s.hash.NewServer(s.lookup); err != nil {

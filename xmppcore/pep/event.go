@@ -127,7 +127,7 @@ func (s *Service) toAccount(a *registry.Account, owner addr.Bare, blocks *block.
 	for _, r := range a.Resources() {
 		if r.Available && r.Caps.Wants(name) && !(a.User != owner && blocks.Has(r.Full)) {
 			full := r.Full.String()
-			r.Append(func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
+			r.AppendFrom(owner.Full(), func(dst []byte) []byte { return stanza.AppendAddressed(dst, message, full) })
 		}
 	}
 }

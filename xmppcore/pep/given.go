@@ -64,8 +64,7 @@ func (r *request) answerGiven(h *Host, owner addr.Bare) *stanza.Error {
 	r.q.Later(r.Go, func(ctx context.Context) ([]byte, *stanza.Error) {
 		p, ok, err := h.Given.Item(ctx, owner, node)
 		if err != nil {
-			refused := r.failed(owner, err)
-			return nil, refused
+			return nil, r.failed(owner, err)
 		}
 		if !ok {
 			return nil, errNoNode
@@ -195,7 +194,9 @@ func (w *awaiting) add(owner addr.Bare, r *registry.Resource) {
 	if w.of == nil || w.n >= maxAwaiting {
 		w.of, w.n = make(map[addr.Bare][]weak.Pointer[registry.Resource]), 0
 	}
-	w.of[owner] = append(w.of[owner], p)
+	list := slices.DeleteFunc(w.of[owner], func(p weak.Pointer[registry.Resource]) bool { return p.Value() == nil })
+	w.n -= len(w.of[owner]) - len(list)
+	w.of[owner] = append(list, p)
 	w.n++
 }
 

@@ -117,3 +117,19 @@ func TestGivenNodesAlone(t *testing.T) {
 		t.Errorf("%s, %v; want %s", answer, refused, want)
 	}
 }
+
+// Who waited and is gone takes no room once somebody else waits for the same user.
+func TestAwaitingGone(t *testing.T) {
+	owner, w := romeo, awaiting{}
+	w.add(owner, &registry.Resource{})
+	runtime.GC()
+	runtime.GC()
+	r := &registry.Resource{}
+	w.add(owner, r)
+	if w.n != 1 || len(w.of[owner]) != 1 {
+		t.Errorf("%d wait", w.n)
+	}
+	if !w.remove(owner, r) || w.n != 0 || len(w.of) != 0 {
+		t.Errorf("%d wait for nothing", w.n)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/xmppcore/block"
 	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/session"
 )
 
 // Blocked swaps whom the user of an account has blocked, and makes what both sides see agree with it (XEP-0191 §3.3,
@@ -85,10 +86,10 @@ func (p *Presence) part(a *registry.Account, contact addr.Bare, from, to *block.
 			return
 		}
 		if shown {
-			owe(theirs, farewell(mine), contact)
+			theirs.Show(parting(mine), session.Known)
 		}
 		if seen || theirs.SentTo(mine.Full) && !theirs.Account.Blocks.Load().Has(mine.Full) {
-			owe(mine, farewell(theirs), a.User)
+			mine.Show(parting(theirs), session.Known)
 		}
 	})
 }
@@ -100,10 +101,10 @@ func (p *Presence) meet(a *registry.Account, contact addr.Bare, from, to *block.
 			return
 		}
 		if shown {
-			owe(theirs, mine.Presence, contact)
+			theirs.Show(mine.Presence, session.Known)
 		}
 		if seen {
-			sendDelayed(mine, theirs, a.User)
+			mine.Show(theirs.Presence, session.Dated)
 		}
 	})
 }

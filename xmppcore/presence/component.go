@@ -37,7 +37,7 @@ func (p *Presence) Asked(out *session.Session, by, of addr.JID) {
 	}
 	for _, r := range a.Resources() {
 		if r.Available && (of.IsBare() || of == r.Full) {
-			out.Append(func(dst []byte) []byte { return stanza.AppendAddressed(dst, r.Presence, by.String()) })
+			out.Append(func(dst []byte) []byte { return stanza.AppendAddressed(dst, r.Presence.Stanza(), by.String()) })
 		}
 	}
 }

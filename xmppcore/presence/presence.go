@@ -9,10 +9,11 @@
 package presence
 
 import (
-	"bytes"
-	"time"
+	"runtime"
+	"sync"
 
 	"rosterd/engine/addr"
+	"rosterd/engine/roster"
 	"rosterd/xmppcore/registry"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/session"
@@ -37,6 +38,37 @@ type Presence struct {
 	// Left, if it is set, is told of each user who is not available any more with any resource, and of what the last one
 	// said. It is called in the turn of the user's account.
 	Left func(user addr.Bare, status string)
+
+	once   sync.Once
+	places chan struct{} // see crowd
+}
+
+// few is how many contacts are shown something in passing. With more it is work: no more of that is done at a time than
+// there are processors, so that whoever has less to do finds one; and presence that is not told to anybody yet is not
+// there to be seen, or many would be shown it twice.
+const few = 64
+
+// crowd waits for a place, if there are many contacts, until the function that it returns is called. Who has one waits
+// for nobody, and for no turn.
+func (p *Presence) crowd(contacts int) (leave func()) {
+	if contacts < few {
+		return func() {}
+	}
+	p.once.Do(func() { p.places = make(chan struct{}, runtime.GOMAXPROCS(0)) })
+	p.places <- struct{}{}
+	return func() { <-p.places }
+}
+
+func contacts(a *registry.Account) int {
+	r, _ := a.Roster()
+	return r.Len()
+}
+
+// pause lets others have the processor for a moment, now and then.
+func pause(i int) {
+	if i%512 == 511 {
+		runtime.Gosched()
+	}
 }
 
 // Available is presence without type and to (RFC 6121 §4.2.2, §4.4.2): the initial one of a resource, or a
@@ -44,15 +76,19 @@ type Presence struct {
 func (p *Presence) Available(res *registry.Resource, st *scan.Stanza, priority int8) {
 	a := res.Account
 	encoded := stanza.AppendRoutedTo(nil, st, res.Full.String(), "")
+	defer p.crowd(contacts(a))()
 	a.Lock()
 	initial := !res.Available
-	res.Available, res.Priority, res.Presence, res.Shown = true, priority, encoded, time.Now()
+	said := session.NewPresence(res.Session, encoded, initial && len(res.Directed) == 0)
+	res.Presence.Pass()
+	res.Available, res.Priority, res.Presence = true, priority, said
 	a.Unlock()
 
 	p.toOwn(a, encoded)
-	p.toContacts(res, encoded, false)
 	if initial {
-		p.welcome(res)
+		p.welcome(res, said)
+	} else {
+		p.toContacts(res, said, false)
 	}
 }
 
@@ -76,9 +112,11 @@ func (p *Presence) Gone(res *registry.Resource) { p.leave(res, farewell(res), ""
 // leave tells all who have seen a resource that it is no longer available. It is false if it was not.
 func (p *Presence) leave(res *registry.Resource, unavailable []byte, status string) (was bool) {
 	a := res.Account
+	defer p.crowd(contacts(a))()
 	a.Lock()
 	was = res.Available
 	directed := res.Directed
+	res.Presence.Pass()
 	res.Available, res.Presence, res.Directed = false, nil, nil
 	a.Unlock()
 
@@ -89,7 +127,7 @@ func (p *Presence) leave(res *registry.Resource, unavailable []byte, status stri
 	}
 	if was {
 		p.toOwn(a, unavailable)
-		p.toContacts(res, unavailable, true)
+		p.toContacts(res, session.NewAbsence(res.Session, unavailable), true)
 		if p.Left != nil && len(available(a)) == 0 {
 			p.Left(a.User, status)
 		}
@@ -109,6 +147,7 @@ func (p *Presence) Directed(res *registry.Resource, to addr.JID, unavailable boo
 		res.Directed = make(map[addr.JID]struct{})
 	}
 	res.Directed[to] = struct{}{}
+	res.Presence.Meet()
 }
 
 // Probe answers a probe that res has sent itself (RFC 6121 §4.3.2): with the presence of the one resource asked
@@ -128,7 +167,7 @@ func (p *Presence) Probe(res *registry.Resource, of addr.JID) {
 	found := false
 	for _, r := range c.Resources() {
 		if r.Available && (of.IsBare() || of == r.Full) && (c.User == viewer || !apart(r, res)) {
-			sendDelayed(res, r, viewer)
+			res.Show(r.Presence, session.Dated)
 			found = true
 		}
 	}
@@ -147,13 +186,13 @@ func (p *Presence) toOwn(a *registry.Account, b []byte) {
 	}
 }
 
-func (p *Presence) toContacts(of *registry.Resource, b []byte, unavailable bool) {
-	a := of.Account
-	r, _ := a.Roster()
-	items := r.Items()
+func (p *Presence) toContacts(of *registry.Resource, said *session.Presence, unavailable bool) {
+	r, _ := of.Account.Roster()
+	items, hint := r.Items(), 0
 	for i := range items {
+		pause(i)
 		if items[i].Subscription.From() {
-			p.deliver(of, items[i].JID, b, unavailable)
+			p.deliver(of, items[i].JID, said, unavailable, &hint)
 		}
 	}
 }
@@ -176,69 +215,112 @@ func (p *Presence) reaches(a *registry.Account, to addr.JID) bool {
 	return to.IsBare() || r != nil && r.Available
 }
 
-// deliver sends presence of a resource to the available resources of a contact that wants it; in the turn.
-func (p *Presence) deliver(of *registry.Resource, contact addr.Bare, b []byte, unavailable bool) {
+// deliver sends presence of a resource to the available resources of a contact that wants it; in the turn. The hint is for
+// the next contact.
+func (p *Presence) deliver(of *registry.Resource, contact addr.Bare, said *session.Presence, unavailable bool, hint *int) {
 	c := p.Registry.Account(contact)
 	if c == nil {
-		p.toComponent(of.Account, contact, b)
+		p.toComponent(of.Account, contact, said.Stanza())
 		return
 	}
 	c.Lock()
 	defer c.Unlock()
-	if !c.Shows(of.Account.User, unavailable) || !c.Hears(of.Full, unavailable) {
+	if !c.ShowsNear(of.Account.User, unavailable, hint) || !c.Hears(of.Full, unavailable) {
 		return
 	}
 	for _, r := range c.Resources() {
 		if r.Available && !of.Account.Blocks.Load().Has(r.Full) {
-			send(r, b, contact)
+			r.Show(said, session.News)
 		}
 	}
 }
 
-// welcome gives a resource that became available the presence of the account's other resources and of its
-// contacts (RFC 6121 §4.2.2, §4.3): for contacts on this server, a probe is a look at their account.
-func (p *Presence) welcome(res *registry.Resource) {
+// welcome shows a resource that became available to its contacts, and gives it the presence of the account's other
+// resources and of those contacts (RFC 6121 §4.2.2, §4.3): for contacts on this server, a probe is a look at their account.
+// Each of these is looked at once, for both, since in a large group that look is most of what it costs.
+func (p *Presence) welcome(res *registry.Resource, said *session.Presence) {
 	a := res.Account
 	for _, r := range a.Resources() {
 		if r != res && r.Available {
-			sendDelayed(res, r, a.User)
+			res.Show(r.Presence, session.Dated)
 		}
 	}
-	viewers := []*registry.Resource{res}
-	roster, _ := a.Roster()
-	items := roster.Items()
+	mine, _ := a.Roster()
+	items, hint := mine.Items(), 0
 	for i := range items {
-		if items[i].Subscription.To() {
-			p.show(items[i].JID, a.User, viewers)
+		pause(i)
+		p.greet(res, said, &items[i], &hint)
+	}
+}
+
+// greet shows a resource and a contact to each other, as far as both rosters want it.
+func (p *Presence) greet(res *registry.Resource, said *session.Presence, contact *roster.Item, hint *int) {
+	a := res.Account
+	to, from := contact.Subscription.To(), contact.Subscription.From()
+	c := p.Registry.Account(contact.JID)
+	if c == nil {
+		if from {
+			p.toComponent(a, contact.JID, said.Stanza())
+		}
+		if to {
+			p.probe(a, contact.JID)
+		}
+		return
+	}
+	c.Lock()
+	defer c.Unlock()
+	theirs, _ := c.Roster()
+	sees := theirs.Near(a.User, hint)
+	from, to = from && sees.To(), to && sees.From()
+	if !from && !to {
+		return
+	}
+	for _, r := range c.Resources() {
+		if !r.Available || apart(r, res) {
+			continue
+		}
+		if from {
+			r.Show(said, session.News)
+		}
+		if to {
+			res.Show(r.Presence, session.Dated)
 		}
 	}
+}
+
+// probe asks the component of a contact for presence (RFC 6121 §4.3). It is false if there is none.
+func (p *Presence) probe(a *registry.Account, contact addr.Bare) bool {
+	if p.component(contact) == nil {
+		return false
+	}
+	p.toComponent(a, contact, stanza.AppendPresence(nil, a.User.String(), "", stanza.TypeProbe, nil))
+	return true
 }
 
 // show queues the presence of a contact that grants it, to resources of one viewer. A component is asked for that of its
 // own (RFC 6121 §4.3).
-func (p *Presence) show(contact, viewer addr.Bare, to []*registry.Resource) {
-	if len(to) > 0 && p.component(contact) != nil {
-		p.toComponent(to[0].Account, contact, stanza.AppendPresence(nil, viewer.String(), "", stanza.TypeProbe, nil))
+func (p *Presence) show(contact, viewer addr.Bare, to []*registry.Resource, hint *int) {
+	if len(to) > 0 && p.probe(to[0].Account, contact) {
 		return
 	}
-	p.granted(contact, viewer, func(r *registry.Resource) {
+	p.granted(contact, viewer, hint, func(r *registry.Resource) {
 		for _, v := range to {
 			if !apart(r, v) {
-				sendDelayed(v, r, viewer)
+				v.Show(r.Presence, session.Dated)
 			}
 		}
 	})
 }
 
 // granted visits, under the contact's lock, the available resources of a contact that lets the viewer see them.
-func (p *Presence) granted(contact, viewer addr.Bare, visit func(*registry.Resource)) {
+func (p *Presence) granted(contact, viewer addr.Bare, hint *int, visit func(*registry.Resource)) {
 	c := p.Registry.Account(contact)
 	if c == nil {
 		return
 	}
 	c.Lock()
 	defer c.Unlock()
-	if r, _ := c.Roster(); !r.Grants(viewer) {
+	if r, _ := c.Roster(); !r.Near(viewer, hint).From() {
 		return
 	}
 	for _, r := range c.Resources() {
@@ -257,52 +339,12 @@ func send(r *registry.Resource, b []byte, to addr.Bare) {
 	r.Append(func(dst []byte) []byte { return stanza.AppendAddressed(dst, b, to.String()) })
 }
 
-// owe is send for what a change of the roster or a login brings, which may be as much as there are contacts.
-func owe(r *registry.Resource, b []byte, to addr.Bare) {
-	r.AppendOwn(func(dst []byte) []byte { return stanza.AppendAddressed(dst, b, to.String()) })
-}
-
-// sendDelayed queues the last presence of a resource with the time when it was sent (RFC 6121 §4.3.2, XEP-0203).
-func sendDelayed(to, of *registry.Resource, viewer addr.Bare) {
-	open, end := cutEnd(of.Presence)
-	to.AppendOwn(func(dst []byte) []byte {
-		dst = stanza.AppendAddressed(dst, open, viewer.String())
-		if len(end) == 0 {
-			dst = append(dst, '>')
-		}
-		dst = append(dst, "<delay xmlns='urn:xmpp:delay'"...)
-		dst = stanza.AppendAttr(dst, "from", of.Full.String())
-		dst = append(dst, " stamp='"...)
-		dst = of.Shown.UTC().AppendFormat(dst, "2006-01-02T15:04:05Z")
-		dst = append(dst, '\'', '/', '>')
-		if len(end) > 0 {
-			return append(dst, end...)
-		}
-		dst = append(dst, '<', '/')
-		dst = append(dst, rootName(open)...)
-		return append(dst, '>')
-	})
-}
-
-// cutEnd splits a stanza before its end tag, which it wrote as it liked. If it has none, since its root tag ends in
-// "/>", what comes back is that tag without these, and no end.
-func cutEnd(b []byte) (open, end []byte) {
-	n := bytes.LastIndexByte(b, '<') // an attribute cannot hold one (XML 1.0 §3.1)
-	if n == 0 {
-		return b[:len(b)-len("/>")], nil
-	}
-	return b[:n], b[n:]
-}
-
-// rootName is the name of a stanza's root tag, with the prefix that it may have.
-func rootName(b []byte) []byte {
-	n := 1
-	for n < len(b) && b[n] != ' ' && b[n] != '>' {
-		n++
-	}
-	return b[1:n]
-}
-
+// farewell says that a resource is gone, to some, or in the client's stead.
 func farewell(res *registry.Resource) []byte {
 	return stanza.AppendPresence(nil, res.Full.String(), "", stanza.TypeUnavailable, nil)
+}
+
+// parting is that as presence to be shown, of a resource that stays.
+func parting(res *registry.Resource) *session.Presence {
+	return session.NewAbsence(res.Session, farewell(res))
 }

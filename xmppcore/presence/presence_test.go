@@ -19,6 +19,7 @@ import (
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/session"
 	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
 )
 
 // wire keeps what is written to a client.
@@ -78,7 +79,7 @@ func (h *house) login(full string, contacts ...roster.Item) (*registry.Resource,
 	return h.bind(full, w, session.Limits{Hard: 64 << 20}, contacts...), w
 }
 
-func (h *house) bind(full string, w *wire, lim session.Limits, contacts ...roster.Item) *registry.Resource {
+func (h *house) bind(full string, w stream.Transport, lim session.Limits, contacts ...roster.Item) *registry.Resource {
 	j := addr.MustParse(full)
 	res := &registry.Resource{Session: session.New(j, w, session.NewLimits(lim)), Account: h.registry.Join(j.Bare())}
 	list, _ := roster.New(j.Bare(), contacts...)
@@ -335,7 +336,7 @@ func TestManyAtOnce(t *testing.T) {
 			h.Available(r, mustParse(t, "<presence/>"), 0)
 		}
 		w := &wire{deaf: make(chan struct{})}
-		romeo := h.bind("romeo@example.com/orchard", w, session.Limits{Hard: 500})
+		romeo := h.bind("romeo@example.com/orchard", w, session.Limits{Hard: 500, Pace: session.Pace{Rate: -1}})
 		h.Available(romeo, mustParse(t, "<presence/>"), 0)
 		all, _ := roster.New(romeo.Full.Bare(), contacts...)
 		h.Changed(romeo.Account, roster.Roster{}, all, nil, func([]roster.Change) {})

@@ -6,6 +6,7 @@ import (
 	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 	"rosterd/xmppcore/registry"
+	"rosterd/xmppcore/session"
 )
 
 // Changed swaps the roster of an account and makes what everybody sees agree with it; in the turn. The order is
@@ -15,13 +16,14 @@ import (
 // is called under the account's lock.
 func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes []roster.Change, push func([]roster.Change)) {
 	kept, removed := cut(changes)
-	turned := turns(from, to, changes)
-
 	available := available(a)
-	faded := slices.DeleteFunc(turned.unwanted, func(c addr.Bare) bool { return a.Blocks.Load().Has(c.Full()) })
-	if len(available) == 0 {
-		faded = nil // nobody was shown anything
+	var turned turning
+	if len(available) > 0 { // else nobody was shown anything, nor is, as when a roster has just been asked for
+		turned = turns(from, to, changes)
 	}
+	defer p.crowd(turned.len())()
+
+	faded := slices.DeleteFunc(turned.unwanted, func(c addr.Bare) bool { return a.Blocks.Load().Has(c.Full()) })
 	under(a, func() {
 		a.SetRoster(to, faded)
 		push(kept)
@@ -34,13 +36,16 @@ func (p *Presence) Changed(a *registry.Account, from, to roster.Roster, changes 
 		p.hide(c, a.User, available)
 	}
 	under(a, func() { push(removed) })
+	hint := 0
 	for _, r := range available {
-		for _, c := range turned.granted {
-			p.deliver(r, c, r.Presence, false)
+		for i, c := range turned.granted {
+			pause(i)
+			p.deliver(r, c, r.Presence, false, &hint)
 		}
 	}
-	for _, c := range turned.wanted {
-		p.show(c, a.User, available)
+	for i, c := range turned.wanted {
+		pause(i)
+		p.show(c, a.User, available, &hint)
 	}
 	for _, c := range faded {
 		p.settle(a, c)
@@ -65,6 +70,10 @@ func cut(changes []roster.Change) (kept, removed []roster.Change) {
 
 // turning is whose presence flows, or flows no more.
 type turning struct{ granted, revoked, wanted, unwanted []addr.Bare }
+
+func (t *turning) len() int {
+	return len(t.granted) + len(t.revoked) + len(t.wanted) + len(t.unwanted)
+}
 
 func turns(from, to roster.Roster, changes []roster.Change) (t turning) {
 	if changes == nil && from.Len() == 0 { // a first roster comes without its changes
@@ -111,10 +120,10 @@ func available(a *registry.Account) (list []*registry.Resource) {
 // revoke tells a contact that it no longer sees the account, and ends directed presence to it.
 func (p *Presence) revoke(a *registry.Account, available []*registry.Resource, c addr.Bare) {
 	for _, r := range available {
-		b := farewell(r)
-		p.deliver(r, c, b, true)
+		gone := parting(r)
+		p.deliver(r, c, gone, true, new(int))
 		for _, to := range forget(r, c) {
-			p.Router.Directed(r, to, b)
+			p.Router.Directed(r, to, gone.Stanza())
 		}
 	}
 }
@@ -134,11 +143,11 @@ func forget(r *registry.Resource, c addr.Bare) (to []addr.JID) {
 
 // hide tells resources of a viewer that a contact, whose presence they may have been shown, is no longer there.
 func (p *Presence) hide(contact, viewer addr.Bare, to []*registry.Resource) {
-	p.granted(contact, viewer, func(r *registry.Resource) {
-		b := farewell(r)
+	p.granted(contact, viewer, new(int), func(r *registry.Resource) {
+		gone := parting(r)
 		for _, v := range to {
 			if !apart(r, v) {
-				owe(v, b, viewer)
+				v.Show(gone, session.Known)
 			}
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"rosterd/engine"
 	"rosterd/engine/addr"
@@ -13,6 +12,7 @@ import (
 	"rosterd/xmppcore/block"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/session"
+	"rosterd/xmppcore/stream"
 )
 
 // Account is a user with a bound resource. What it causes happens in its Turn; what others read of it is
@@ -47,6 +47,7 @@ type Resource struct {
 	Pressing *session.Session // a client that was sent more than it takes
 	Unsynced []Syncer         // what the client has said is in these stores, but perhaps not on disk
 	Synced   bool             // has asked for messages of the archive (XEP-0313)
+	Settling Settling         // an acknowledgement that waits for the disk
 
 	// Of the account's turn alone.
 	Asked    []Asked // roster gets that wait for the roster
@@ -54,22 +55,32 @@ type Resource struct {
 
 	// Guarded like the account's fields.
 	Directed   map[addr.JID]struct{} // who got directed presence (RFC 6121 §4.6)
+	orphan     bool                  // its user does not exist any more, even if somebody else has taken the name
+	Blocklist  bool                  // has asked whom the user has blocked, and is told of changes (XEP-0191 §3.3)
 	Available  bool                  // has sent initial presence
 	Interested bool                  // has asked for the roster
 	Requests   bool                  // has been shown the subscription requests that wait (RFC 6121 §3.1.3)
 	Carbons    bool                  // wants copies of messages (XEP-0280)
 	Priority   int8                  //
-	Presence   []byte                // its last presence, without to
-	Shown      time.Time             // when that was sent
-	Blocklist  bool                  // has asked whom the user has blocked, and is told of changes (XEP-0191 §3.3)
+	Presence   *session.Presence     // its last presence, nil if it is not available
 	Caps       *Capabilities         // what its client says it can do, nil if that is not known
 	CapsVer    string                // the hash that it said so by, as it stands in its presence (XEP-0115)
-	orphan     bool                  // its user does not exist any more, even if somebody else has taken the name
 
 	handed *handed // messages that waited for the user, nil if there are none: see Hand
 
 	Owed      map[string]func(*scan.Stanza) // by id: what is to be done with answers to the server's own requests
 	Questions uint32                        // how many of those there were
+}
+
+// NewResource is a resource and its session, in one piece of memory: of an idle one there is little else.
+func NewResource(a *Account, full addr.JID, tr stream.Transport, lim *session.Limits) *Resource {
+	r := &struct {
+		Resource
+		session session.Session
+	}{}
+	r.session.Init(full, tr, lim)
+	r.Session, r.Account = &r.session, a
+	return &r.Resource
 }
 
 // Capabilities are what a client says it can do, as far as the server acts on it. They do not change, and clients of
@@ -201,6 +212,11 @@ func (a *Account) Fade(contacts []addr.Bare) {
 // Hears tells, under the lock, whether the user has not blocked an address whose presence is to be delivered.
 func (a *Account) Hears(j addr.JID, unavailable bool) bool {
 	return !a.Blocks.Load().Has(j) || unavailable && a.fading[j.Bare()] > 0
+}
+
+// ShowsNear is Shows where the hint is of the roster of another contact: see roster.Roster.Near.
+func (a *Account) ShowsNear(c addr.Bare, unavailable bool, hint *int) bool {
+	return a.roster.Near(c, hint).To() || unavailable && a.fading[c] > 0
 }
 
 // Shows tells, under the lock, whether presence of c is for the account's resources.

@@ -5,6 +5,7 @@ package rosterproto
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -108,10 +109,24 @@ func AppendResult(dst []byte, q registry.Asked, to string, r roster.Roster) []by
 	}
 	dst = append(dst, '>')
 	items := r.Items()
+	dst = slices.Grow(dst, room(items)) // else a large one is copied from one buffer to the next, some ten times
 	for i := range items {
 		dst = AppendItem(dst, &items[i])
 	}
 	return append(dst, "</query></iq>"...)
+}
+
+// room is what items take and the end of a result, as far as nothing in them has to be escaped.
+func room(items []roster.Item) int {
+	const item, group = len("<item jid='' name='' subscription='both' ask='subscribe' approved='true'></item>"), len("<group></group>")
+	n := len("</query></iq>") + len(items)*item
+	for i := range items {
+		n += len(items[i].JID.String()) + len(items[i].Name)
+		for _, g := range items[i].Groups {
+			n += len(g) + group
+		}
+	}
+	return n
 }
 
 func appendResultTag(dst []byte, q registry.Asked, to string) []byte {

@@ -1,8 +1,8 @@
 package router
 
 import (
-	"bytes"
 	"context"
+	"runtime/debug"
 	"sync"
 
 	"rosterd/xmppcore/scan"
@@ -46,18 +46,24 @@ func (q *Query) Later(run func(func(context.Context)) bool, f func(context.Conte
 	own := *q
 	st := new(scan.Stanza)
 	sc := scan.Scanner{Limits: beyond}
-	if _, err := sc.Next(bytes.Clone(stanza.AppendRouted(nil, q.st, q.from.JID.String())), st); err != nil {
+	if _, err := sc.Next(stanza.AppendRouted(nil, q.st, q.from.JID.String()), st); err != nil {
 		return // what was read before cannot be wrong now
 	}
 	own.st = st
+	r, out := q.router, q.from.Out
 	answer := func(ctx context.Context) {
+		defer func() { // in no stream's goroutine, which would have caught it
+			if p := recover(); p != nil {
+				r.log().Error("a query made the server fail", "user", own.Sender, "panic", p, "stack", string(debug.Stack()))
+				bounce(own.from, st, addressee(st), stanza.Error{Condition: stanza.InternalServerError})
+			}
+		}()
 		if result, refused := f(ctx); refused != nil {
 			bounce(own.from, st, addressee(st), *refused)
 		} else {
 			own.Result(result)
 		}
 	}
-	r, out := q.router, q.from.Out
 	if r.later.begin(out) {
 		if run(func(ctx context.Context) { defer r.later.end(out); answer(ctx) }) {
 			return

@@ -226,7 +226,7 @@ func (l *letter) pass(to *session.Session) bool {
 
 // append puts something of the sender's into an outbox.
 func (l *letter) append(to *session.Session, f func([]byte) []byte) bool {
-	ok := to.Append(f)
+	ok := to.AppendFrom(l.from.JID, f)
 	if l.from.Resource != nil && to.Pressed() {
 		l.from.Resource.Pressing = to
 	}

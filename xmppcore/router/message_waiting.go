@@ -100,17 +100,16 @@ func (r *Router) handOver(res *registry.Resource, m *Messages, synced bool) {
 	}
 	defer v.end()
 	r.forget(user, r.underway.kept(user))
-	handed := make(map[string]uint64)
+	var handed []string
 	err = m.Offline.Each(ctx, user, func(id string, b []byte) bool {
 		if !r.underway.start(user, id) {
 			return true
 		}
-		k := handedKey(b)
 		archived := synced && archivedBy(b, user)
-		if res.Hand(id, k, func() bool {
+		if res.Hand(id, handedKey(b), func() bool {
 			return archived || res.AppendOwn(func(dst []byte) []byte { return append(dst, b...) })
 		}) {
-			handed[id] = k
+			handed = append(handed, id)
 			return true
 		}
 		r.underway.end(user, id)
@@ -125,14 +124,8 @@ func (r *Router) handOver(res *registry.Resource, m *Messages, synced bool) {
 }
 
 // drop forgets messages that a resource has, of those that it was handed.
-func (r *Router) drop(res *registry.Resource, handed map[string]uint64) {
-	var ids []string
-	for id := range handed {
-		if res.Unhand(id) {
-			ids = append(ids, id)
-		}
-	}
-	r.forget(res.Account.User, ids)
+func (r *Router) drop(res *registry.Resource, handed []string) {
+	r.forget(res.Account.User, slices.DeleteFunc(handed, func(id string) bool { return !res.Unhand(id) }))
 }
 
 func (r *Router) forget(user addr.Bare, ids []string) {

@@ -193,7 +193,7 @@ func addressee(st *scan.Stanza) string {
 // pass delivers st to a resource as it is. It is false if the resource's stream has ended: then nobody is there.
 func pass(to *session.Session, from *Origin, st *scan.Stanza) bool {
 	name := from.JID.String()
-	ok := to.Append(func(dst []byte) []byte { return stanza.AppendRouted(dst, st, name) })
+	ok := to.AppendFrom(from.JID, func(dst []byte) []byte { return stanza.AppendRouted(dst, st, name) })
 	if from.Resource != nil && to.Pressed() {
 		from.Resource.Pressing = to
 	}

@@ -145,11 +145,23 @@ func (s *Session) Count() {
 }
 
 // Acknowledge tells the client how many of its stanzas have been handled. In the goroutine that reads.
-func (s *Session) Acknowledge() {
+func (s *Session) Acknowledge() { s.AcknowledgeTo(s.Handled()) }
+
+// Handled is how many stanzas of the client have been handled, modulo 2^32. In the goroutine that reads.
+func (s *Session) Handled() uint32 {
+	if s.managed == nil {
+		return 0
+	}
+	return s.managed.handled.Load()
+}
+
+// AcknowledgeTo tells the client that so many of its stanzas have been handled, unless it was told of more. In any
+// goroutine, once stream management is enabled.
+func (s *Session) AcknowledgeTo(h uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.managed; m != nil && !s.ending {
-		m.ack, m.owed = m.handled.Load(), true
+	if m := s.managed; m != nil && !s.ending && int32(h-m.ack) >= 0 {
+		m.ack, m.owed = h, true
 		s.start()
 	}
 }
@@ -308,6 +320,7 @@ func (s *Session) takeManaged() job {
 		return job{b: k.b, kept: true, at: k.at, domain: s.Full.Domain()}
 	}
 	s.awake()
+	s.pick()
 	j := job{b: s.out, unkept: m.plain, end: s.ending, reason: s.reason}
 	s.out, m.plain = nil, 0
 	caughtUp := m.count == 0
@@ -490,7 +503,11 @@ func (s *Session) resume(tr stream.Transport, h uint32) (then []func(), err erro
 	}
 	s.tr, m.away, m.parked, m.again, m.last = tr, false, false, len(m.blocks), m.acked
 	m.head = fmt.Appendf(nil, "<resumed xmlns='%s' previd='%s' h='%d'/>", NSManagement, m.id, m.handled.Load())
+	m.ack, m.owed = m.handled.Load(), false // which that says
 	s.writing = false
+	if s.held != nil {
+		s.ripen()
+	}
 	s.start()
 	m.signal()
 	return then, nil

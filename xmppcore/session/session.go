@@ -20,20 +20,22 @@ type Limits struct {
 	Soft int // above it, nothing more is read from the client; 256 KiB
 	Hard int // above it, the stream is closed; 1 MiB of what others have sent
 	Own  int // the same for what the server itself owes the client, such as a large roster; 64 MiB
+	Pace Pace
 
 	Counts *Counts // of all sessions with these limits; nil: nobody counts
 }
 
 // Counts are how often outboxes have reached a limit, for metrics.
 type Counts struct {
-	Soft, Hard atomic.Int64 // Hard is also that of what the server owes
+	Soft, Hard       atomic.Int64 // Hard is also that of what the server owes
+	Held, Superseded atomic.Int64 // presence that was held and written, and that was not written for what came after it
 }
 
 func (l Limits) withDefaults() Limits {
 	if l.Counts == nil {
 		l.Counts = new(Counts)
 	}
-	return Limits{Soft: cmp.Or(l.Soft, 256<<10), Hard: cmp.Or(l.Hard, 1<<20), Own: cmp.Or(l.Own, 64<<20), Counts: l.Counts}
+	return Limits{Soft: cmp.Or(l.Soft, 256<<10), Hard: cmp.Or(l.Hard, 1<<20), Own: cmp.Or(l.Own, 64<<20), Pace: l.Pace.withDefaults(), Counts: l.Counts}
 }
 
 // Session is the stream of one bound resource. A goroutine writes its outbox while there is anything in it;
@@ -42,7 +44,7 @@ type Session struct {
 	Full addr.JID // the bound resource
 
 	lim     *Limits
-	begun   int64       // Unix nanoseconds
+	number  uint64      // of all sessions; with when it was made, see number
 	pressed atomic.Bool // more than Soft is queued of what others have sent
 
 	mu      sync.Mutex       // guards the fields below; nothing is called out under it
@@ -52,6 +54,9 @@ type Session struct {
 	own     int              // how many bytes of what is queued the server owes
 	writing bool             // the writer is at work, or is not to be yet
 	waiting *waiting         // nil: somebody looks at the client; set by who reads
+	held    *held            // presence of others, which waits; nil: there is none
+	spent   int64            // Unix nanoseconds: up to when the client has had its writes for that
+	looked  uint64           // how many Presences there were when it was last shown one that was not news
 	ending  bool             // nothing more goes out
 	closed  bool             // and nothing is left to do
 	reason  *stanza.StreamError
@@ -67,7 +72,24 @@ func NewLimits(l Limits) *Limits { l = l.withDefaults(); return &l }
 
 // New is the session of a resource that was bound over tr. Nothing is written before Start.
 func New(full addr.JID, tr stream.Transport, lim *Limits) *Session {
-	return &Session{Full: full, tr: tr, lim: lim, begun: time.Now().UnixNano(), writing: true}
+	s := new(Session)
+	s.Init(full, tr, lim)
+	return s
+}
+
+// Init makes s, which is zero, what New makes.
+func (s *Session) Init(full addr.JID, tr stream.Transport, lim *Limits) {
+	s.Full, s.tr, s.lim, s.number, s.writing = full, tr, lim, number(time.Now()), true
+}
+
+// ordinal is how many bits of a session's number tell it from the others of the same microsecond.
+const ordinal = 12
+
+var ordinals atomic.Uint64
+
+// number is another one for each session, in the order in which they are made as far as the clock tells.
+func number(now time.Time) uint64 {
+	return uint64(now.UnixMicro())<<ordinal | ordinals.Add(1)&(1<<ordinal-1)
 }
 
 // Start has what is queued written, and from now on whatever will be. It is called once.
@@ -89,7 +111,24 @@ func (s *Session) Send(b []byte) bool {
 func (s *Session) Append(f func(dst []byte) []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending()-s.own > s.lim.Hard {
+	if s.held != nil {
+		s.utter(true)
+	}
+	return s.appendOthers(f)
+}
+
+// AppendFrom is Append for what a user sends, which may overtake the presence of others that is held.
+func (s *Session) AppendFrom(from addr.JID, f func(dst []byte) []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held != nil {
+		s.utterOf(from.Bare())
+	}
+	return s.appendOthers(f)
+}
+
+func (s *Session) appendOthers(f func(dst []byte) []byte) bool {
+	if s.pending()-s.own > s.lim.Hard || s.own > s.lim.Own {
 		s.giveUp()
 	}
 	ok := s.append(f)
@@ -103,6 +142,9 @@ func (s *Session) Append(f func(dst []byte) []byte) bool {
 func (s *Session) AppendOwn(f func(dst []byte) []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.held != nil {
+		s.utter(true)
+	}
 	if s.own > s.lim.Own {
 		s.giveUp()
 	}
@@ -157,9 +199,7 @@ func (s *Session) append(f func([]byte) []byte) bool {
 	if s.ending {
 		return false
 	}
-	if s.out == nil {
-		s.out = (*buffers.Get().(*[]byte))[:0]
-	}
+	s.open()
 	from := len(s.out)
 	s.out = f(s.out)
 	switch {
@@ -170,6 +210,13 @@ func (s *Session) append(f func([]byte) []byte) bool {
 		s.start()
 	}
 	return true
+}
+
+// open sees that the outbox has room.
+func (s *Session) open() {
+	if s.out == nil {
+		s.out = (*buffers.Get().(*[]byte))[:0]
+	}
 }
 
 // giveUp ends the stream of a client that does not take what it is sent: one with holes would be worse than none.
@@ -302,6 +349,7 @@ func (s *Session) take() (stream.Transport, job) {
 		return s.tr, s.takeManaged()
 	}
 	s.awake()
+	s.pick()
 	j := job{b: s.out, unkept: len(s.out), then: s.then, end: s.ending, reason: s.reason}
 	s.out, s.own, s.then = nil, 0, nil
 	s.moving()
@@ -332,6 +380,9 @@ func (s *Session) lose(b []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost = append(s.lost, b...)
+	if s.managed == nil {
+		s.forget()
+	}
 }
 
 // Lost is what was queued and not written, whole stanzas, once Wait has returned. Of what was being written when
@@ -344,7 +395,7 @@ func (s *Session) Lost() (stanzas []byte) {
 }
 
 // Begun is when the session was made.
-func (s *Session) Begun() time.Time { return time.Unix(0, s.begun) }
+func (s *Session) Begun() time.Time { return time.UnixMicro(int64(s.number >> ordinal)) }
 
 // Queued is how many bytes wait for the client, or for its acknowledgement.
 func (s *Session) Queued() int {
@@ -409,6 +460,7 @@ func (s *Session) conclude(kept []byte) {
 		s.relinquish()
 	}
 	s.lost = append(kept, s.lost...)
+	s.forget()
 	s.closed = true
 	if s.over != nil {
 		close(s.over)
@@ -419,12 +471,21 @@ func (s *Session) conclude(kept []byte) {
 // it is sent, nothing more is read from it; once the stream is about to end, what it still sends is nobody's: a
 // resource that was replaced must not go on speaking. See stream.Transport for what it returns.
 func (s *Session) Run(handle func(*scan.Stanza) error) error {
-	return s.Transport().Run(func(st *scan.Stanza) error {
+	return s.Transport().Run(s.unlessPressed(handle))
+}
+
+// RunThen is Run in the way of stream.RunThen.
+func (s *Session) RunThen(handle func(*scan.Stanza) error, then func(error)) {
+	stream.RunThen(s.Transport(), s.unlessPressed(handle), then)
+}
+
+func (s *Session) unlessPressed(handle func(*scan.Stanza) error) func(*scan.Stanza) error {
+	return func(st *scan.Stanza) error {
 		if !s.ready() {
 			return nil
 		}
 		return handle(st)
-	})
+	}
 }
 
 // ready waits until the client has taken what is queued. It is false when the stream is about to end.

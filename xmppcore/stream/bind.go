@@ -14,17 +14,18 @@ import (
 func (n *negotiation) bind(ctx context.Context, a Acceptor) error {
 	by := time.Now().Add(n.limits.Bind)
 	late := timeout("no resource bound in time")
-	err := n.within(ctx, by, late, func(context.Context) error { return n.open() })
-	if err != nil {
-		return err
-	}
-	if p, ok := n.c.(Pacer); ok {
-		p.Pace()
-	}
-	for {
+	for begun := false; ; begun = true {
 		r := BindRequest{User: n.user, Host: n.host, Transport: n.c}
 		resume := false
-		err := n.within(ctx, by, late, func(context.Context) (err error) { resume, err = n.readBind(&r); return err })
+		err := n.within(ctx, by, late, func(context.Context) (err error) {
+			if !begun {
+				if err := n.reopen(); err != nil {
+					return err
+				}
+			}
+			resume, err = n.readBind(&r)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -42,6 +43,17 @@ func (n *negotiation) bind(ctx context.Context, a Acceptor) error {
 			return err
 		}
 	}
+}
+
+// reopen opens the stream that follows SASL. From then on its client is one that has a name.
+func (n *negotiation) reopen() error {
+	if err := n.open(); err != nil {
+		return err
+	}
+	if p, ok := n.c.(Pacer); ok {
+		p.Pace()
+	}
+	return nil
 }
 
 // readBind reads until the client asks for a resource in the right way, and

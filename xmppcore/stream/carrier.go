@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
 )
@@ -64,6 +65,11 @@ type Pacer interface {
 // Asker is a Carrier that asks a silent client for a sign of life, found by asking.
 type Asker interface {
 	Asks() time.Duration // after what silence; 0: never
+}
+
+// Visiting is a Carrier whose client may have waited at the server's desk before, for a TLS handshake. It is asked once.
+type Visiting interface {
+	Visitor() *admission.Visitor // nil: it has not
 }
 
 // TooMuch is the answer to more bytes than Allow has allowed.

@@ -55,12 +55,21 @@ func (c *Component) Next(st *scan.Stanza) error {
 
 // Run implements Transport.
 func (c *Component) Run(handle func(*scan.Stanza) error) error {
-	return c.conn.Run(func(st *scan.Stanza) error {
+	return c.conn.Run(c.translated(handle))
+}
+
+// RunThen implements Sparing.
+func (c *Component) RunThen(handle func(*scan.Stanza) error, then func(error)) {
+	c.conn.RunThen(c.translated(handle), then)
+}
+
+func (c *Component) translated(handle func(*scan.Stanza) error) func(*scan.Stanza) error {
+	return func(st *scan.Stanza) error {
 		if err := c.translate(st); err != nil {
 			return err
 		}
 		return handle(st)
-	})
+	}
 }
 
 // Name implements Named.

@@ -29,8 +29,8 @@ const attention = 50 * time.Millisecond
 var stanzas = sync.Pool{New: func() any { return new(scan.Stanza) }}
 
 // conn is one client's connection: while it is negotiated, and then, as a
-// Transport, until it ends. An idle one is this struct, the socket, TLS state if
-// there is any, and one goroutine inside Sense.
+// Transport, until it ends. An idle one is this struct, the socket, and TLS state if
+// there is any; it is parked in the lot.
 type conn struct {
 	wire    wire
 	tls     *tls.Conn         // nil before STARTTLS
@@ -41,14 +41,15 @@ type conn struct {
 	closing atomic.Bool
 	left    int32 // bytes that the client may still send while the stream is negotiated
 
-	// Of the goroutine that reads: Serve's, then those of Run; at the very end the
+	// Of the goroutine that reads: Serve's, then those of RunThen; at the very end the
 	// one that lingers, which keeps its hands off in.
-	scanner   scan.Scanner
-	in        input
-	expires   int64 // Unix nanoseconds; 0 if reads have no deadline of ours
-	handle    func(*scan.Stanza) error
-	attendant func()     // sends what attend returns to idle; made once
-	idle      chan error // from the goroutine that attends to the one in Run
+	scanner scan.Scanner
+	in      input
+	expires int64 // Unix nanoseconds; 0 if reads have no deadline of ours
+	handle  func(*scan.Stanza) error
+	then    func(error) // called with what Run returns
+	parks   atomic.Bool // was in the lot, is perhaps
+	place   int32       // there, guarded by its lock
 
 	mu      sync.Mutex // guards what tells who closes the socket: who is last, Run or Close
 	running bool
@@ -59,14 +60,13 @@ type conn struct {
 var (
 	_ Transport = (*conn)(nil)
 	_ Activity  = (*conn)(nil)
+	_ Sparing   = (*conn)(nil)
 )
 
 func newConn(nc net.Conn, l *Limits) *conn {
 	c := &conn{limits: l}
 	c.scanner.Limits = scan.Limits{Stanza: l.Stanza, Depth: l.Depth, Attrs: l.Attributes}
 	c.wire.init(nc, l.WriteStall)
-	c.idle = make(chan error)
-	c.attendant = func() { c.idle <- c.attend() }
 	c.heard.Store(time.Now().UnixNano())
 	return c
 }
@@ -78,42 +78,57 @@ func (c *conn) LastRead() time.Time  { return time.Unix(0, c.heard.Load()) }
 
 // startTLS makes the connection an encrypted one. What the client has sent in
 // the clear until now is forgotten: it is not part of the encrypted stream, and
-// anybody may have written it (RFC 6120 §5.4.3.3).
-func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
+// anybody may have written it (RFC 6120 §5.4.3.3). Sessions are resumed by
+// tickets that keys makes and reads.
+func (c *conn) startTLS(ctx context.Context, config, keys *tls.Config) error {
 	c.in.discard()
-	t := tls.Server(&c.wire, noting(config, &c.served))
+	s := serving{keys: keys}
+	t := tls.Server(&c.wire, s.noting(config))
 	if err := t.HandshakeContext(ctx); err != nil {
 		c.Abort() // nothing can be said in the clear any more
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
-	c.tls = t
+	c.tls, c.served = t, s.certificate(t.ConnectionState())
 	c.wire.eager = c.wire.raw != nil
 	return nil
 }
 
-// Run implements Transport. Its goroutine does no more than wait for the first
-// byte while the session is idle: stacks that have grown do not shrink below
-// 4 KB again, and the handlers need more than what it was born with.
+// Run implements Transport.
 func (c *conn) Run(handle func(*scan.Stanza) error) error {
-	if !c.begin(handle) {
-		return net.ErrClosed
-	}
-	if c.wire.raw == nil {
-		return c.finish(c.attend())
-	}
-	err := c.delegate()
-	for err == nil {
-		if err = Sense(c.wire.raw); err == nil {
-			err = c.delegate()
-		}
-	}
-	return c.finish(err)
+	done := make(chan error, 1)
+	go c.RunThen(handle, func(err error) { done <- err })
+	return <-done
 }
 
-// delegate lets another goroutine attend to the session until it is idle.
-func (c *conn) delegate() error {
-	go c.attendant()
-	return <-c.idle
+// RunThen implements Sparing. While the session is idle it has no goroutine or, where that cannot be, one that does no
+// more than wait for the first byte: stacks that have grown do not shrink below 4 KB again, and the handlers need more
+// than what it was born with.
+func (c *conn) RunThen(handle func(*scan.Stanza) error, then func(error)) {
+	if !c.begin(handle) {
+		then(net.ErrClosed)
+		return
+	}
+	c.then = then
+	c.serve()
+}
+
+// serve attends to the session until it is idle, and leaves it alone then. Nothing else of the reading side runs
+// meanwhile.
+func (c *conn) serve() {
+	if err := c.attend(); err != nil {
+		c.then(c.finish(err))
+	} else if !c.park() {
+		go c.wait()
+	}
+}
+
+// wait is what is done for a session that cannot be parked.
+func (c *conn) wait() {
+	if err := Sense(c.wire.raw); err != nil {
+		c.then(c.finish(err))
+		return
+	}
+	go c.serve()
 }
 
 // attend handles what comes, until nothing has come for a while.
@@ -363,9 +378,12 @@ func (c *conn) Close(se *stanza.StreamError) {
 	c.written = true
 	err := c.wire.SetReadDeadline(limit)
 	c.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		c.Abort()
-	} else if !running {
+	case running:
+		c.unpark()
+	default:
 		c.linger()
 		c.Abort()
 	}
@@ -398,4 +416,5 @@ func (c *conn) Abort() {
 	c.closing.Store(true)
 	c.rate.Lift()
 	c.wire.Conn.Close()
+	c.unpark()
 }

@@ -22,28 +22,37 @@ func TestDoor(t *testing.T) {
 		{a, result{true, true}},
 		{a, result{true, true}},
 		{a, result{false, true}},            // the address is full
-		{b, result{true, true}},             // the fourth that is told anything
-		{netip.Addr{}, result{false, true}}, // all is full, and nobody is counted by address
+		{b, result{true, true}},             // the fourth that is told anything: who is refused takes no place
+		{netip.Addr{}, result{true, true}},  // nobody is counted by address
+		{netip.Addr{}, result{false, true}}, // all is full
 	} {
 		if got := enter(tt.from); got != tt.want {
 			t.Errorf("%d from %v: %+v, want %+v", i, tt.from, got, tt.want)
 		}
 	}
-	for range maxRefusals - 1 {
+	for range maxRefusals - 2 {
 		if got := enter(a); got != (result{false, true}) {
-			t.Fatalf("%d in all: %+v", d.total, got)
+			t.Fatalf("%+v in all: %+v", d.all, got)
 		}
 	}
 	if got := enter(a); got != (result{}) {
 		t.Errorf("too many to be refused: %+v", got)
 	}
-	for range maxRefusals + 2 {
-		d.leave(a)
+	d.leave(a, false)
+	if got := enter(a); got != (result{true, true}) {
+		t.Errorf("one has left: %+v", got)
 	}
-	d.leave(b)
-	d.leave(netip.Addr{})
-	if d.total != 0 || len(d.from) != 0 {
-		t.Errorf("%d left, %v", d.total, d.from)
+	for range 2 {
+		d.leave(a, false)
+	}
+	for range maxRefusals - 1 {
+		d.leave(a, true)
+	}
+	d.leave(b, false)
+	d.leave(netip.Addr{}, false)
+	d.leave(netip.Addr{}, true)
+	if d.all != (throng{}) || len(d.from) != 0 {
+		t.Errorf("%+v left, %v", d.all, d.from)
 	}
 }
 

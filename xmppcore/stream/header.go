@@ -15,11 +15,16 @@ import (
 // the one inside TLS, and the one after SASL.
 func (n *negotiation) open() error {
 	n.opened = false
-	var h scan.Header
-	if err := n.c.ReadOpen(&h); err != nil {
+	h := &n.header
+	*h = scan.Header{}
+	n.turn.listen()
+	err := n.c.ReadOpen(h)
+	n.turn.heard()
+	if err != nil {
 		return err
 	}
-	refused := n.check(&h)
+	n.turn.known = true
+	refused := n.check(h)
 	o := n.opening(h.From)
 	if refused == nil {
 		o.Features = n.features()
@@ -92,6 +97,9 @@ func (n *negotiation) opening(from string) Opening {
 // that writes a full one has it back, since some (mellium's) go on with no other.
 // Who the client is, SASL alone decides: once it has, that user is named.
 func (n *negotiation) peer(from string) addr.JID {
+	if from == "" { // as nearly all clients have it; an error that nobody reads costs more than the rest
+		return addr.JID{}
+	}
 	j, err := addr.Parse(from)
 	switch {
 	case err != nil:

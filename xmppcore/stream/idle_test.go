@@ -52,12 +52,15 @@ func perSession(t *testing.T, encrypted bool) float64 {
 	return float64(inUse(2*n)-before) / n
 }
 
-// inUse is the memory that is in use when there is one goroutine for each
-// session again, and the collector has done what it can: pools are emptied in
-// two rounds.
+// inUse is the memory that is in use when no session has a goroutine any more,
+// or each has one where it cannot be parked, and the collector has done what it
+// can: pools are emptied in two rounds.
 func inUse(sessions int) int64 {
-	const others = 10
-	for runtime.NumGoroutine() > sessions+others {
+	others := 10
+	if runtime.GOOS != "linux" {
+		others += sessions
+	}
+	for runtime.NumGoroutine() > others {
 		runtime.Gosched()
 	}
 	for range 4 {
@@ -69,7 +72,7 @@ func inUse(sessions int) int64 {
 }
 
 func TestIdleSession(t *testing.T) {
-	for encrypted, limit := range map[bool]float64{false: 4 << 10, true: 16 << 10} {
+	for encrypted, limit := range map[bool]float64{false: 2 << 10, true: 12 << 10} {
 		got := perSession(t, encrypted)
 		t.Logf("encrypted %v: %.0f bytes", encrypted, got)
 		if got > limit {

@@ -8,6 +8,9 @@ type Limits struct {
 	Unauthenticated int // connections that are not yet authenticated, in all; default 2000
 	PerAddress      int // and from one address (IPv6: one /64); default 20
 
+	Logins int           // at how many the server works at a time; default: as many as there are processors
+	Turn   time.Duration // how long a client waits at most until the server begins with it; default admission.DefaultWait
+
 	Negotiation  int           // bytes a client may send before it is authenticated, and again before it is bound; default 16 KiB
 	Authenticate time.Duration // from accept to SASL success; default 15 s
 	Bind         time.Duration // from there to a bound resource; default 15 s

@@ -89,7 +89,9 @@ func (c *conn) settle(used int, err error) (more bool, _ error) {
 
 // WriteOpen implements Carrier: our stream header, and the features.
 func (c *conn) WriteOpen(o Opening) error {
-	b := []byte("<?xml version='1.0'?><stream:stream xmlns='" + scan.NSClient + "' xmlns:stream='" + scan.NSStream + "'")
+	room := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(room)
+	b := append(room[:0], "<?xml version='1.0'?><stream:stream xmlns='"+scan.NSClient+"' xmlns:stream='"+scan.NSStream+"'"...)
 	b = AppendOpening(b, o)
 	b = append(b, '>')
 	if o.Features != nil {

@@ -58,7 +58,9 @@ func (n *negotiation) goOn(ctx context.Context) error {
 }
 
 func (n *negotiation) answer(ctx context.Context, st *scan.Stanza) error {
+	n.turn.rest()
 	b := n.host.Register.Answer(ctx, address(n.c.RemoteAddr()), n.c.Secure(), st)
+	n.turn.heard()
 	if b == nil {
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 // authenticate goes from the first byte to SASL success.
 func (n *negotiation) authenticate(ctx context.Context) error {
 	if n.direct != nil {
-		if err := n.tcp.startTLS(ctx, n.direct); err != nil {
+		if err := n.tcp.startTLS(ctx, n.direct, &n.server.keys); err != nil {
 			return err
 		}
 	}
@@ -84,6 +84,7 @@ func (n *negotiation) exchange(ctx context.Context, st *scan.Stanza) error {
 	}
 	n.user = x.User()
 	n.leave() // before the client knows, and connects again
+	n.depart()
 	n.server.counts.LoggedIn.Add(1)
 	return n.c.Write(element("success", encode(data)))
 }
@@ -104,7 +105,9 @@ func (n *negotiation) converse(ctx context.Context, st *scan.Stanza) (*auth.Exch
 		return nil, nil, err
 	}
 	for {
+		n.turn.rest()
 		data, done, err := x.Next(ctx, said)
+		n.turn.heard()
 		if done || err != nil {
 			return x, data, err
 		}
@@ -159,11 +162,14 @@ func (n *negotiation) fail(e *auth.Error) error {
 
 // element is a SASL element.
 func element(name, text string) []byte {
-	b := "<" + name + " xmlns='" + nsSASL + "'"
+	b := make([]byte, 0, 2*len(name)+len(text)+len(nsSASL)+len("< xmlns=''></>"))
+	b = append(append(b, '<'), name...)
+	b = append(b, " xmlns='"+nsSASL+"'"...)
 	if text == "" {
-		return []byte(b + "/>")
+		return append(b, "/>"...)
 	}
-	return []byte(b + ">" + text + "</" + name + ">")
+	b = append(append(b, '>'), text...)
+	return append(append(append(b, "</"...), name...), '>')
 }
 
 // encode writes data that goes along with success; no data, and data of length

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rosterd/engine/addr"
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
@@ -28,6 +29,8 @@ type Server struct {
 
 	rules  atomic.Pointer[rules] // nil until the first connection
 	door   door
+	desk   admission.Desk
+	keys   tls.Config // makes and reads tickets, whatever certificates there are; it changes its keys itself
 	counts Counts
 }
 
@@ -50,15 +53,23 @@ type rules struct {
 // Reconfigure sets the limits and the trusted proxies for connections that begin
 // from now on. It may be called while Serve runs.
 func (s *Server) Reconfigure(l Limits, trusted []netip.Prefix) {
+	s.desk.Configure(l.Logins, l.Turn)
 	s.rules.Store(&rules{limits: l.Defaults(), trusted: trusted})
 }
 
 func (s *Server) current() *rules {
-	if s.rules.Load() == nil {
-		s.rules.CompareAndSwap(nil, &rules{limits: s.Limits.Defaults(), trusted: s.Trusted})
+	if s.rules.Load() == nil && s.rules.CompareAndSwap(nil, &rules{limits: s.Limits.Defaults(), trusted: s.Trusted}) {
+		s.desk.Configure(s.Limits.Logins, s.Limits.Turn)
 	}
 	return s.rules.Load()
 }
+
+// Desk is where those who log in wait for their turn.
+func (s *Server) Desk() *admission.Desk { return &s.desk }
+
+// Breath is how long to wait before another connection is accepted. It is not zero while that would only be told
+// that there are too many.
+func (s *Server) Breath() time.Duration { return s.desk.Breath(s.door.full(s.Bounds())) }
 
 // Bounds are the limits of connections that begin now, with defaults.
 func (s *Server) Bounds() *Limits { return &s.current().limits }
@@ -89,7 +100,15 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, direct *tls.Config, a A
 	r := s.current()
 	c := newConn(nc, &r.limits)
 	from := r.source(address(nc.RemoteAddr()))
-	return s.negotiate(ctx, &negotiation{c: c, tcp: c, direct: direct, limits: &r.limits, from: from}, a)
+	whole := false
+	defer func() {
+		if !whole { // a mistake of ours: whoever has taken the connection over hears of its end
+			c.Abort()
+		}
+	}()
+	err := s.negotiate(ctx, &negotiation{c: c, tcp: c, direct: direct, limits: &r.limits, from: from}, a)
+	whole = true
+	return err
 }
 
 // address is zero for what is no address of TCP.
@@ -103,7 +122,7 @@ func address(a net.Addr) netip.Addr {
 
 func (s *Server) negotiate(ctx context.Context, n *negotiation, a Acceptor) error {
 	n.server = s
-	se, ok := s.door.enter(n.from, n.limits)
+	se, ok := s.enter(n)
 	if !ok {
 		s.counts.Cut.Add(1)
 		n.c.Abort()
@@ -114,7 +133,40 @@ func (s *Server) negotiate(ctx context.Context, n *negotiation, a Acceptor) erro
 		s.counts.Refused.Add(1)
 		return n.end(se)
 	}
-	return n.end(n.run(ctx, a))
+	defer n.arrive().Leave()
+	err := n.takeTurn(ctx)
+	if err == nil {
+		err = n.run(ctx, a)
+	} else if !n.turnAway() {
+		n.c.Abort()
+		return err
+	}
+	n.depart()
+	return n.end(err)
+}
+
+// turnAway makes a client that is inside one of those who are being told that they are not welcome. It is false if
+// those are too many.
+func (n *negotiation) turnAway() bool {
+	n.leave()
+	if !n.server.door.refuse(n.from, n.limits) {
+		return false
+	}
+	n.refused = true
+	n.inside.Store(false)
+	return true
+}
+
+// enter counts a client at the door. When all places there are taken, one that has said nothing for a while gives way.
+func (s *Server) enter(n *negotiation) (*stanza.StreamError, bool) {
+	if s.door.lacks(n.from, n.limits) {
+		if cut := s.desk.Oust(); cut != nil {
+			cut()
+		}
+	}
+	se, ok := s.door.enter(n.from, n.limits)
+	n.refused = se != nil
+	return se, ok
 }
 
 // source is the address to count a client under that connects from a; the zero
@@ -138,13 +190,15 @@ func (r *rules) source(a netip.Addr) netip.Addr {
 
 // negotiation is a stream on its way to a bound resource.
 type negotiation struct {
-	server *Server
-	limits *Limits // with defaults
-	c      Carrier
-	tcp    *conn       // the same, nil if it is another Carrier: where TLS can begin
-	direct *tls.Config // for tcp: TLS comes first
-	from   netip.Addr  // for the door
-	inside bool        // not counted at the door any more
+	server  *Server
+	limits  *Limits // with defaults
+	c       Carrier
+	tcp     *conn       // the same, nil if it is another Carrier: where TLS can begin
+	direct  *tls.Config // for tcp: TLS comes first
+	from    netip.Addr  // for the door
+	refused bool        // there
+	inside  atomic.Bool // not counted at the door any more
+	turn    turn
 
 	host     *Host          // since the first stream header
 	user     addr.Bare      // since SASL
@@ -153,6 +207,7 @@ type negotiation struct {
 	failed   int            // SASL exchanges
 	requests int            // to register
 	st       scan.Stanza
+	header   scan.Header // the last
 }
 
 // Ends that are not the client's doing, or not to be answered.
@@ -187,6 +242,7 @@ func timeout(text string) *stanza.StreamError {
 func (n *negotiation) within(parent context.Context, by time.Time, late *stanza.StreamError, step func(context.Context) error) error {
 	ctx, cancel := context.WithDeadlineCause(parent, by, late)
 	defer cancel()
+	n.turn.ctx = ctx
 	stop := context.AfterFunc(ctx, n.c.Interrupt)
 	if err := step(ctx); stop() {
 		return err
@@ -199,13 +255,17 @@ func (n *negotiation) within(parent context.Context, by time.Time, late *stanza.
 
 // next returns the client's next element inside the stream. It is valid until
 // the next call.
-func (n *negotiation) next() (*scan.Stanza, error) { return &n.st, n.c.Next(&n.st) }
+func (n *negotiation) next() (*scan.Stanza, error) {
+	n.turn.listen()
+	err := n.c.Next(&n.st)
+	n.turn.heard()
+	return &n.st, err
+}
 
 // leave takes the connection off the door's count.
 func (n *negotiation) leave() {
-	if !n.inside {
-		n.inside = true
-		n.server.door.leave(n.from)
+	if !n.inside.Swap(true) {
+		n.server.door.leave(n.from, n.refused)
 	}
 }
 
@@ -216,6 +276,7 @@ func (n *negotiation) end(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case ok && n.direct != nil && !n.c.Secure(): // who waits for TLS cannot be told
 	case ok:
 		if !n.opened && n.c.WriteOpen(n.opening("")) != nil {
 			return err

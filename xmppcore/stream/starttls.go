@@ -14,7 +14,7 @@ func (n *negotiation) startTLS(ctx context.Context) error {
 		return err
 	}
 	n.opened = false
-	if err := n.tcp.startTLS(ctx, n.host.TLS); err != nil {
+	if err := n.tcp.startTLS(ctx, n.host.TLS, &n.server.keys); err != nil {
 		return err
 	}
 	return n.open()

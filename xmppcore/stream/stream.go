@@ -53,6 +53,23 @@ type Transport interface {
 	Secure() bool // the stream is encrypted
 }
 
+// Sparing is a Transport that needs no goroutine while its session is idle, found by asking.
+type Sparing interface {
+	// RunThen is Run, but returns when the session is idle for the first time, or at
+	// its end; then is called once, with what Run would have returned, perhaps before
+	// RunThen returns. It is for a goroutine that does nothing else afterwards.
+	RunThen(handle func(st *scan.Stanza) error, then func(error))
+}
+
+// RunThen is that of tr, or its Run on the goroutine that calls.
+func RunThen(tr Transport, handle func(*scan.Stanza) error, then func(error)) {
+	if s, ok := tr.(Sparing); ok {
+		s.RunThen(handle, then)
+		return
+	}
+	then(tr.Run(handle))
+}
+
 // Activity is what a Transport can say beyond that, found by asking.
 type Activity interface {
 	// LastRead is when the peer was last heard of, white space included.

@@ -22,29 +22,59 @@ type wire struct {
 	raw   syscall.RawConn // nil if this is no socket whose readiness can be waited for
 	stall time.Duration   // how long a write may make no progress
 	last  atomic.Int64    // if not 0, when writes end in any case, in Unix nanoseconds
+	turn  *turn           // of the client while it logs in
 
 	// Used by the reading goroutine.
-	readable func(fd uintptr) bool // onReadable, made once
-	eager    bool                  // Read returns errAgain instead of blocking
-	wait     bool                  // onReadable is to wait
-	into     []byte                // where onReadable reads to; nil: a chunk of its own
-	early    *[chunk]byte          // that chunk
-	off, n   int                   // early[off:n] is not used yet
-	dry      bool                  // the last read took all there was
-	rerr     error
+	eager  bool         // Read returns errAgain instead of blocking
+	wait   bool         // onReadable is to wait
+	dry    bool         // the last read took all there was
+	into   []byte       // where onReadable reads to; nil: a chunk of its own
+	early  *[chunk]byte // that chunk
+	off, n int          // early[off:n] is not used yet
+	rerr   error
 
 	// Used by the writing goroutine.
-	writable func(fd uintptr) bool // onWritable, made once
-	out      []byte                // what onWritable has still to write
-	stalled  bool                  // there is a write deadline
-	werr     error
+	out     []byte // what onWritable has still to write
+	stalled bool   // there is a write deadline
+	werr    error
+}
+
+// ready has functions of the wire that is read or written just now: they are made once, and an idle wire has none.
+type ready struct {
+	w           *wire
+	read, write func(fd uintptr) bool // onReadable and onWritable
+}
+
+var readies = sync.Pool{New: func() any {
+	r := new(ready)
+	r.read = func(fd uintptr) bool { return r.w.onReadable(fd) }
+	r.write = func(fd uintptr) bool { return r.w.onWritable(fd) }
+	return r
+}}
+
+// readReady calls onReadable until it is true.
+func (w *wire) readReady() error {
+	r := readies.Get().(*ready)
+	r.w = w
+	err := w.raw.Read(r.read)
+	r.w = nil
+	readies.Put(r)
+	return err
+}
+
+// writeReady calls onWritable until it is true.
+func (w *wire) writeReady() error {
+	r := readies.Get().(*ready)
+	r.w = w
+	err := w.raw.Write(r.write)
+	r.w = nil
+	readies.Put(r)
+	return err
 }
 
 func (w *wire) init(nc net.Conn, stall time.Duration) {
 	w.Conn, w.stall = nc, stall
-	if w.raw = Socket(nc); w.raw != nil {
-		w.readable, w.writable = w.onReadable, w.onWritable
-	}
+	w.raw = Socket(nc)
 }
 
 // Socket is what is below a TCP connection, nil if it is none whose readiness can
@@ -78,7 +108,7 @@ func Sense(socket syscall.RawConn) error { return socket.Read(readyFD) }
 // for sockets.
 func (w *wire) await() error {
 	w.wait, w.into = true, nil
-	if err := w.raw.Read(w.readable); err != nil {
+	if err := w.readReady(); err != nil {
 		return err
 	}
 	return w.rerr
@@ -130,14 +160,18 @@ func (w *wire) Read(p []byte) (int, error) {
 			w.early = nil
 		}
 		return n, nil
-	case !w.eager:
-		return w.Conn.Read(p)
+	case !w.eager: // in the handshake
+		w.turn.listen()
+		n, err := w.Conn.Read(p)
+		w.turn.begun(n)
+		w.turn.heard()
+		return n, err
 	case w.dry || len(p) == 0:
 		w.dry = false
 		return 0, errAgain{}
 	}
 	w.wait, w.into = false, p
-	err := w.raw.Read(w.readable)
+	err := w.readReady()
 	w.into = nil
 	if err != nil {
 		return 0, err
@@ -157,7 +191,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		return w.Conn.Write(p)
 	}
 	w.out, w.werr = p, nil
-	err := w.raw.Write(w.writable)
+	err := w.writeReady()
 	n := len(p) - len(w.out)
 	w.out = nil
 	if err == nil {
@@ -177,6 +211,7 @@ func (w *wire) onWritable(fd uintptr) bool {
 		case n > 0:
 			w.out = w.out[n:]
 		case again:
+			w.turn.rest()
 			w.stalled = true
 			w.werr = w.SetWriteDeadline(w.patience())
 			return w.werr != nil

@@ -190,7 +190,7 @@ func (w *world) Bind(r stream.BindRequest) *stanza.Error {
 }
 
 func (s *session) run(handle func(*session, *scan.Stanza) error) {
-	err := s.Transport.Run(func(st *scan.Stanza) error {
+	stream.RunThen(s.Transport, func(st *scan.Stanza) error {
 		if handle != nil {
 			return handle(s, st)
 		}
@@ -199,10 +199,11 @@ func (s *session) run(handle func(*session, *scan.Stanza) error) {
 		}
 		s.got <- string(st.Raw)
 		return nil
+	}, func(err error) {
+		s.end <- err
+		se, _ := errors.AsType[*stanza.StreamError](err)
+		s.Transport.Close(se)
 	})
-	s.end <- err
-	se, _ := errors.AsType[*stanza.StreamError](err)
-	s.Transport.Close(se)
 }
 
 // ctx ends a test that hangs.

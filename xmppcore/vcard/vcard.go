@@ -24,8 +24,8 @@ import (
 // NS is the namespace of vCards.
 const NS = "vcard-temp"
 
-// maxCard is how many bytes a vCard may have; each user has one.
-const maxCard = 512 << 10
+// MaxCard is how many bytes a vCard may have; each user has one.
+const MaxCard = 512 << 10
 
 // storeTimeout is how long a request waits for the store.
 const storeTimeout = 10 * time.Second
@@ -138,8 +138,8 @@ func (c *Cards) set(q *router.Query) *stanza.Error {
 		}
 		card = appendCard(nil, e, nil)
 	}
-	if len(card) > maxCard {
-		return &stanza.Error{Type: stanza.Modify, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("a vCard has at most %d bytes", maxCard)}
+	if len(card) > MaxCard {
+		return &stanza.Error{Type: stanza.Modify, Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("a vCard has at most %d bytes", MaxCard)}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()

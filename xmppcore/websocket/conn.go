@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
@@ -65,6 +66,7 @@ var (
 	_ stream.Pacer    = (*conn)(nil)
 	_ stream.Activity = (*conn)(nil)
 	_ stream.Asker    = (*conn)(nil)
+	_ stream.Visiting = (*conn)(nil)
 )
 
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
@@ -81,6 +83,9 @@ func (c *conn) TLS() *tls.ConnectionState {
 	state := t.ConnectionState()
 	return &state
 }
+
+// Visitor implements stream.Visiting.
+func (c *conn) Visitor() *admission.Visitor { return admission.Admitted(c.wire.Conn) }
 
 // Allow implements stream.Carrier.
 func (c *conn) Allow(n int) { c.wire.left = n }

@@ -70,14 +70,22 @@ var (
 
 func (w *wire) init(nc net.Conn, early []byte, l *stream.Limits) {
 	w.Conn, w.limits = nc, l
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	w.socket = stream.Socket(nc)
+	w.socket = stream.Socket(below(nc))
 	w.heard.Store(time.Now().UnixNano())
 	if len(early) > 0 {
 		w.early = chunks.Get().(*[chunk]byte)
 		w.w = copy(w.early[:], early)
+	}
+}
+
+// below is the socket under TLS and whatever else there is.
+func below(nc net.Conn) net.Conn {
+	for {
+		c, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = c.NetConn()
 	}
 }
 
@@ -279,9 +287,8 @@ func closeWrite(nc net.Conn) bool {
 		if t.CloseWrite() != nil {
 			return false
 		}
-		nc = t.NetConn()
 	}
-	c, ok := nc.(interface{ CloseWrite() error })
+	c, ok := below(nc).(interface{ CloseWrite() error })
 	return ok && c.CloseWrite() == nil
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"rosterd/engine/addr"
 	"rosterd/store/credential"
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
@@ -115,6 +116,9 @@ func newWorld(t testing.TB, change func(*world)) *world {
 func (w *world) listen(encrypted bool) *world {
 	w.web = httptest.NewUnstartedServer(w.around(w.handler))
 	if encrypted {
+		turns := admission.Handshakes{Listener: w.web.Listener, Desk: w.server.Desk()}
+		w.web.Listener = turns
+		w.web.TLS = &tls.Config{GetConfigForClient: turns.Choose(func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil })}
 		w.web.StartTLS()
 	} else {
 		w.web.Start()

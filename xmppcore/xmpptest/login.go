@@ -227,6 +227,12 @@ func (c *Client) state() *tls.ConnectionState {
 	return nil
 }
 
+// Resumed tells whether the TLS of this connection goes on with a session of before.
+func (c *Client) Resumed() bool {
+	state := c.state()
+	return state != nil && state.DidResume
+}
+
 func (c *Client) scram(ctx context.Context, mechanism string, talk *scram.ClientConversation) error {
 	first, err := talk.Step("")
 	if err != nil {

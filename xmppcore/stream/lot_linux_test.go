@@ -1,0 +1,71 @@
+package stream_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+
+	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/stream"
+)
+
+// A session that is parked goes on with whatever happens to it.
+func TestParked(t *testing.T) {
+	for name, c := range map[string]struct {
+		then func(w *world, nc net.Conn, s *session)
+		end  error
+	}{
+		"a stanza": {func(w *world, nc net.Conn, s *session) {
+			w.write(nc, message)
+			<-s.got
+			nc.Close()
+		}, io.EOF},
+		"the client closes":    {func(w *world, nc net.Conn, s *session) { w.write(nc, "</stream:stream>") }, nil},
+		"the client goes away": {func(w *world, nc net.Conn, s *session) { nc.Close() }, io.EOF},
+		"it is closed": {func(w *world, nc net.Conn, s *session) {
+			s.Transport.Close(&stanza.StreamError{Condition: stanza.StreamConflict})
+			nc.Close()
+		}, net.ErrClosed},
+		"it is aborted": {func(w *world, nc net.Conn, s *session) { s.Transport.Abort() }, net.ErrClosed},
+	} {
+		for _, encrypted := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, func(w *world) {
+					w.backlog = 1
+					w.host.Auth.Accounts, w.host.Auth.StoresPasswords = passwords{}, true
+				}).listen()
+				raw, err := net.Dial("tcp", w.addr)
+				must(t, err)
+				defer raw.Close()
+				nc := raw
+				if encrypted {
+					nc = w.encrypt(raw)
+				}
+				w.write(nc, header+login+header+bind+message)
+				w.until(nc, "</jid></bind></iq>")
+				s := <-w.sessions
+				<-s.got
+				for range 2 { // it can be parked again
+					for !stream.Parked(s.Transport) {
+						runtime.Gosched()
+					}
+					w.write(nc, message)
+					<-s.got
+				}
+				for !stream.Parked(s.Transport) {
+					runtime.Gosched()
+				}
+				c.then(w, nc, s)
+				if err := <-s.end; !errors.Is(err, c.end) {
+					t.Errorf("ended with %v, not %v", err, c.end)
+				}
+				if stream.Parked(s.Transport) {
+					t.Error("still in its place")
+				}
+			})
+		}
+	}
+}
