@@ -40,15 +40,9 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body 
 // answer does not wait for it, as net/http's own would, and is the last one on
 // its connection: what still comes must not be taken for a request.
 func (s *Server) writeAs(w http.ResponseWriter, r *http.Request, contentType string, status int, body []byte) {
-	header := w.Header()
-	header.Set("Content-Type", contentType)
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
+	s.begin(w, r, contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	ended, failed := bodyState(r)
-	if !ended {
-		header.Set("Connection", "close")
-	}
 	// Errors of these mean a connection without deadlines or a client that has
 	// gone: nobody to tell.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(or(s.WriteTimeout, 30*time.Second)))
@@ -56,6 +50,17 @@ func (s *Server) writeAs(w http.ResponseWriter, r *http.Request, contentType str
 	_, _ = w.Write(body)
 	if !ended && !failed {
 		linger(w, r)
+	}
+}
+
+// begin sets the fields that all answers have.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, contentType string) {
+	header := w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if ended, _ := bodyState(r); !ended {
+		header.Set("Connection", "close")
 	}
 }
 

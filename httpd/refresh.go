@@ -19,7 +19,7 @@ import (
 
 // Refresher is told that the rosters of users changed. It answers when they have
 // been fetched again, or when ctx ends, whichever is first, with a result for
-// each name, in the names' order. No names at all say that something has changed, not what.
+// each name, in the names' order. No names at all say that something has changed, not what. It may be an EachRefresher.
 type Refresher interface {
 	Refresh(ctx context.Context, host string, names []string) engine.Summary
 }
@@ -33,7 +33,7 @@ type Refresher interface {
 type Refresh struct {
 	Refresher Refresher
 	Path      string        // as http_paths has it; "" means /roster_admin
-	Timeout   time.Duration // an answer goes out that long after the request at the latest; 0 means 30 s
+	Timeout   time.Duration // an answer goes out that long after the request at the latest, or after the last line of one in lines; 0 means 30 s
 	MaxBytes  int64         // of a body; 0 means 4 MiB
 	MaxNames  int           // in a body; 0 means 100,000
 
@@ -133,13 +133,12 @@ func (a *refreshAPI) refreshOne(w http.ResponseWriter, r *http.Request, p httpro
 }
 
 func (a *refreshAPI) refreshMany(w http.ResponseWriter, r *http.Request, _ httprouter.Params, signed signature) {
-	body, status, err := a.readBody(r)
+	body, status, err := a.readSigned(r, signed)
 	if err != nil {
+		if status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "1")
+		}
 		a.server.refuse(w, r, status, err.Error())
-		return
-	}
-	if err := a.checkSignature(signed, body); err != nil {
-		a.server.refuse(w, r, http.StatusForbidden, err.Error())
 		return
 	}
 	elements, err := decodeNames(body, a.MaxNames)
@@ -153,12 +152,29 @@ func (a *refreshAPI) refreshMany(w http.ResponseWriter, r *http.Request, _ httpr
 	}
 }
 
+// readSigned reads a body of somebody who may send one; with an error comes the status to answer.
+func (a *refreshAPI) readSigned(r *http.Request, signed signature) (body []byte, status int, err error) {
+	if a.Secret == "" || a.Token != "" || a.ClientCAs != nil { // there is no signature, or it is not all that says who sends it
+		body, status, err = a.readBody(r, r.Body)
+	} else {
+		kept := &roomReader{Reader: r.Body, room: &a.server.unsigned, most: unsignedBodies * a.MaxBytes}
+		defer kept.leave()
+		body, status, err = a.readBody(r, kept)
+	}
+	if err == nil {
+		err, status = a.checkSignature(signed, body), http.StatusForbidden
+	}
+	return body, status, err
+}
+
 // readBody reads the whole body; with an error comes the status to answer.
-func (a *refreshAPI) readBody(r *http.Request) (body []byte, status int, err error) {
+func (a *refreshAPI) readBody(r *http.Request, from io.Reader) (body []byte, status int, err error) {
 	if r.ContentLength <= a.MaxBytes { // else it is not even read: see Expect, RFC 9110 §10.1.1
-		body, err = io.ReadAll(io.LimitReader(r.Body, a.MaxBytes+1))
+		body, err = io.ReadAll(io.LimitReader(from, a.MaxBytes+1))
 	}
 	switch {
+	case errors.Is(err, errBusy):
+		return nil, http.StatusServiceUnavailable, err
 	case r.ContentLength > a.MaxBytes, int64(len(body)) > a.MaxBytes:
 		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", a.MaxBytes)
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -170,6 +186,10 @@ func (a *refreshAPI) readBody(r *http.Request) (body []byte, status int, err err
 }
 
 func (a *refreshAPI) refresh(w http.ResponseWriter, r *http.Request, elements []element) {
+	if wantsLines(r) {
+		a.stream(w, r, elements)
+		return
+	}
 	start := time.Now()
 	names, at := distinct(elements)
 	var summary engine.Summary
@@ -207,71 +227,102 @@ func distinct(elements []element) (names []string, at []int) {
 
 // summarize counts every element, also those that repeat a name. What fails where there is none is an error, too.
 func summarize(elements []element, at []int, summary engine.Summary) answer {
-	a := answer{Status: "ok", Message: "roster update complete", Results: make([]result, len(elements))}
+	a := answer{Results: make([]result, len(elements))}
 	for i, e := range elements {
-		r := result{Name: e.name}
 		if at[i] < 0 {
-			r.Outcome = string(engine.Invalid)
-			r.Error = fmt.Sprintf("element %d is no string but a JSON %s", i, e.kind)
+			a.Results[i] = notAName(i, e)
 		} else {
-			of := summary.Results[at[i]]
-			r.Outcome, r.Changes, r.Error = string(of.Outcome), of.Changes, of.Error
+			a.Results[i] = resultOf(summary.Results[at[i]])
 		}
-		switch engine.Outcome(r.Outcome) {
-		case engine.Updated, engine.Unchanged, engine.Offline:
-			a.Updated++
-		default:
-			a.Errors++
-		}
-		a.Results[i] = r
+		a.count(a.Results[i])
 	}
 	if len(elements) == 0 {
 		a.Errors = summary.Errors
 	}
+	a.judge()
+	return a
+}
+
+// notAName is what becomes of an element that is none.
+func notAName(i int, e element) result {
+	return result{Name: e.name, Outcome: string(engine.Invalid), Error: fmt.Sprintf("element %d is no string but a JSON %s", i, e.kind)}
+}
+
+func resultOf(r engine.Result) result {
+	return result{Name: r.Name, Outcome: string(r.Outcome), Changes: r.Changes, Error: r.Error}
+}
+
+func (a *answer) count(r result) {
+	switch engine.Outcome(r.Outcome) {
+	case engine.Updated, engine.Unchanged, engine.Offline:
+		a.Updated++
+	default:
+		a.Errors++
+	}
+}
+
+// judge says how it went as a whole.
+func (a *answer) judge() {
+	a.Status, a.Message = "ok", "roster update complete"
 	if a.Updated == 0 && a.Errors > 0 {
 		a.Status, a.Message = "error", "roster update failed"
 	}
-	return a
 }
 
 // call asks the Refresher, whose time ends a little before the answer is due, so
 // that it can still say what it has reached. One that says nothing then is left
 // behind: all its names count as pending.
-//
-// The call does not end with the request: who hangs up without waiting for the
-// answer wants the refresh all the same.
 func (a *refreshAPI) call(names []string) engine.Summary {
-	grace := min(a.Timeout/10, time.Second)
+	grace := a.grace()
 	ctx, cancel := context.WithTimeout(a.server.refreshes, a.Timeout-grace)
 	defer cancel()
-	type outcome struct {
-		summary engine.Summary
-		panic   *calledPanic
+	done := a.start(ctx, names, nil)
+	select {
+	case o := <-done:
+		return a.summaryOf(o, names)
+	case <-ctx.Done():
 	}
-	done := make(chan outcome, 1)
+	last := time.NewTimer(grace)
+	defer last.Stop()
+	select {
+	case o := <-done:
+		return a.summaryOf(o, names)
+	case <-last.C:
+		return a.tooLate(names)
+	}
+}
+
+// grace is how long a Refresher whose time is up may take to say what it has reached.
+func (a *refreshAPI) grace() time.Duration { return min(a.Timeout/10, time.Second) }
+
+// refreshed is what a Refresher has answered.
+type refreshed struct {
+	summary engine.Summary
+	panic   *calledPanic
+}
+
+// start calls the Refresher. The call does not end with the request: who hangs up without waiting for the answer wants
+// the refresh all the same.
+func (a *refreshAPI) start(ctx context.Context, names []string, landed engine.Landed) <-chan refreshed {
+	done := make(chan refreshed, 1)
 	a.server.calls.Go(func() {
-		var o outcome
+		var o refreshed
 		defer func() {
 			if v := recover(); v != nil {
 				o.panic = &calledPanic{value: v, stack: debug.Stack()}
 			}
 			done <- o
 		}()
-		o.summary = a.Refresher.Refresh(ctx, a.host, names)
-	})
-	var o outcome
-	select {
-	case o = <-done:
-	case <-ctx.Done():
-		last := time.NewTimer(grace)
-		defer last.Stop()
-		select {
-		case o = <-done:
-		case <-last.C:
-			a.server.log().Warn("refresh not answered in time", "host", a.host, "names", len(names), "timeout", a.Timeout)
-			return pending(names)
+		if each, ok := a.Refresher.(EachRefresher); ok && landed != nil {
+			o.summary = each.RefreshEach(ctx, a.host, names, landed)
+		} else {
+			o.summary = a.Refresher.Refresh(ctx, a.host, names)
 		}
-	}
+	})
+	return done
+}
+
+func (a *refreshAPI) summaryOf(o refreshed, names []string) engine.Summary {
 	if o.panic != nil {
 		panic(*o.panic)
 	}
@@ -279,6 +330,11 @@ func (a *refreshAPI) call(names []string) engine.Summary {
 		panic(fmt.Sprintf("refresh of %s: %d results for %d names", a.host, len(o.summary.Results), len(names)))
 	}
 	return o.summary
+}
+
+func (a *refreshAPI) tooLate(names []string) engine.Summary {
+	a.server.log().Warn("refresh not answered in time", "host", a.host, "names", len(names), "timeout", a.Timeout)
+	return pending(names)
 }
 
 func pending(names []string) (s engine.Summary) {

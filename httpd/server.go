@@ -48,6 +48,10 @@ type Server struct {
 	Metrics     http.Handler
 	MetricsFrom []netip.Prefix
 
+	// PerAddress is how many connections one address may have at a time (IPv6: one /64); 0 means 1,000, less than that any
+	// number. Trusted may have any number, and those that were hijacked do not count. SetPerAddress changes it.
+	PerAddress int
+
 	// Ready looks at what the server needs, for GET /readyz; nil means nothing. It is not called more than once at a
 	// time, nor more than once a second.
 	Ready func(context.Context) []Part
@@ -64,6 +68,9 @@ type Server struct {
 
 	table atomic.Pointer[table] // nil until SetHosts
 	peers atomic.Pointer[peers] // nil until setup
+
+	crowd    crowd
+	unsigned room
 
 	draining atomic.Bool // Drain or Shutdown was called
 	checks   checks
@@ -85,6 +92,7 @@ func (s *Server) setup() {
 		s.root = s.newRoot()
 		s.requests, s.interrupt = context.WithCancel(context.Background())
 		s.setPeers(s.Trusted, s.MetricsFrom)
+		s.crowd.most.Store(int64(or(s.PerAddress, defaultPerAddress)))
 		s.http = &http.Server{
 			Handler:           s,
 			ReadHeaderTimeout: or(s.ReadHeaderTimeout, 10*time.Second),
@@ -93,6 +101,7 @@ func (s *Server) setup() {
 			MaxHeaderBytes:    or(s.MaxHeaderBytes, 16<<10),
 			ErrorLog:          log.New(serverLog{s}, "", 0),
 			Protocols:         new(http.Protocols),
+			ConnState:         s.connection,
 			BaseContext:       func(net.Listener) context.Context { return s.requests },
 		}
 		s.http.Protocols.SetHTTP1(true)

@@ -117,7 +117,17 @@ func (a *API) plain(r *http.Request) bool {
 		host = name
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || a.Hosts[host] != nil
+	return err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost") || a.called(host)
+}
+
+// called tells whether one of the hosts has a name.
+func (a *API) called(name string) bool {
+	for _, h := range a.Hosts {
+		if strings.EqualFold(h.Web, name) || h.Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // passedOn tells requests that a proxy says it has passed on: the address that they come from is the proxy's.

@@ -309,23 +309,32 @@ func (c *call) contact() (addr.Bare, error) {
 	return b, nil
 }
 
+// ends are the user whose roster is changed, and the contact in it.
+func (c *call) ends() (user, contact addr.Bare, err error) {
+	if _, user, err = c.user("localuser", "localhost"); err == nil {
+		contact, err = c.contact()
+	}
+	return user, contact, err
+}
+
 // done is the answer to what has no other result than that it was done.
 func done(err error) (any, error) {
 	if err == nil {
 		return 0, nil
 	}
+	return nil, decided(err)
+}
+
+// decided is a refusal where somebody has decided so.
+func decided(err error) error {
 	if text, ok := reason(err); ok {
-		return nil, refused(http.StatusBadRequest, "%s", text)
+		return refused(http.StatusBadRequest, "%s", text)
 	}
-	return nil, err
+	return err
 }
 
 func (c *call) addItem() (any, error) {
-	_, user, err := c.user("localuser", "localhost")
-	if err != nil {
-		return nil, err
-	}
-	contact, err := c.contact()
+	user, contact, err := c.ends()
 	if err != nil {
 		return nil, err
 	}
@@ -337,16 +346,11 @@ func (c *call) addItem() (any, error) {
 		return nil, refused(http.StatusBadRequest, "%v", err)
 	}
 	item := roster.Item{JID: contact, Name: c.args["nick"].text, Groups: c.groups(), Subscription: s}
-	_, err = c.api.put(c.ctx, user, func(roster.Roster) ([]roster.Item, []addr.Bare, error) { return []roster.Item{item}, nil, nil })
-	return done(err)
+	return done(c.api.put(c.ctx, user, func(roster.Roster) ([]roster.Item, []addr.Bare, error) { return []roster.Item{item}, nil, nil }))
 }
 
 func (c *call) deleteItem() (any, error) {
-	_, user, err := c.user("localuser", "localhost")
-	if err != nil {
-		return nil, err
-	}
-	contact, err := c.contact()
+	user, contact, err := c.ends()
 	if err != nil {
 		return nil, err
 	}
@@ -363,7 +367,7 @@ func (c *call) remove(user, contact addr.Bare) error {
 	}
 	was, _ := own.Get(contact)
 	if h := c.api.Hosts[contact.Domain()]; was.Subscription != roster.None && h != nil && h.may(c.caller) && contact.Local() != "" {
-		_, err := c.api.put(c.ctx, contact, func(now roster.Roster) (put []roster.Item, _ []addr.Bare, _ error) {
+		err := c.api.put(c.ctx, contact, func(now roster.Roster) (put []roster.Item, _ []addr.Bare, _ error) {
 			if i, ok := now.Get(user); ok {
 				i.Subscription = roster.None
 				put = append(put, i)
@@ -374,8 +378,7 @@ func (c *call) remove(user, contact addr.Bare) error {
 			return err
 		}
 	}
-	_, err = c.api.put(c.ctx, user, func(roster.Roster) ([]roster.Item, []addr.Bare, error) {
+	return c.api.put(c.ctx, user, func(roster.Roster) ([]roster.Item, []addr.Bare, error) {
 		return nil, []addr.Bare{contact}, nil
 	})
-	return err
 }

@@ -19,10 +19,7 @@ func (c *call) look() (*Host, roster.Roster, error) {
 		return nil, roster.Roster{}, err
 	}
 	list, err := c.api.look(c.ctx, user)
-	if text, ok := reason(err); ok {
-		err = refused(http.StatusBadRequest, "%s", text)
-	}
-	return h, list, err
+	return h, list, decided(err)
 }
 
 // row is a contact as get_roster has it before version 1: once for each of its groups.
@@ -140,7 +137,7 @@ func (c *call) befriend(h *Host, users []addr.Bare, items []roster.Item) (any, e
 		return nil, refused(http.StatusBadRequest, "%d contacts in %d rosters are more than the %d of rosterd_push_items", len(items), len(users), h.Items)
 	}
 	n, err := c.each(users, func(ctx context.Context, user addr.Bare) error {
-		_, err := c.api.put(ctx, user, func(roster.Roster) (put []roster.Item, _ []addr.Bare, _ error) {
+		return c.api.put(ctx, user, func(roster.Roster) (put []roster.Item, _ []addr.Bare, _ error) {
 			for _, i := range items {
 				if i.JID != user {
 					put = append(put, i)
@@ -148,7 +145,6 @@ func (c *call) befriend(h *Host, users []addr.Bare, items []roster.Item) (any, e
 			}
 			return put, nil, nil
 		})
-		return err
 	})
 	if err == nil {
 		return 0, nil
@@ -238,12 +234,15 @@ func (c *call) processItems() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	pairs, err := c.find(users, f, most)
-	if err != nil || action == "list" {
-		return pairs, err
+	pairs, users, err := c.find(users, f, most)
+	switch {
+	case err != nil:
+		return nil, decided(err)
+	case action == "list":
+		return pairs, nil
 	}
 	done, err := c.each(users, func(ctx context.Context, user addr.Bare) error {
-		_, err := c.api.put(ctx, user, func(now roster.Roster) (_ []roster.Item, remove []addr.Bare, _ error) {
+		return c.api.put(ctx, user, func(now roster.Roster) (_ []roster.Item, remove []addr.Bare, _ error) {
 			for i := range now.All() {
 				if f.takes(i) {
 					remove = append(remove, i.JID)
@@ -251,11 +250,10 @@ func (c *call) processItems() (any, error) {
 			}
 			return nil, remove, nil
 		})
-		return err
 	})
 	if err != nil {
 		c.api.Log.Warn("an application's call for many rosters has ended early", "rosters", len(users), "done", done, "error", err)
-		return nil, err
+		return nil, decided(err)
 	}
 	return pairs, nil
 }
@@ -287,22 +285,27 @@ func (c *call) stored(f filter) (users []addr.Bare, most int, err error) {
 	return users, most, nil
 }
 
-func (c *call) find(users []addr.Bare, f filter, most int) ([]pair, error) {
-	pairs := []pair{}
+// find looks through the rosters of users, and returns which of them have what is looked for.
+func (c *call) find(users []addr.Bare, f filter, most int) (pairs []pair, having []addr.Bare, err error) {
+	pairs = []pair{}
 	for _, u := range users {
 		list, err := c.api.own(c.ctx, u)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		before := len(pairs)
 		for i := range list.All() {
 			if !f.takes(i) {
 				continue
 			}
 			if len(pairs) == most {
-				return nil, refused(http.StatusBadRequest, "more contacts than the %d of rosterd_push_items: name fewer users", most)
+				return nil, nil, refused(http.StatusBadRequest, "more contacts than the %d of rosterd_push_items: name fewer users", most)
 			}
 			pairs = append(pairs, pair{u.String(), i.JID.String()})
 		}
+		if len(pairs) > before {
+			having = append(having, u)
+		}
 	}
-	return pairs, nil
+	return pairs, having, nil
 }

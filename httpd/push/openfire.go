@@ -194,7 +194,7 @@ func isJSON(contentType string) bool {
 	return t == "application/json"
 }
 
-// contact reads the JID of a contact.
+// contactOf reads the JID of a contact.
 func contactOf(jid string) (addr.Bare, error) {
 	j, err := addr.Parse(jid)
 	if err != nil {
@@ -242,7 +242,7 @@ func (o openfire) update(w http.ResponseWriter, r *http.Request, user addr.Bare)
 
 // put adds a contact, or changes one who is there: what is not given of the name and the groups stays.
 func (o openfire) put(r *http.Request, user, contact addr.Bare, i rosterItem, there bool) error {
-	_, err := o.api.put(r.Context(), user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
+	return o.api.put(r.Context(), user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
 		item, ok := now.Get(contact)
 		switch {
 		case ok && !there:
@@ -261,7 +261,6 @@ func (o openfire) put(r *http.Request, user, contact addr.Bare, i rosterItem, th
 		}
 		return []roster.Item{item}, nil, nil
 	})
-	return err
 }
 
 func (o openfire) remove(w http.ResponseWriter, r *http.Request, user addr.Bare) error {
@@ -278,13 +277,12 @@ func (o openfire) remove(w http.ResponseWriter, r *http.Request, user addr.Bare)
 
 // take removes a contact from one roster.
 func (o openfire) take(r *http.Request, user, contact addr.Bare, there bool) error {
-	_, err := o.api.put(r.Context(), user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
+	return o.api.put(r.Context(), user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
 		if _, ok := now.Get(contact); !ok && there {
 			return nil, nil, faulty(http.StatusNotFound, noItem, contact.String(), "Roster Item could not deleted")
 		}
 		return nil, []addr.Bare{contact}, nil
 	})
-	return err
 }
 
 // write answers in the form that is asked for: that of Accept, of an error else that of the request; XML if neither says.
@@ -320,13 +318,8 @@ func (o openfire) userService(w http.ResponseWriter, r *http.Request) {
 	} else {
 		err = o.service(r, r.Form)
 	}
-	var f *fault
-	switch {
-	case errors.As(err, &f):
-		name, text = "error", f.Exception
-	case err != nil:
-		f = o.fault(r, addr.Bare{}, err)
-		name, text = "error", f.Exception
+	if err != nil {
+		name, text = "error", o.fault(r, addr.Bare{}, err).Exception
 	}
 	write(w, "text/xml", http.StatusOK, fmt.Appendf(nil, "<%s>%s</%[1]s>\n", name, text))
 }

@@ -32,6 +32,7 @@ type Host struct {
 	Token  string         // that an application brings; "": there is none
 	Allow  []netip.Prefix // from where it needs to bring nothing
 	Admins []addr.Bare    // as whom, with the password, it may call as well
+	Web    string         // a name beside Name under which it is called; "": there is none
 
 	Exists func(ctx context.Context, user addr.Bare) (bool, error)
 	Users  func(ctx context.Context) ([]addr.Bare, error) // those who have accounts; nil: nobody knows them
@@ -77,9 +78,9 @@ func (a *API) body(r *http.Request) ([]byte, error) {
 var errTooLarge = errors.New("the body is too large")
 
 // put changes one user's roster.
-func (a *API) put(ctx context.Context, user addr.Bare, decide func(roster.Roster) (put []roster.Item, remove []addr.Bare, err error)) (int, error) {
-	n, err := a.Rosters.Assign(ctx, engine.Assignment{User: user, Decide: decide})
-	return n, ofHost(user.Domain(), err)
+func (a *API) put(ctx context.Context, user addr.Bare, decide func(roster.Roster) (put []roster.Item, remove []addr.Bare, err error)) error {
+	_, err := a.Rosters.Assign(ctx, engine.Assignment{User: user, Decide: decide})
+	return ofHost(user.Domain(), err)
 }
 
 // look is one user's roster.
@@ -91,7 +92,7 @@ func (a *API) look(ctx context.Context, user addr.Bare) (roster.Roster, error) {
 // own is what is kept of one user's roster, without what groups put into it.
 func (a *API) own(ctx context.Context, user addr.Bare) (roster.Roster, error) {
 	var list roster.Roster
-	_, err := a.put(ctx, user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
+	err := a.put(ctx, user, func(now roster.Roster) ([]roster.Item, []addr.Bare, error) {
 		list = now
 		return nil, nil, nil
 	})

@@ -229,7 +229,7 @@ func basic(user, password string) string {
 
 func TestCallers(t *testing.T) {
 	open := newHouse(t, func(a *push.API) {
-		a.Hosts["example.com"].Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		a.Hosts["example.com"].Allow, a.Hosts["example.com"].Web = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "Web.example.net"
 	})
 	h := newHouse(t, nil)
 	const (
@@ -263,6 +263,7 @@ func TestCallers(t *testing.T) {
 		{"passed on, with a token", "200 []", "200", open, []string{"X-Forwarded-For: 192.0.2.1", bearer}},
 		{"a stranger's name", forbidden, "401", open, []string{"Host: evil.example"}},
 		{"our name", "200 []", "200", open, []string{"Host: example.com:5280"}},
+		{"our name for the web", "200 []", "200", open, []string{"Host: web.example.net"}},
 		{"no name", "200 []", "200", open, []string{"Host: localhost"}},
 		{"there, with a wrong token", invalid, "401", open, []string{"Authorization: Bearer x"}},
 	} {
@@ -453,6 +454,14 @@ func TestEjabberdRemovalAgain(t *testing.T) {
 		→ 200 []
 		POST /api/v1/get_roster {"user":"nurse","host":"example.com"}
 		→ 200 [{"jid":"romeo@example.com","nick":"","subscription":"none","pending":"none","groups":[]}]`, bearer)
+}
+
+// What is nobody's failure is said, where rosters of many are looked through, too.
+func TestEjabberdProcessRefused(t *testing.T) {
+	h := newHouse(t, func(a *push.API) { a.Rosters = hurdle{Rosters: a.Rosters, err: engine.ErrReadOnly} })
+	h.play(t, `
+		POST /api/process_rosteritems {"action":"list","subs":"any","asks":"any","users":"any","contacts":"any"}
+		→ 400 "the rosters of example.com are not kept here: change them where they come from, and refresh"`, bearer)
 }
 
 // hurdle is rosters of which the nurse's are not changed: that fails, or waits until the application has gone.
