@@ -109,7 +109,7 @@ func Compare(ctx context.Context, a, b Target, o Options) (Report, error) {
 	}
 	switch refused := peers[0].refused; {
 	case refused != nil && peers[1].refused != nil:
-		return Report{}, fmt.Errorf("neither server lets us in: %w", refused)
+		return Report{}, fmt.Errorf("neither server lets us in: %w (%s); %w (%s)", refused, a.Address, peers[1].refused, b.Address)
 	case refused == nil && peers[1].refused == nil:
 		if err := refresh(ctx, peers, o); err != nil {
 			return Report{}, err

@@ -289,9 +289,10 @@ func (p *peer) iq(ctx context.Context, typ stanza.IQType, to, text string) (answ
 	}
 	waiting, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
+	ended := p.ended // of this session: who logs in again has another one
 	go func() {
 		select {
-		case <-p.ended:
+		case <-ended:
 			cancel()
 		case <-waiting.Done():
 		}
@@ -304,7 +305,7 @@ func (p *peer) iq(ctx context.Context, typ stanza.IQType, to, text string) (answ
 		return answer, err
 	}
 	select {
-	case <-p.ended:
+	case <-ended:
 		return node{}, errClosed
 	case <-waiting.Done():
 	}

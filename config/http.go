@@ -179,7 +179,7 @@ func corsEntry(r *reading, t *Table) (c cors) {
 			on, _ = boolean(r, f.Value)
 			c.credentials = &on
 		case "origins":
-			c.origins, _ = origins(r, f.Value)
+			c.origins = originsOf(r, f.Value, r.fail)
 		case "methods":
 			c.methods, _ = listOf(nonEmpty)(r, f.Value)
 		case "headers":
@@ -191,14 +191,7 @@ func corsEntry(r *reading, t *Table) (c cors) {
 	return c
 }
 
-// origins reads a list of origins (RFC 6454 §6.2), or "*".
-func origins(r *reading, v Value) ([]string, bool) {
-	before := len(r.problems)
-	list := originsOf(r, v, r.fail)
-	return list, len(r.problems) == before
-}
-
-// originsOf reads those that are, and complains of the others.
+// originsOf reads a list of origins (RFC 6454 §6.2), or "*", and complains of what is none.
 func originsOf(r *reading, v Value, complain func(v Value, format string, args ...any)) []string {
 	given, _ := listOf(nonEmpty)(r, v)
 	list := []string{}

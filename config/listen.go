@@ -33,9 +33,12 @@ var services = map[string]service{
 	"component":      {ports: ComponentPorts, interfaces: ComponentInterfaces, private: true},
 }
 
-// Listeners returns where a service listens: "c2s", "c2s_direct_tls", "http", "https" or "component". An empty list of
+// Listeners returns where a service listens: "c2s", "c2s_direct_tls", "http", "https", "component" or "pprof". An empty list of
 // ports closes it; without a component to connect, nobody listens for one.
 func (c *Config) Listeners(name string) []Listener {
+	if name == "pprof" {
+		return c.pprof()
+	}
 	s, ok := services[name]
 	if !ok || name == "component" && len(c.external) == 0 {
 		return nil

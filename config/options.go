@@ -253,7 +253,7 @@ var (
 	ShrinkGuard = declare(Spec{Name: "rosterd_shrink_guard",
 		Doc: "an answer that takes away more than so many percent of a roster's contacts is held back; 0: none is"}, integer(0, 100), 0)
 	RosterSteps = declare(Spec{Name: "rosterd_roster_steps",
-		Doc: "changes of a roster that are remembered for clients that come back; 0: none"}, integer(0, 10_000), 100)
+		Doc: "changes of a roster that are remembered for clients that come back, the last 25 of them also while nobody of the user's is there; 0: none"}, integer(0, 10_000), 100)
 	KeepRosters = declare(Spec{Name: "rosterd_keep_rosters",
 		Doc: "keep the last good rosters on disk"}, boolean, true)
 	RosterEdit = declare(Spec{Name: "rosterd_roster_edit", Risk: Security,
@@ -269,7 +269,7 @@ var (
 	RefreshClientCA = declare(Spec{Name: "rosterd_refresh_client_ca", Risk: Security,
 		Doc: "PEM file with the authorities whose client certificates refreshes must show"}, configPath, "")
 	RefreshTimeout = declare(Spec{Name: "rosterd_refresh_timeout",
-		Doc: "time after which a refresh is answered whatever happens"}, period(time.Second, 10*time.Minute), 30*time.Second)
+		Doc: "time after which a refresh is answered whatever happens; of one that is answered line by line, how long nothing may be done"}, period(time.Second, 10*time.Minute), 30*time.Second)
 	RefreshBody = declare(Spec{Name: "rosterd_refresh_body", Scope: ScopeGlobal, Risk: Security,
 		Doc: "bytes of the body of a refresh"}, size(kib, 1<<30), 4*mib)
 	RefreshNames = declare(Spec{Name: "rosterd_refresh_names", Scope: ScopeGlobal, Risk: Security,

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // askedByHTTP are the options with URLs that passwords and tokens are sent to, or keys come from, by the values of
@@ -36,9 +38,31 @@ func (ck *checker) plaintext(h *Host) {
 		}
 		ck.once(Warn, CodePlaintext, h, o.Name, pos, fmt.Sprintf("%s: %s over the network unencrypted, and whoever is in between could let himself in", o.Name, what), "use https")
 	}
+	switch l := LDAPTable.Get(h); {
+	case provider == "ldap" && !LDAPTLS.Get(h) && unencrypted(LDAPServer.Get(h)):
+		_, pos, _ := LDAPServer.Lookup(h)
+		ck.once(Warn, CodePlaintext, h, LDAPServer.Name, pos, fmt.Sprintf(passwordsGo, LDAPServer.Name), "use ldap_tls, or ldaps:// servers")
+	case provider == "ldap2" && !l.UseTLS && unencrypted(l.Hostname):
+		_, pos, _ := LDAPTable.Lookup(h)
+		ck.once(Warn, CodePlaintext, h, LDAPTable.Name, pos, fmt.Sprintf(passwordsGo, LDAPTable.Name), "use use_tls, or ldaps:// servers")
+	}
 	if port := DovecotPort.Get(h); provider == "dovecot" && port != 0 && !loopback(net.JoinHostPort(DovecotHost.Get(h), strconv.Itoa(port))) {
 		_, pos, _ := DovecotPort.Lookup(h)
-		ck.once(Warn, CodePlaintext, h, DovecotPort.Name, pos, fmt.Sprintf("%s: passwords go over the network unencrypted, and whoever is in between could let himself in", DovecotPort.Name),
+		ck.once(Warn, CodePlaintext, h, DovecotPort.Name, pos, fmt.Sprintf(passwordsGo, DovecotPort.Name),
 			"use dovecot_auth_socket, or a tunnel")
 	}
+}
+
+const passwordsGo = "%s: passwords go over the network unencrypted, and whoever is in between could let himself in"
+
+// unencrypted tells whether one of the LDAP servers is asked over the network as it is, unless by StartTLS. Names have no
+// scheme.
+func unencrypted(servers string) bool {
+	return slices.ContainsFunc(strings.Fields(strings.ReplaceAll(servers, ",", " ")), func(server string) bool {
+		if !strings.Contains(server, "://") {
+			server = "ldap://" + server
+		}
+		u, err := url.Parse(server) // whoever asks says what is wrong with it
+		return err == nil && u.Scheme == "ldap" && u.Hostname() != "" && !loopback(net.JoinHostPort(u.Hostname(), "389"))
+	})
 }

@@ -261,7 +261,8 @@ func SecretSetting(name string) bool {
 // Redacted stands for what must not be shown.
 const Redacted = "(redacted)"
 
-var urlPassword = regexp.MustCompile(`(://[^/@:\s]*):[^/@\s]+@`)
+// urlPassword reaches to the last @ before the path, as net/url has it: names and passwords may have one in them.
+var urlPassword = regexp.MustCompile(`(://[^/:\s]*):[^/\s]+@`)
 
 // Redact returns the setting without what is secret in it: the value, or in tables such as sql the fields that are; and
 // passwords in URLs in any case.

@@ -118,6 +118,23 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// A name or a password with an @ in it is one to net/url, too.
+func TestRedactURLs(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://u:p@h/%s":                 "http://u:(redacted)@h/%s",
+		"http://u:p@ss@h/%s":              "http://u:(redacted)@h/%s",
+		"http://u@x:p@h/%s":               "http://u@x:(redacted)@h/%s",
+		"http://:p@h:80/":                 "http://:(redacted)@h:80/",
+		"http://h:80/a@b":                 "http://h:80/a@b",
+		"http://u@h:80/":                  "http://u@h:80/",
+		"ldap://u:p@h:389, ldap://v:q@h/": "ldap://u:(redacted)@h:389, ldap://v:(redacted)@h/",
+	} {
+		if got := (Setting{Value: in}).Redact().Value; got != want {
+			t.Errorf("%s is shown as %s, want %s", in, got, want)
+		}
+	}
+}
+
 // What Lua writes, the loader reads back.
 func TestLuaForms(t *testing.T) {
 	want := map[string]any{"a b": "x\"\\\n\x01", "end": []any{int64(1), true}, "n": -0.5, "t": map[string]any{"k": "v"}}

@@ -9,6 +9,7 @@ import (
 	"rosterd/store/prosody"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
+	"rosterd/xmppcore/vcard"
 )
 
 // Where Prosody's mod_vcard_legacy keeps vCards: in a node, in the new form (RFC 6351).
@@ -49,8 +50,8 @@ func (o *one) published(ctx context.Context, name string) (map[string]group, err
 		return nil, nil
 	}
 	card, err := oldCard(last.Stanza)
-	if err == nil && len(card) > maxCard {
-		err = fmt.Errorf("a vCard has at most %d bytes", maxCard)
+	if err == nil && len(card) > vcard.MaxCard {
+		err = fmt.Errorf("a vCard has at most %d bytes", vcard.MaxCard)
 	}
 	if err != nil {
 		return nil, &prosody.Error{Place: last.Place, Reason: err.Error()}
@@ -81,7 +82,7 @@ func oldCard(four []byte) ([]byte, error) {
 	if _, err := sc.Next(p.text, &st); err != nil {
 		return nil, err
 	}
-	b := []byte("<vCard xmlns='vcard-temp'>")
+	b := []byte("<vCard xmlns='" + vcard.NS + "'>")
 	for e := range st.Root().Elements() {
 		b = appendField(b, e)
 	}

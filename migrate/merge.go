@@ -1,7 +1,7 @@
 package migrate
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -56,7 +56,7 @@ func (p prints) list() (list []print) {
 		list = append(list, print{at.store, at.key, digest})
 	}
 	slices.SortFunc(list, func(a, b print) int {
-		return bytes.Compare([]byte(a.Store+"\x00"+a.Key), []byte(b.Store+"\x00"+b.Key))
+		return cmp.Or(cmp.Compare(a.Store, b.Store), cmp.Compare(a.Key, b.Key))
 	})
 	return list
 }
@@ -101,7 +101,7 @@ func (o *one) remember(ctx context.Context, name string, t taken) error {
 	return i.Change(ctx, memory, map[string][]byte{name: doc})
 }
 
-// merge takes the groups of a store. own tells whether the user has decided here already about all of the store.
+// merge takes the groups of a store. Of a list, the user may have decided here already about the whole.
 func (o *one) merge(ctx context.Context, name string, groups map[string]group, stores ...string) error {
 	was, err := o.remembered(ctx, name)
 	if err != nil {
@@ -115,12 +115,13 @@ func (o *one) merge(ctx context.Context, name string, groups map[string]group, s
 	if len(groups) > 0 {
 		c.Users = 1
 	}
+	list := name == "roster" || name == "blocklist"
 	_, own := here[place{name, ""}]
-	own = own && len(was.Groups) == 0 && (name == "roster" || name == "blocklist")
+	own = own && list && len(was.Groups) == 0
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		old, known := was.Groups[key]
 		d := decide(groups[key], printsOf(old), known, own, here)
-		if listed := name == "roster" || name == "blocklist"; listed && key == "" {
+		if list && key == "" {
 			d.Counts = Counts{} // it only says that there is a list
 		}
 		c.add(d.Counts)

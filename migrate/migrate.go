@@ -86,14 +86,14 @@ func (h *Host) leave(v prosody.Inventory, src prosody.Source, r *Report) {
 		why, left := h.Left[name]
 		switch {
 		case left:
-		case h.From[name] == src, isItems(name), name == h.Archive:
+		case h.From[name] == src, isItems(name):
 			continue
 		case h.From[name] != nil:
 			why = "Prosody does not look for it here: the option storage names another place"
 		default:
 			why = unknown(name)
 		}
-		r.left(Left{Host: h.Name, Store: name, Users: n, Where: src.String(), Why: why})
+		r.Leave(Left{Host: h.Name, Store: name, Users: n, Where: src.String(), Why: why})
 	}
 }
 
@@ -126,7 +126,7 @@ func (h *Host) user(ctx context.Context, name string, r *Report) error {
 			return err
 		}
 	}
-	if err := o.commit(ctx); err != nil {
+	if err := o.commit(); err != nil {
 		return err
 	}
 	o.flush()
@@ -153,7 +153,7 @@ func (o *one) close() {
 }
 
 // commit has the account last: who has one has all the rest.
-func (o *one) commit(context.Context) error {
+func (o *one) commit() error {
 	last := o.open[o.To["accounts"]]
 	for _, i := range o.open {
 		if i == last {

@@ -404,6 +404,10 @@ func TestLeft(t *testing.T) {
 	if users, err := h.db.Users(t.Context(), "example.com"); err != nil || len(users) != 1 {
 		t.Errorf("%v, %v", users, err)
 	}
+	h = open(t)
+	h.write("archive/juliet.list", "\n")
+	h.host.From["archive"] = prosody.Files(t.TempDir())
+	h.wants("accounts: 1 new", "left archive: Prosody does not look for it here: the option storage names another place")
 }
 
 // Where somebody else knows the passwords, what is stored is taken, and messages can wait for who has been there.
@@ -467,4 +471,16 @@ func TestNeverHalf(t *testing.T) {
 	}
 	h.host.From["archive"] = whole
 	h.wants("accounts: 1 new", "private: 1 new", "archive: 3 new")
+}
+
+// TestPrintNothing: that nothing is there is said in words.
+func TestPrintNothing(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	if err := (&Report{Dry: true}).Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), "nothing was found that could be taken\nnothing was written (--dry-run)\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

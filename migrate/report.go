@@ -102,10 +102,8 @@ func (r *Report) skip(host, store, user string, err error) {
 	r.Skipped = append(r.Skipped, s)
 }
 
-func (r *Report) left(l Left) { r.Left = append(r.Left, l) }
-
-// Leave is for what is not taken of a host as a whole.
-func (r *Report) Leave(l Left) { r.left(l) }
+// Leave reports what is not taken.
+func (r *Report) Leave(l Left) { r.Left = append(r.Left, l) }
 
 func (r *Report) count(host, store string, c Counts) {
 	i := slices.IndexFunc(r.Rows, func(row Row) bool { return row.Host == host && row.Store == store })
@@ -128,14 +126,18 @@ func (r *Report) Sort() {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(place(a.Store), place(b.Store)), cmp.Compare(a.Store, b.Store))
 	})
 	slices.SortStableFunc(r.Left, func(a, b Left) int {
-		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Store, b.Store))
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Store, b.Store), cmp.Compare(a.Where, b.Where))
 	})
 }
 
 // Print writes the report for people, but for what was told already.
 func (r *Report) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "host\tstore\tusers\tnew\tchanged\tremoved\tsame\tkept\tskipped\t")
+	if len(r.Rows) == 0 {
+		fmt.Fprintln(w, "nothing was found that could be taken")
+	} else {
+		fmt.Fprintln(w, "host\tstore\tusers\tnew\tchanged\tremoved\tsame\tkept\tskipped\t")
+	}
 	for _, x := range r.Rows {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", x.Host, x.Store, x.Users, x.New, x.Changed, x.Removed, x.Same, x.Kept, x.Skipped)
 	}

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"rosterd/store/dat"
 	"rosterd/store/prosody"
 	"rosterd/xmppcore/archive"
+	"rosterd/xmppcore/vcard"
 )
 
 // reader makes what rosterd keeps of what Prosody has kept in a store. What it cannot take it skips.
@@ -85,18 +85,15 @@ func each(name string, values map[string][]byte) map[string]group {
 	return groups
 }
 
-// maxCard is what a vCard may have here.
-const maxCard = 512 << 10
-
 func readCard(o *one, name string, d prosody.Document) (map[string]group, error) {
 	card, err := elementOf(d.Table)
 	switch {
 	case err != nil:
 		return nil, &prosody.Error{Place: d.Place, Reason: err.Error()}
-	case card.name != "vCard" || card.space != "vcard-temp":
+	case card.name != "vCard" || card.space != vcard.NS:
 		return nil, &prosody.Error{Place: d.Place, Reason: fmt.Sprintf("<%s xmlns=%q> is no vCard", card.name, card.space)}
-	case len(card.text) > maxCard:
-		return nil, &prosody.Error{Place: d.Place, Reason: fmt.Sprintf("a vCard has at most %d bytes", maxCard)}
+	case len(card.text) > vcard.MaxCard:
+		return nil, &prosody.Error{Place: d.Place, Reason: fmt.Sprintf("a vCard has at most %d bytes", vcard.MaxCard)}
 	}
 	return map[string]group{"": {{name, ""}: card.text}}, nil
 }
@@ -208,7 +205,6 @@ func readPreferences(o *one, name string, d prosody.Document) (map[string]group,
 	default:
 		return nil, &prosody.Error{Place: d.Place, Reason: "who is not named is archived neither always nor never, nor if in the roster"}
 	}
-	var bad error
 	for _, f := range d.Table.Fields {
 		jid, ok := f.Key.(string)
 		wanted, is := f.Value.(bool)
@@ -218,8 +214,7 @@ func readPreferences(o *one, name string, d prosody.Document) (map[string]group,
 		j, err := addr.Parse(jid)
 		switch {
 		case err != nil || !is:
-			bad = errors.New("not an address with true or false")
-			o.skipAt(name, d.At(d.Table, f.Key), "%q: %v", jid, bad)
+			o.skipAt(name, d.At(d.Table, f.Key), "%q: not an address with true or false", jid)
 		case wanted:
 			p.Always = append(p.Always, j)
 		default:

@@ -68,6 +68,9 @@ func Guard(s Source, l Limits, log *slog.Logger) *Guarded {
 	if log == nil {
 		log = slog.Default()
 	}
+	if _, once := s.(Once); once { // there is nothing to keep
+		l.Cache = 0
+	}
 	g := &Guarded{source: s, limits: l, log: log, key: make([]byte, 32), turns: make(chan struct{}, l.Parallel), asking: make(map[question]*inquiry)}
 	g.breaker.limit = l.Breaker
 	rand.Read(g.key)

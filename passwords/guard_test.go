@@ -387,3 +387,21 @@ func TestPanic(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// once is a source whose passwords are good for one login.
+type once struct{ known }
+
+func (*once) Once() {}
+
+// TestOnceKept: nothing is kept of an answer that nobody else may have.
+func TestOnceKept(t *testing.T) {
+	g := Guard(&once{}, Limits{Cache: time.Minute}, silent)
+	if err := g.CheckPassword(t.Context(), anna, "right"); err != nil {
+		t.Fatal(err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := len(g.kept.row); n != 0 {
+		t.Errorf("%d answers are kept", n)
+	}
+}

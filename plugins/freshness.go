@@ -99,8 +99,10 @@ func revision(rawURL string, h http.Header) string {
 	if len(etag) > 1024 {
 		etag = ""
 	}
-	if _, err := http.ParseTime(modified); err != nil {
-		modified = ""
+	if modified != "" { // an error is not free
+		if _, err := http.ParseTime(modified); err != nil {
+			modified = ""
+		}
 	}
 	if etag == "" && modified == "" {
 		return ""

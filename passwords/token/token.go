@@ -153,13 +153,8 @@ func (r *Rules) user(c claims, host string) (addr.Bare, error) {
 	return addr.NewBare(local, host)
 }
 
-// checker is a passwords.Tokens that tokens as passwords are checked with.
-type checker interface {
-	CheckToken(ctx context.Context, host, token string) (addr.Bare, error)
-}
-
 // asPassword lets in who shows a token of his in the place of a password.
-func asPassword(ctx context.Context, t checker, user addr.Bare, token string) error {
+func asPassword(ctx context.Context, t passwords.Tokens, user addr.Bare, token string) error {
 	whose, err := t.CheckToken(ctx, user.Domain(), token)
 	switch {
 	case err != nil:

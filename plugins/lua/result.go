@@ -358,7 +358,7 @@ func (p *Plugin) answer(c *call, out outcome) (engine.Answer, error) {
 	switch {
 	case out.status == http.StatusOK:
 		var err error
-		a.Roster, a.Dropped, err = roster.DecodeJSON(c.request.User, out.body, p.contacts)
+		a.Roster, a.Dropped, err = roster.DecodeNext(c.request.Last, c.request.User, out.body, p.contacts)
 		if err != nil {
 			return engine.Answer{}, &engine.TemporaryError{Err: fmt.Errorf("%s: %w", out.res, err)}
 		}

@@ -1509,10 +1509,15 @@ ROSTERD__APART int rosterd_card_with(const rosterd_card *c) {
 	if (c->photo.len || c->photo_base64.len) {
 		rosterd_append(&b, ROSTERD_STR(",\"photo\":{\"type\":"));
 		rosterd_append_json(&b, c->photo_type);
-		rosterd_append(&b, ROSTERD_STR(",\"data\":\""));
-		if (c->photo.len) rosterd_append_base64(&b, c->photo);
-		else rosterd_append(&b, c->photo_base64);
-		rosterd_append(&b, ROSTERD_STR("\"}"));
+		rosterd_append(&b, ROSTERD_STR(",\"data\":"));
+		if (c->photo.len) {
+			rosterd_append(&b, ROSTERD_STR("\""));
+			rosterd_append_base64(&b, c->photo);
+			rosterd_append(&b, ROSTERD_STR("\""));
+		} else {
+			rosterd_append_json(&b, c->photo_base64); /* as somebody else has written it */
+		}
+		rosterd_append(&b, ROSTERD_STR("}"));
 	}
 	rosterd_append(&b, ROSTERD_STR("}"));
 	return rosterd__written(b.text.ptr, b.text.len);

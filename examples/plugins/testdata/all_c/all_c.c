@@ -80,7 +80,7 @@ static int vcard(const rosterd_request *q) {
 			.fn = S("J\"\\é\n<&"), .given = S("John"), .family = S("Doe"), .nickname = S("Jo"), .email = email, .email_len = 2, .tel = tel, .tel_len = 1, .org = S("O"),
 			.title = S("T"), .role = S("R"), .url = S("http://h/?a&b"), .bday = S("1990-02-28"), .note = S("N"), .photo = S("\x89PNG\0\xff\xfe\x01"), .photo_type = S("image/png"),
 		});
-	if (is(q->local, "given")) return rosterd_card_with(&(rosterd_card){.photo_base64 = S("R0lGODlh")});
+	if (is(q->local, "given")) return rosterd_card_with(&(rosterd_card){.photo_base64 = S("R0lG\nODlh")});
 	if (is(q->local, "nothing")) return rosterd_card_with(&(rosterd_card){0});
 	if (is(q->local, "silent")) return ROSTERD_OK;
 	if (is(q->local, "nobody")) return ROSTERD_NOT_FOUND;
