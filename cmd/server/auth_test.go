@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +83,19 @@ func (s *program) saslCondition(t testing.TB, domain, user, password string) str
 		return ""
 	}
 	return failed.Condition
+}
+
+// TestListOutside: accounts that are kept where another one is asked are listed as what they are.
+func TestListOutside(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, providedBy("http", "http://localhost/"))
+	p.c2s, p.http, p.https = 5222, 5280, 5281
+	p.write(t)
+	p.account(t, "john@example.com")
+	p.wantCommand(t, "", "john@example.com  prosody  password  does not count: authentication is not internal\n", "user", "list")
+	if _, err := os.Stat(filepath.Join(p.data(), "rosterd.sqlite")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a list has made a database: %v", err)
+	}
 }
 
 // TestOutsideProviders: an application says who is who, in each of the ways.

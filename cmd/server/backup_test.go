@@ -79,8 +79,8 @@ func TestBackupFails(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", tt.name, status, stderr)
 		}
 	}
-	status, _, stderr := p.command(t, "", "user", "list")
-	equal(t, "user list, which makes the database", fmt.Sprint(status, stderr), "0")
+	status, _, stderr := p.command(t, "secret\n", "user", "add", "new@example.com")
+	equal(t, "user add, which makes the database", fmt.Sprint(status, stderr), "0")
 	status, out, stderr := p.command(t, "", "backup", copied)
 	if folder := filepath.Join(p.data(), "example%2ecom", "accounts"); status != exitOK || !strings.Contains(out, folder) || strings.Contains(out, "new.example") {
 		t.Errorf("exit %d, %s%s", status, out, stderr)

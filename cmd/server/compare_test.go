@@ -72,7 +72,7 @@ func TestCompare(t *testing.T) {
 		{"no TLS on loopback", "plain", "romeo@example.com", file, exitFailed, []string{"DIFFERS   stream features before TLS: only A: starttls ", "DIFFERS   TLS: only A: TLS 1.3"}},
 		{"direct TLS", "direct", "romeo@example.com", file, exitFailed, []string{"DIFFERS   stream features before TLS: only A: starttls ", "DIFFERS   STARTTLS is required: only A: true\n", "SAME      TLS, certificate, ", "; 2 unexpected\n"}},
 		{"password from a pipe", "another", "romeo@example.com", "", exitOK, []string{"0 unexpected"}},
-		{"no such user", "another", "tybalt@example.com", file, exitUsage, []string{"neither server lets us in: log in as tybalt@example.com"}},
+		{"no such user", "another", "tybalt@example.com", file, exitUsage, []string{"neither server lets us in: log in as tybalt@example.com", " (" + at["one"] + "); log in as tybalt@example.com", " (" + at["another"] + ")\n"}},
 		{"no such host", "another", "romeo@example.org", file, exitUsage, []string{"host-unknown"}},
 		{"no user", "another", "example.com", file, exitUsage, []string{`user "example.com" is not USER@HOST`}},
 		{"nobody listens", "nobody", "romeo@example.com", file, exitUsage, []string{"127.0.0.1:1: ", "connection refused"}},

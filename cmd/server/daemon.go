@@ -36,6 +36,7 @@ type daemon struct {
 	eng      *engine.Engine
 	web      *httpd.Server
 	bosh     *bosh.Manager
+	profiles *profiles
 	metrics  *metrics.Metrics
 	operator operator
 	serving  sync.WaitGroup
@@ -98,6 +99,8 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	})
 	d.bosh = &bosh.Manager{Serve: d.xmpp.ServeCarrier, Limits: d.xmpp.Limits}
 	d.onStop(d.dismiss) // before HTTP ends, which carries some of the good-byes
+	d.profiles = newProfiles()
+	d.onStop(d.profiles.close)
 	if err := d.adopt(p); err != nil {
 		return err
 	}

@@ -20,10 +20,12 @@ func (d *daemon) figures() *metrics.Metrics {
 	m.Read(d.readStore, "rosterd_store_commits_total", "rosterd_store_rosters_written_total", "rosterd_store_backlog_bytes")
 	m.Read(d.readStores, "rosterd_stores_commits_total", "rosterd_stores_changes_total", "rosterd_stores_backlog_bytes")
 	m.Read(d.readThrottle, "rosterd_logins_throttled_total")
+	m.Read(func(emit metrics.Emit) { emit("rosterd_http_connections_refused_total", float64(d.web.Refused())) }, "rosterd_http_connections_refused_total")
 	m.Read(d.readSources, "rosterd_auth_questions_total", "rosterd_auth_breaker_open")
 	m.Read(d.readPlugins, "rosterd_plugin_memory_bytes", "rosterd_plugin_restarts_total", "rosterd_plugins_retired")
 	m.Read(d.readStreams, "rosterd_sessions", "rosterd_logins_total", "rosterd_streams_refused_total", "rosterd_streams_ended_total",
-		"rosterd_stanzas_total", "rosterd_roster_pushes_total", "rosterd_outbox_bytes", "rosterd_outbox_limit_total",
+		"rosterd_logins_waiting", "rosterd_logins_admitted_total", "rosterd_logins_waited_seconds_total",
+		"rosterd_stanzas_total", "rosterd_roster_pushes_total", "rosterd_outbox_bytes", "rosterd_outbox_limit_total", "rosterd_presence_held_total",
 		"rosterd_resumptions_total", "rosterd_component_connected", "rosterd_component_stanzas_refused_total")
 	return m
 }
@@ -101,6 +103,11 @@ func (d *daemon) readStreams(emit metrics.Emit) {
 	emit("rosterd_logins_total", float64(s.Failed), "failed")
 	emit("rosterd_streams_refused_total", float64(s.Refused), "limit")
 	emit("rosterd_streams_refused_total", float64(s.Cut), "crowd")
+	emit("rosterd_streams_refused_total", float64(s.Admission.Late), "late")
+	emit("rosterd_streams_refused_total", float64(s.Admission.Silent), "silent")
+	emit("rosterd_logins_waiting", float64(s.Admission.Waiting))
+	emit("rosterd_logins_admitted_total", float64(s.Admission.Admitted))
+	emit("rosterd_logins_waited_seconds_total", s.Admission.Waited.Seconds())
 	for condition, n := range s.Ended {
 		emit("rosterd_streams_ended_total", float64(n), condition)
 	}
@@ -109,6 +116,8 @@ func (d *daemon) readStreams(emit metrics.Emit) {
 	}
 	emit("rosterd_roster_pushes_total", float64(s.Pushes))
 	emit("rosterd_outbox_bytes", float64(s.Outboxes))
+	emit("rosterd_presence_held_total", float64(s.Held), "written")
+	emit("rosterd_presence_held_total", float64(s.Superseded), "superseded")
 	emit("rosterd_outbox_limit_total", float64(s.SoftLimit), "soft")
 	emit("rosterd_outbox_limit_total", float64(s.HardLimit), "hard")
 	emit("rosterd_resumptions_total", float64(s.Resumed), "resumed")

@@ -217,6 +217,9 @@ func TestHTTPS(t *testing.T) {
 		equal(t, "certificate", res.TLS.PeerCertificates[0].DNSNames[0], host)
 		client.CloseIdleConnections()
 	}
+	if _, figures := s.request(t, "GET", "/metrics", ""); !strings.Contains(figures, "rosterd_logins_admitted_total 2\n") {
+		t.Error("handshakes that have not had their turn")
+	}
 	c := s.connect(t, "red.example")
 	c.TLS = p.trust(t, "red.example")
 	c.must(c.Open(c.ctx))

@@ -26,7 +26,7 @@ const root = "../.."
 // floors are the rooms of docs/ARCHITECTURE.md, by the floor they are on. A room without a line here is a mistake, so
 // that nobody builds one without a thought where it belongs.
 var floors = map[string]int{
-	"cmd/server": 3, "migrate": 3, "bench": 3, "examples/plugins": 3,
+	"cmd/server": 3, "migrate": 3, "bench": 3, "bench/target": 3, "bench/load": 3, "bench/report": 3, "bench/report/plot": 3, "examples/plugins": 3,
 	"httpd": 2, "httpd/push": 2, "admin": 2, "metrics": 2, "xmppcore": 2, "plugins": 2, "plugins/lua": 2, "plugins/wasm": 2, "plugins/worker": 2, "plugins/trial": 2,
 	"engine": 1, "engine/enginetest": 1, "engine/stored": 1, "engine/groups": 1, "config": 1, "config/known": 1, "store": 1, "store/storetest": 1, "store/prosody": 1, "directory": 1, "directory/slapdtest": 1, "passwords": 1, "passwords/web": 1, "passwords/token": 1, "passwords/dovecot": 1, "passwords/dovecot/dovecottest": 1,
 	"cmd/server/converse": 0, "compare": 0, "engine/addr": 0, "engine/roster": 0, "plugins/lua/vm": 0, "plugins/wasm/module": 0, "plugins/wasm/module/asm": 0, "plugins/wasm/fuel": 0, "plugins/sdk": 0, "plugins/trial/scaffold": 0, "plugins/trial/mutate": 0, "store/credential": 0, "store/dat": 0,
@@ -36,6 +36,9 @@ var floors = map[string]int{
 // they are engines of.
 var sideways = map[string][]string{
 	"cmd/server":        {"migrate"},
+	"bench":             {"bench/target", "bench/load", "bench/report"},
+	"bench/load":        {"bench/target"},
+	"bench/report":      {"bench/report/plot"},
 	"engine/enginetest": {"engine"},
 	"engine/stored":     {"engine"},
 	"engine/groups":     {"engine"},
@@ -246,6 +249,27 @@ func TestNoPathsOfAMachine(t *testing.T) {
 	}
 }
 
+// TestNobodySleeps: a test that waits does so for something that happens, or by the clock of a bubble (testing/synctest),
+// which takes no time and is the same on every machine.
+func TestNobodySleeps(t *testing.T) {
+	t.Parallel()
+	for _, name := range tracked(t) {
+		if !strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // deleted, and not yet committed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte("time."+"Sleep(")) && !bytes.Contains(text, []byte("\"testing/synctest\"")) {
+			t.Errorf("%s sleeps outside a bubble", name)
+		}
+	}
+}
+
 // unread are options that no code asks for because there is nothing to decide.
 var unread = map[string]string{"rosterd_accept": "what it decides about is what Check says"}
 
@@ -396,7 +420,7 @@ func outside(t *testing.T) (selected, quoted map[string]bool) {
 	selected, quoted = map[string]bool{}, map[string]bool{}
 	for _, p := range goList(t, "./...") {
 		name, _ := room(p.ImportPath)
-		if within(name, "config") || name == "bench" {
+		if within(name, "config") || within(name, "bench") {
 			continue
 		}
 		for _, file := range p.GoFiles {

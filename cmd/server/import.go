@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"rosterd/config"
 	"rosterd/migrate"
@@ -126,8 +127,11 @@ func alone(ctx context.Context, cfg *config.Config) error {
 	var d net.Dialer
 	socket := config.AdminSocket.Get(cfg.Global())
 	conn, err := d.DialContext(ctx, "unix", socket)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil
+	case err != nil: // it may have too much to do, or be another user's
+		return fmt.Errorf("whether the server runs cannot be told: %w", err)
 	}
 	return errors.Join(fmt.Errorf("the server runs (it answers at %s): stop it first, or try with --dry-run", socket), conn.Close())
 }
@@ -169,19 +173,15 @@ func (m *importing) all(ctx context.Context) (err error) {
 
 // open opens the embedded database. A dry run does not make one.
 func (m *importing) open() (*databases, error) {
-	_, err := os.Stat(config.Database.Get(m.cfg.Global()))
-	if m.dry && errors.Is(err, fs.ErrNotExist) {
-		db, err := store.OpenMemory(quiet)
-		return &databases{Store: db, log: quiet, servers: map[store.Server]*store.Postgres{}}, err
+	if m.dry {
+		return openToRead(m.cfg)
 	}
-	return openDatabases(m.cfg, quiet)
+	return openQuietly(m.cfg)
 }
 
 func (m *importing) close() (err error) {
 	for _, s := range m.sources {
-		if s != nil {
-			err = errors.Join(err, s.Close())
-		}
+		err = errors.Join(err, s.Close())
 	}
 	for _, s := range m.empty {
 		err = errors.Join(err, s.Close())
@@ -191,16 +191,16 @@ func (m *importing) close() (err error) {
 
 // strangers reports hosts that have something there and are none here.
 func (m *importing) strangers(ctx context.Context, known []string) error {
+	if len(m.hosts) > 0 {
+		return nil
+	}
 	for where, src := range m.sources {
-		if src == nil {
-			continue
-		}
 		hosts, err := src.Hosts(ctx)
 		if err != nil {
 			return err
 		}
 		for _, h := range hosts {
-			if !slices.Contains(known, h) && len(m.hosts) == 0 {
+			if !slices.Contains(known, h) {
 				m.report.Leave(migrate.Left{Host: h, Where: where, Why: "there is no such VirtualHost in the configuration"})
 			}
 		}
@@ -280,7 +280,7 @@ func (m *importing) source(ctx context.Context, h *config.Host, name string) (pr
 		at := config.SQLDatabase.Get(h)
 		if at.Driver == "PostgreSQL" {
 			where := server(at)
-			return m.keep(where.String(), func() (prosody.Source, error) { return asSource(prosody.OpenServer(ctx, where)) })
+			return m.keep(where.String(), func() (prosody.Source, error) { return prosody.OpenServer(ctx, where) })
 		}
 		path := at.Database
 		if path == "" {
@@ -289,20 +289,13 @@ func (m *importing) source(ctx context.Context, h *config.Host, name string) (pr
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(m.data, path)
 		}
-		return m.keep(path, func() (prosody.Source, error) { return asSource(prosody.OpenFile(ctx, path)) })
+		return m.keep(path, func() (prosody.Source, error) { return prosody.OpenFile(ctx, path) })
 	}
 	return nil, nil
 }
 
 func server(at config.SQL) store.Server {
 	return store.Server{Database: at.Database, Username: at.Username, Password: at.Password, Host: at.Host, Port: at.Port}
-}
-
-func asSource(d *prosody.Database, err error) (prosody.Source, error) {
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
 }
 
 // files is a folder that is there: a wrong one must not look like one in which there is nothing.

@@ -158,6 +158,14 @@ func TestImport(t *testing.T) {
 	if err := socket.Close(); err != nil {
 		t.Fatal(err)
 	}
+	mute, err := net.ListenPacket("unixgram", filepath.Join(p.data(), "rosterd.sock")) // as are those of a server with too much to do, or of another user
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused("whether the server runs cannot be told: ")
+	if err := errors.Join(mute.Close(), os.Remove(filepath.Join(p.data(), "rosterd.sock"))); err != nil {
+		t.Fatal(err)
+	}
 	refused("--store mail: there are accounts, roster, vcard", "--store", "mail")
 	refused(`example.org`, "--host", "example.org")
 	refused("nowhere: no such file or directory", "--data", filepath.Join(p.dir, "nowhere"))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,6 +38,7 @@ type isolated struct {
 	Out    string `json:"out"`
 	Err    string `json:"err"`
 	Status int    `json:"status"`
+	Failed string `json:"failed,omitempty"` // why nothing was looked at
 }
 
 // checkIsolated runs check in a process of its own and gives out what that says.
@@ -72,10 +74,18 @@ func (l isolation) run(ctx context.Context, args []string) (said isolated, err e
 	if ctx.Err() != nil {
 		return said, fmt.Errorf("it took longer than %v", l.time)
 	}
-	if json.Unmarshal(out.Bytes(), &said) == nil && runErr == nil {
+	return l.read(out.Bytes(), runErr)
+}
+
+// read is what the process has said, or why it has not.
+func (l isolation) read(out []byte, runErr error) (said isolated, err error) {
+	if json.Unmarshal(out, &said) == nil && runErr == nil {
+		if said.Failed != "" {
+			return said, errors.New(said.Failed)
+		}
 		return said, nil
 	}
-	if out.Len() == isolatedOutput {
+	if len(out) == isolatedOutput {
 		return said, fmt.Errorf("there is more to say of it than %d MiB", isolatedOutput>>20)
 	}
 	return said, fmt.Errorf("it took more than %d MiB of memory or %d s of processor time (%w)", l.memory>>20, l.cpu, runErr)
@@ -107,13 +117,15 @@ func isolatedMain(args []string) int {
 	if err == nil {
 		err = l.limitProcess()
 	}
+	var said isolated
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "rosterd check:", err)
-		return exitFailed
+		said.Failed = err.Error()
+	} else {
+		var out, errs bytes.Buffer
+		said.Status = check(context.Background(), append(args[2:], "--isolate=false"), console{in: bytes.NewReader(nil), out: &out, err: &errs})
+		said.Out, said.Err = out.String(), errs.String()
 	}
-	var out, errs bytes.Buffer
-	status := check(context.Background(), append(args[2:], "--isolate=false"), console{in: bytes.NewReader(nil), out: &out, err: &errs})
-	if err := json.NewEncoder(os.Stdout).Encode(isolated{out.String(), errs.String(), status}); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(said); err != nil {
 		return exitFailed
 	}
 	return exitOK

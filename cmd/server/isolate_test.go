@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,5 +67,18 @@ func TestCheckIsolatedLimits(t *testing.T) {
 				t.Errorf("as JSON it is %s (%v)", &out, err)
 			}
 		})
+	}
+}
+
+// A process that cannot limit itself says so, and not that something took too much.
+func TestCheckIsolatedUnlimited(t *testing.T) {
+	t.Setenv("ROSTERD_TEST_PROGRAM", "1")
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, runErr := exec.CommandContext(t.Context(), program, isolatedWord, "nonsense", "20", "any.cfg.lua").Output()
+	if _, err := checkIsolation.read(out, runErr); err == nil || !strings.Contains(err.Error(), "nonsense") || strings.Contains(err.Error(), "it took") {
+		t.Errorf("said %v (%s, %v)", err, out, runErr)
 	}
 }

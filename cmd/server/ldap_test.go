@@ -20,6 +20,7 @@ func TestLDAPOptions(t *testing.T) {
 		{"no server", "authentication = 'ldap'\nldap_base = 'dc=x'\nldap_server = 'http://h'", `:3  ldap_server: "http://h": ldap, ldaps and ldapi are`},
 		{"no filter", "authentication = 'ldap'\nldap_base = 'dc=x'\nldap_filter = '(uid=$user'", `:3  ldap_filter: "(uid=$user" is no filter`},
 		{"everybody", "authentication = 'ldap'\nldap_base = 'dc=x'\nldap_filter = '(uid=*)'", `:3  ldap_filter: it has no $user: everybody would be the same`},
+		{"another word", "authentication = 'ldap'\nldap_base = 'dc=x'\nldap_filter = '(uid=$username)'", `:3  ldap_filter: it has no $user: everybody would be the same`},
 		{"nobody asks", "authentication = 'ldap'\nldap_base = 'dc=x'\nldap_rootdn = 'cn=m'", `:3  ldap_rootdn: without ldap_password that would be nobody`},
 		{"no authority", "authentication = 'ldap'\nldap_base = 'dc=x'\nrosterd_ldap_ca = 'none.pem'", `:3  rosterd_ldap_ca: open`},
 		{"the table is right", "authentication = 'ldap2'\n" + table, ""},
@@ -47,6 +48,34 @@ func TestLDAPOptions(t *testing.T) {
 				t.Errorf("refused %s\nwant %s", all, tt.want)
 			}
 		})
+	}
+}
+
+// TestLDAPIdentity: who has other authorities in the same file is not asked by those of before.
+func TestLDAPIdentity(t *testing.T) {
+	dir := t.TempDir()
+	ca, file := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "prosody.cfg.lua")
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(file, "rosterd_ldap_ca = 'ca.pem'\nVirtualHost 'example.com'\n")
+	cfg, err := config.Load(file, config.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity := func() string { return ldapIdentity(cfg.Host("example.com")) }
+	write(ca, "one")
+	one := identity()
+	write(ca, "two")
+	if two := identity(); one == two {
+		t.Error("two files are one")
+	}
+	write(ca, "one")
+	if again := identity(); again != one {
+		t.Error("one file is two")
 	}
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,6 +100,22 @@ var optionCases = []optionCase{
 		for range 4 {
 			c := s.connect(t, "example.com")
 			c.must(c.Open(c.ctx))
+		}
+	}},
+	{name: "rosterd_http_connections_per_address", head: "rosterd_http_connections_per_address = 2; trusted_proxies = {}", check: func(t *testing.T, s *program, _ *enginetest.Server) {
+		for n := range 3 {
+			c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", s.http))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, err = io.WriteString(c, "GET /health HTTP/1.1\r\nHost: example.com\r\n\r\n")
+			if err == nil {
+				_, err = c.Read(make([]byte, 1))
+			}
+			if (err == nil) != (n < 2) {
+				t.Errorf("connection %d: %v", n, err)
+			}
 		}
 	}},
 	{name: "rosterd_preauth_bytes", head: "rosterd_preauth_bytes = 4096", check: func(t *testing.T, s *program, _ *enginetest.Server) {

@@ -17,6 +17,7 @@ import (
 	"rosterd/plugins"
 	"rosterd/store"
 	"rosterd/xmppcore"
+	"rosterd/xmppcore/admission"
 )
 
 // plan is a configuration made ready to be served. To make one changes nothing that is served, and does whatever can
@@ -114,6 +115,7 @@ func (d *daemon) adopt(p *plan) error {
 	d.certs.Store(p.certs)
 	d.throttle.Limit(failureLimits(p.cfg))
 	d.web.SetPeers(config.TrustedProxies.Get(p.cfg.Global()), metricsFrom(p.cfg))
+	d.web.SetPerAddress(config.HTTPConnectionsPerAddress.Get(p.cfg.Global()))
 	d.bosh.Reconfigure(boshSettings(p.cfg))
 	if before != nil {
 		d.eng.SetHosts(p.engine)
@@ -192,6 +194,11 @@ func (p *plan) openDoors(before *plan, log *slog.Logger) error {
 	if len(p.doors) == 0 {
 		return errors.New("nothing to listen on: c2s_ports, c2s_direct_tls_ports, http_ports and https_ports are empty")
 	}
+	for _, l := range p.cfg.Listeners("pprof") {
+		if err := p.openDoor(doorway{"pprof", l.Network, l.Address}, l, before, log); err != nil {
+			return fmt.Errorf("%s%s: %w", at(l.Pos), config.Pprof.Name, err)
+		}
+	}
 	return nil
 }
 
@@ -200,7 +207,7 @@ func (p *plan) openDoor(way doorway, l config.Listener, before *plan, log *slog.
 		p.doors[way] = before.doors[way]
 		return nil
 	}
-	ln, err := net.Listen(l.Network, l.Address)
+	ln, err := listen(l.Network, l.Address)
 	if err != nil && l.Implicit && noSuchProtocol(err) {
 		log.Info("not listening: this machine does not have that protocol", "service", way.service, "address", l.Address, "error", err)
 		return nil
@@ -211,6 +218,7 @@ func (p *plan) openDoor(way doorway, l config.Listener, before *plan, log *slog.
 	if err != nil {
 		return err
 	}
+	shorten(way.service, ln)
 	p.doors[way] = &door{Listener: ln, way: way, closed: make(chan struct{})}
 	p.opened = append(p.opened, p.doors[way])
 	return nil
@@ -256,11 +264,14 @@ func (d *daemon) serveDoor(l *door) error {
 	case "c2s":
 		return d.xmpp.Serve(l)
 	case "https":
-		return d.web.ServeTLS(l, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().https.choose(hello) }})
+		turns := admission.Handshakes{Listener: l, Desk: d.xmpp.Desk()}
+		return d.web.ServeTLS(turns, &tls.Config{GetConfigForClient: turns.Choose(func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().https.choose(hello) })})
 	case "c2s_direct_tls":
 		return d.xmpp.ServeTLS(l, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().direct.choose(hello) }})
 	case "component":
 		return d.xmpp.ServeComponents(l)
+	case "pprof":
+		return d.profiles.serve(l)
 	default:
 		return d.web.Serve(l)
 	}

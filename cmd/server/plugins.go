@@ -40,7 +40,7 @@ func (d *daemon) plugins(cfg *config.Config) *plugins.Manager {
 	m.Cache = config.PluginCache.Get(cfg.Global())
 	m.Observe = d.called
 	m.Refresh = func(ctx context.Context, host string, users []string) (plugins.Refreshed, error) {
-		s := d.refresh(ctx, host, users)
+		s := d.refresh(ctx, host, users, nil)
 		return plugins.Refreshed{Updated: s.Updated, Errors: s.Errors}, ctx.Err()
 	}
 	return m

@@ -84,6 +84,7 @@ func serveConfig(ctx context.Context, path string, cfg *config.Config, c console
 	}
 	d.tell(boss.ready("serving"))
 	defer boss.watch()()
+	defer save()()
 	for {
 		select {
 		case <-hangups:

@@ -61,7 +61,11 @@ func userCommand(ctx context.Context, file string, args []string, c console) err
 			return errors.New(d.String())
 		}
 	}
-	db, err := openDatabases(cfg, quiet)
+	open := openQuietly
+	if args[0] == "list" {
+		open = openToRead
+	}
+	db, err := open(cfg)
 	if err != nil {
 		return err
 	}
@@ -193,8 +197,9 @@ func listUsers(ctx context.Context, cfg *config.Config, a userDB, args []string,
 		}
 		list, err := a.List(ctx, name)
 		failed = errors.Join(failed, err)
+		_, others := elsewhere(cfg.Host(name))
 		for _, u := range list {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.User, u.Place, u.Kept, remarks(u))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.User, u.Place, u.Kept, remarks(u, others))
 			failed = errors.Join(failed, u.Err)
 		}
 	}
@@ -257,8 +262,12 @@ func upgradeHost(ctx context.Context, a userDB, host string, c console) error {
 	return failed
 }
 
-func remarks(u store.Account) string {
+// remarks are what is to be said of an account, on a host where others may know the passwords.
+func remarks(u store.Account, others bool) string {
 	var list []string
+	if others {
+		list = append(list, "does not count: authentication is not internal")
+	}
 	if u.Disabled {
 		list = append(list, "disabled")
 	}

@@ -206,11 +206,15 @@ func saslPasswords(g *passwords.Guarded) auth.Passwords {
 type asked struct{ source *passwords.Guarded }
 
 func (a asked) CheckPassword(ctx context.Context, user addr.Bare, password string) error {
-	err := a.source.CheckPassword(ctx, user, password)
-	if errors.Is(err, passwords.ErrRefused) {
+	return saslError(a.source.CheckPassword(ctx, user, password))
+}
+
+// saslError is what SASL calls an error of whoever was asked.
+func saslError(err error) error {
+	switch {
+	case errors.Is(err, passwords.ErrRefused):
 		return fmt.Errorf("%w: %w", auth.ErrRefused, err)
-	}
-	if errors.Is(err, passwords.ErrUnasked) {
+	case errors.Is(err, passwords.ErrUnasked):
 		return fmt.Errorf("%w: %w", auth.ErrUnasked, err)
 	}
 	return err

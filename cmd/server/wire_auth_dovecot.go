@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net"
 	"strconv"
 
@@ -19,10 +20,7 @@ func dovecotService(h *config.Host) (passwords.Source, error) {
 		s.Network, s.Address = "tcp", net.JoinHostPort(config.DovecotHost.Get(h), strconv.Itoa(port))
 	}
 	if config.DovecotAppendHost.Get(h) {
-		s.Realm = h.Name
-		if realm := config.Realm.Get(h); realm != "" {
-			s.Realm = realm
-		}
+		s.Realm = cmp.Or(config.Realm.Get(h), h.Name)
 	}
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"rosterd/config"
@@ -57,13 +59,10 @@ func userFilter(h *config.Host) (func(user string) string, error) {
 	if err != nil {
 		return nil, &optionError{pos, config.LDAPFilter.Name, err}
 	}
-	if !strings.Contains(tidy, "$user") {
+	if !slices.Contains(filterWord.FindAllString(tidy, -1), "$user") {
 		return nil, &optionError{pos, config.LDAPFilter.Name, errors.New("it has no $user: everybody would be the same")}
 	}
-	realm := config.Realm.Get(h)
-	if realm == "" {
-		realm = h.Name
-	}
+	realm := cmp.Or(config.Realm.Get(h), h.Name)
 	return func(user string) string {
 		return filterWord.ReplaceAllStringFunc(tidy, func(word string) string {
 			switch word {

@@ -216,16 +216,10 @@ var usedTokens token.Used
 // offerTokens has SASL ask for tokens where the source of a host knows them, and for passwords unless it does not.
 func offerTokens(sasl *auth.Host, h *config.Host, g *passwords.Guarded) {
 	switch s := g.Source().(type) {
-	case *token.JWT:
+	case *token.JWT, *token.Introspection:
 		sasl.Tokens = byToken{g}
 		sasl.TokenHelp = auth.TokenHelp{Scope: config.TokenScope.Get(h), Discovery: discovery(h)}
-		if s.NotAsPassword {
-			sasl.Passwords = nil
-		}
-	case *token.Introspection:
-		sasl.Tokens = byToken{g}
-		sasl.TokenHelp = auth.TokenHelp{Scope: config.TokenScope.Get(h), Discovery: discovery(h)}
-		if s.NotAsPassword {
+		if !config.TokenAsPassword.Get(h) {
 			sasl.Passwords = nil
 		}
 	case *token.External:
@@ -254,11 +248,5 @@ var _ auth.Tokens = byToken{}
 
 func (t byToken) CheckToken(ctx context.Context, domain, text string) (addr.Bare, error) {
 	user, err := t.source.CheckToken(ctx, domain, text)
-	if errors.Is(err, passwords.ErrRefused) {
-		return addr.Bare{}, fmt.Errorf("%w: %w", auth.ErrRefused, err)
-	}
-	if errors.Is(err, passwords.ErrUnasked) {
-		return addr.Bare{}, fmt.Errorf("%w: %w", auth.ErrUnasked, err)
-	}
-	return user, err
+	return user, saslError(err)
 }

@@ -9,6 +9,7 @@ import (
 	"rosterd/config"
 	"rosterd/engine"
 	"rosterd/engine/addr"
+	"rosterd/httpd"
 )
 
 // openCards makes ready what keeps the vCards of the hosts whose backends give some: that of the plan before, where nothing
@@ -71,8 +72,9 @@ func (p *plan) closeCards(other *plan) {
 
 // refresh has the rosters of users fetched anew, and their vCards as far as somebody may hold them, and tells who is
 // concerned. Groups that are kept elsewhere are asked for first, whoever is named, and whose contacts those have changed is
-// told too; where they cannot be asked for, nobody has been updated. The summary is of rosters.
-func (d *daemon) refresh(ctx context.Context, domain string, names []string) engine.Summary {
+// told too; where they cannot be asked for, nobody has been updated. The summary is of rosters, as is what landed is told,
+// which may be nil.
+func (d *daemon) refresh(ctx context.Context, domain string, names []string, landed engine.Landed) engine.Summary {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -80,12 +82,17 @@ func (d *daemon) refresh(ctx context.Context, domain string, names []string) eng
 	}()
 	var unasked error
 	if f := d.served.Load().groups[domain]; f != nil {
-		unasked = d.renewGroups(ctx, f)
+		if err := d.renewGroups(ctx, f); err != nil {
+			unasked = fmt.Errorf("the groups cannot be read: %w", err)
+		}
 	}
-	s := d.eng.Refresh(ctx, domain, names)
+	if tell := landed; tell != nil && unasked != nil {
+		landed = func(at int, r engine.Result) { tell(at, r.Fail(unasked)) }
+	}
+	s := d.eng.RefreshEach(ctx, domain, names, landed)
 	<-done
 	if unasked != nil {
-		s.Fail(fmt.Errorf("the groups cannot be read: %w", unasked))
+		s.Fail(unasked)
 	}
 	return s
 }
@@ -112,5 +119,12 @@ type refresher struct {
 
 // Refresh is that of the daemon.
 func (r refresher) Refresh(ctx context.Context, domain string, names []string) engine.Summary {
-	return r.d.refresh(ctx, domain, names)
+	return r.d.refresh(ctx, domain, names, nil)
 }
+
+// RefreshEach is that of the daemon.
+func (r refresher) RefreshEach(ctx context.Context, domain string, names []string, landed engine.Landed) engine.Summary {
+	return r.d.refresh(ctx, domain, names, landed)
+}
+
+var _ httpd.EachRefresher = refresher{}

@@ -38,6 +38,7 @@ type groupSource struct {
 var groupSources = map[config.GroupSource]func(*config.Host) (groupSource, error){
 	config.GroupsInFile: fileGroups,
 	config.GroupsInLDAP: ldapGroups,
+	config.GroupsInSQL:  sqlGroups,
 }
 
 // groupFeed is a source that is served.

@@ -14,8 +14,6 @@ import (
 	"rosterd/store"
 )
 
-func init() { groupSources[config.GroupsInSQL] = sqlGroups }
-
 // maxGroupRows is how many bytes the answer of a database may have.
 const maxGroupRows = 64 << 20
 

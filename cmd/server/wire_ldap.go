@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 
@@ -48,9 +49,10 @@ func ldapGroups(h *config.Host) (s groupSource, err error) {
 	}, nil
 }
 
-// ldapIdentity is another one if anything of the table ldap is.
+// ldapIdentity is another one if anything of the table ldap is, or the authorities that its servers are known by.
 func ldapIdentity(h *config.Host) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %#v", config.LDAPCA.Get(h), config.LDAPTable.Get(h)))
+	pem, _ := os.ReadFile(config.LDAPCA.Get(h)) // why not is told by ldapTLS
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %#v", config.LDAPCA.Get(h), pem, config.LDAPTable.Get(h)))
 	return hex.EncodeToString(sum[:8])
 }
 

@@ -28,7 +28,7 @@ func (d *daemon) pushAPI(p *plan) *push.API {
 		}
 		ph := &push.Host{
 			Name: h.Name, Token: config.PushToken.Get(h), Allow: config.PushAllow.Get(h), Admins: config.Admins.Get(h),
-			Items: config.PushItems.Get(h), Version: config.EjabberdVersion.Get(h), Files: config.PushFiles.Get(h),
+			Web: config.HTTPHost.Get(h), Items: config.PushItems.Get(h), Version: config.EjabberdVersion.Get(h), Files: config.PushFiles.Get(h),
 			Exists: p.login(h.Name).Exists,
 		}
 		if p.sources[h.Name] == nil && !h.Anonymous() {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 
@@ -31,6 +33,18 @@ func openDatabases(cfg *config.Config, log *slog.Logger) (*databases, error) {
 		return nil, err
 	}
 	return &databases{Store: db, log: log, servers: map[store.Server]*store.Postgres{}}, nil
+}
+
+// openQuietly is for commands, who say themselves what there is to say.
+func openQuietly(cfg *config.Config) (*databases, error) { return openDatabases(cfg, quiet) }
+
+// openToRead is for who writes nothing: an embedded database that is not there is not made, and is empty.
+func openToRead(cfg *config.Config) (*databases, error) {
+	if _, err := os.Stat(config.Database.Get(cfg.Global())); !errors.Is(err, fs.ErrNotExist) {
+		return openQuietly(cfg)
+	}
+	db, err := store.OpenMemory(quiet)
+	return &databases{Store: db, log: quiet, servers: map[store.Server]*store.Postgres{}}, err
 }
 
 // inMemory is one for all hosts. It takes its limit from the first configuration that wants it.

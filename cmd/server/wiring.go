@@ -96,18 +96,25 @@ func xmppConfig(cfg *config.Config, hosts []xmppcore.Host, log *slog.Logger) xmp
 	g := cfg.Global()
 	c := xmppcore.Config{
 		Hosts: hosts, Version: fullVersion(), Log: log, Trusted: config.TrustedProxies.Get(g),
-		Outbox: session.Limits{Soft: config.OutboxSoft.Get(g), Hard: config.OutboxHard.Get(g)},
+		Outbox: session.Limits{Soft: config.OutboxSoft.Get(g), Hard: config.OutboxHard.Get(g), Pace: pace(config.PresenceRate.Get(g))},
 		Stream: stream.Limits{
 			PerAddress: config.ConnectionsPerAddress.Get(g), Negotiation: config.PreauthBytes.Get(g),
 			Authenticate: config.AuthTimeout.Get(g), Bind: config.BindTimeout.Get(g), Attempts: config.AuthAttempts.Get(g),
 			Stanza: config.StanzaSize.Get(g), Depth: config.StanzaDepth.Get(g), Attributes: config.StanzaAttributes.Get(g),
-			WriteStall: config.OutboxTimeout.Get(g),
+			WriteStall: config.OutboxTimeout.Get(g), Logins: config.LoginsParallel.Get(g), Turn: config.LoginsWait.Get(g),
 		},
 	}
 	if r, ok := config.Limits.Get(g)["c2s"]; ok && limited(cfg) {
 		c.Stream.Rate, c.Stream.Burst = int(r.Rate), r.Burst
 	}
 	return c
+}
+
+func pace(rate int) session.Pace {
+	if rate == 0 {
+		return session.Pace{Rate: -1}
+	}
+	return session.Pace{Rate: rate}
 }
 
 // limited tells whether module limits is enabled; it is a module of the whole server.

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package main
+
+import "net"
+
+func shorten(string, net.Listener) {}
