@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"syscall"
 	"time"
 
 	"rosterd/bench/report"
@@ -51,24 +50,16 @@ func perCall(f func(dst []byte) []byte) float64 {
 	best := 0.0
 	for run := range 5 {
 		n := 0
-		before := cpuTime()
-		for cpuTime()-before < 100*time.Millisecond {
+		before := target.CPU(0)
+		for target.CPU(0)-before < 100*time.Millisecond {
 			for range 100 {
 				buf = f(buf[:0])
 				n++
 			}
 		}
-		if us := float64((cpuTime() - before).Nanoseconds()) / float64(n) / 1000; run == 0 || us < best {
+		if us := float64((target.CPU(0) - before).Nanoseconds()) / float64(n) / 1000; run == 0 || us < best {
 			best = us
 		}
 	}
 	return best
-}
-
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"rosterd/bench/report"
@@ -81,7 +82,7 @@ const serverHeap = 64 << 20
 
 // playPlugins measures a call of each guest in each placement, one after the other.
 func playPlugins(ctx context.Context, _ target.Kind, add func(report.Result)) (err error) {
-	defer func() { err = errors.Join(err, useProcessors(true)) }()
+	defer func() { err = errors.Join(err, target.UseAll()) }()
 	cache, err := os.MkdirTemp("", "rosterd-bench-")
 	if err != nil {
 		return err
@@ -90,7 +91,11 @@ func playPlugins(ctx context.Context, _ target.Kind, add func(report.Result)) (e
 	heap := make([]byte, serverHeap)
 	defer runtime.KeepAlive(heap)
 	for _, c := range cells() {
-		if err := useProcessors(c.placement.spread); err != nil {
+		use := target.UseOne
+		if c.placement.spread {
+			use = target.UseAll
+		}
+		if err := use(); err != nil {
 			return err
 		}
 		took, err := c.measure(ctx, cache)
@@ -148,14 +153,14 @@ func (c cell) measure(ctx context.Context, cache string) (time.Duration, error) 
 	fetch := func() (engine.Answer, error) { return natively(body) }
 	taking := []int{0} // the processes that take part; 0 is what clock_gettime takes for this one
 	if c.guest.file != "" {
-		before := childProcesses()
+		before := target.Family(os.Getpid())
 		p, err := c.guest.open(ctx, c.placement.open, cache, body)
 		if err != nil {
 			return 0, err
 		}
 		defer p.Close()
-		for pid := range childProcesses() {
-			if !before[pid] {
+		for _, pid := range target.Family(os.Getpid()) {
+			if !slices.Contains(before, pid) {
 				taking = append(taking, pid)
 			}
 		}
@@ -166,7 +171,7 @@ func (c cell) measure(ctx context.Context, cache string) (time.Duration, error) 
 	}
 	used := func() (all time.Duration) {
 		for _, pid := range taking {
-			all += cpuOf(pid)
+			all += target.CPU(pid)
 		}
 		return all
 	}
@@ -325,12 +330,12 @@ func (g guest) loads(ctx context.Context) (took [3]time.Duration, err error) {
 	defer os.RemoveAll(cache)
 	for i := range took {
 		runtime.GC()
-		start := cpuOf(0)
+		start := target.CPU(0)
 		p, err := g.open(ctx, nil, cache, nil)
 		if err != nil {
 			return took, err
 		}
-		took[i] = cpuOf(0) - start
+		took[i] = target.CPU(0) - start
 		if err := p.Close(); err != nil {
 			return took, err
 		}

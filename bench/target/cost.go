@@ -54,16 +54,16 @@ func (s *Server) During(f func() error) (Cost, error) {
 	if err != nil {
 		return c, err
 	}
-	cpu, load, start := s.CPU(), processCPU(0), time.Now()
+	cpu, load, start := s.CPU(), CPU(0), time.Now()
 	err = f()
-	c.CPU, c.LoadCPU, c.Wall = s.CPU()-cpu, processCPU(0)-load, time.Since(start)
+	c.CPU, c.LoadCPU, c.Wall = s.CPU()-cpu, CPU(0)-load, time.Since(start)
 	return c, errors.Join(err, keep())
 }
 
 // CPU is the time that all processes of the server have used so far.
 func (s *Server) CPU() (all time.Duration) {
-	for _, pid := range family(s.PID()) {
-		all += processCPU(pid)
+	for _, pid := range Family(s.PID()) {
+		all += CPU(pid)
 	}
 	return all
 }

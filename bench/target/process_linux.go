@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processCPU is the CPU time that a process has used, to the nanosecond (clock_getcpuclockid(3)); 0 is this process.
-func processCPU(pid int) time.Duration {
+// CPU is the time that a process has used, to the nanosecond (clock_getcpuclockid(3)); 0 is this process.
+func CPU(pid int) time.Duration {
 	clock := int32(unix.CLOCK_PROCESS_CPUTIME_ID)
 	if pid != 0 {
 		clock = int32(^pid)<<3 | 2 // CPUCLOCK_SCHED of the process
@@ -31,8 +31,8 @@ func processCPU(pid int) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// family is a process and all that it has started, and they.
-func family(pid int) []int {
+// Family is a process and all that it has started, and they.
+func Family(pid int) []int {
 	list := []int{pid}
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is a constant
 	for _, file := range files {
@@ -42,7 +42,7 @@ func family(pid int) []int {
 		}
 		for _, field := range strings.Fields(string(children)) {
 			if child, err := strconv.Atoi(field); err == nil {
-				list = append(list, family(child)...)
+				list = append(list, Family(child)...)
 			}
 		}
 	}
@@ -51,7 +51,7 @@ func family(pid int) []int {
 
 // Memory is what all processes of the server hold now.
 func (s *Server) Memory() (m Memory, err error) {
-	for _, pid := range family(s.PID()) {
+	for _, pid := range Family(s.PID()) {
 		rss, pss, err := memoryOf(pid)
 		if err != nil {
 			return m, fmt.Errorf("memory of %s: %w", s.Kind, err)
@@ -80,7 +80,7 @@ func memoryOf(pid int) (rss, pss int64, err error) {
 // Delayed is how long threads of the server have waited for a processor so far, because others had it: each other, or
 // somebody else (proc_pid_schedstat(5)).
 func (s *Server) Delayed() (all time.Duration) {
-	for _, pid := range family(s.PID()) {
+	for _, pid := range Family(s.PID()) {
 		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is a constant
 		for _, file := range files {
 			var ran, waited int64
@@ -108,14 +108,20 @@ func split(all bool) (server, load unix.CPUSet, err error) {
 	if err != nil || all || set.Count() < 2 {
 		return set, set, err
 	}
-	load = set
-	for cpu := 0; server.Count() == 0; cpu++ {
+	server, load = divide(set)
+	return server, load, nil
+}
+
+// divide takes the first of some processors.
+func divide(set unix.CPUSet) (first, others unix.CPUSet) {
+	others = set
+	for cpu := 0; first.Count() == 0; cpu++ {
 		if set.IsSet(cpu) {
-			server.Set(cpu)
-			load.Clear(cpu)
+			first.Set(cpu)
+			others.Clear(cpu)
 		}
 	}
-	return server, load, nil
+	return first, others
 }
 
 // loadProcessors is how many the load program can use now.
@@ -193,6 +199,16 @@ func UseAll() error {
 		return err
 	}
 	return useProcessors(set)
+}
+
+// UseOne has this process, and what it starts from now on, use a single processor.
+func UseOne() error {
+	set, err := processors()
+	if err != nil {
+		return err
+	}
+	first, _ := divide(set)
+	return useProcessors(first)
 }
 
 // useProcessors has all threads of this process, and what it starts from now on, use those processors.

@@ -6,14 +6,23 @@ import (
 	"errors"
 	"os/exec"
 	"runtime"
+	"syscall"
 	"time"
 )
 
 // What other systems tell of processes is not asked for: a server can be driven, and what it costs is not known.
 
-func processCPU(int) time.Duration { return 0 }
+// CPU is the time that this process has used; that of others is not known here.
+func CPU(pid int) time.Duration {
+	var u syscall.Rusage
+	if pid != 0 || syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
-func family(pid int) []int { return []int{pid} }
+// Family is a process; what it has started cannot be found here.
+func Family(pid int) []int { return []int{pid} }
 
 // Memory is not known here.
 func (s *Server) Memory() (Memory, error) {
@@ -29,6 +38,9 @@ func (s *Server) place(cmd *exec.Cmd, _ int) error {
 
 // UseAll has no say here.
 func UseAll() error { return nil }
+
+// UseOne has no say here.
+func UseOne() error { return nil }
 
 // Files is how many files a process may have open here.
 func Files() int { return 1024 }
