@@ -77,6 +77,7 @@ type Channel struct {
 	AllowPlain bool       // mechanisms that show the password may be used although nothing is encrypted
 	Bindings   []Binding  // of TLS that ends here; none: no -PLUS
 	From       netip.Addr // to count failed logins under; the zero one is not counted
+	Address    netip.Addr // of the client, for the log
 }
 
 const (
@@ -188,7 +189,7 @@ func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
 	default:
 		return nil, &Error{Condition: EncryptionRequired, Err: errMechanism(mechanism)}
 	}
-	x := &Exchange{host: h, from: ch.From, run: &plain{host: h, from: ch.From}}
+	x := &Exchange{host: h, address: ch.Address, run: &plain{host: h, from: ch.From}}
 	switch mechanism {
 	case plainName:
 	case bearerName:
@@ -206,12 +207,12 @@ func (h *Host) Start(mechanism string, ch Channel) (*Exchange, error) {
 
 // Exchange is one run of a mechanism. It is used by one goroutine at a time.
 type Exchange struct {
-	host  *Host
-	from  netip.Addr
-	run   run
-	begun bool
-	over  bool
-	user  addr.Bare
+	host    *Host
+	address netip.Addr // of the client
+	run     run
+	begun   bool
+	over    bool
+	user    addr.Bare
 }
 
 // run is a mechanism in which the client speaks first, as in all that are offered here. The user that next
@@ -235,7 +236,7 @@ func (x *Exchange) Next(ctx context.Context, response []byte) (challenge []byte,
 	challenge, user, err := x.run.next(ctx, response)
 	if err != nil {
 		x.over = true
-		x.host.log().Debug("login failed", "address", x.from, "error", err)
+		x.host.log().Debug("login failed", "address", x.address, "error", err)
 		return nil, false, err
 	}
 	x.user, x.over = user, !user.IsZero()

@@ -1,9 +1,11 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -52,6 +54,39 @@ func TestServeCarrier(t *testing.T) {
 	must(t, <-w.ended)
 	if got := <-s.got; got != message || !s.Transport.Secure() {
 		t.Errorf("got %s, secure %v", got, s.Transport.Secure())
+	}
+}
+
+// placed is a Carrier of a client at an address.
+type placed struct {
+	stream.Carrier
+	at netip.AddrPort
+}
+
+func (p placed) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(p.at) }
+
+// The log has the address of a client whose login fails, whatever it is counted under.
+func TestAddressOfFailedLogin(t *testing.T) {
+	for at, want := range map[string]string{
+		"192.0.2.1:5222": "192.0.2.1", "[::ffff:192.0.2.1]:5222": "192.0.2.1",
+		"[2001:db8::7:8]:5222": "2001:db8::7:8", // which counts as one
+		"10.0.0.7:5222":        "10.0.0.7",      // which is not counted
+	} {
+		var log bytes.Buffer
+		w := newWorld(t, func(w *world) {
+			w.server.Trusted = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+			w.host.Auth.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		})
+		theirs, ours := net.Pipe()
+		c := placed{stream.NewCarrier(ours, w.server.Limits), netip.MustParseAddrPort(at)}
+		go func() { w.ended <- w.server.ServeCarrier(context.Background(), c, c.at.Addr(), w) }()
+		go io.WriteString(theirs, header+saslAuth("PLAIN", "\x00romeo\x00nurse")+end)
+		_, err := io.ReadAll(theirs)
+		must(t, errors.Join(err, theirs.Close()))
+		<-w.ended
+		if line := log.String(); !strings.Contains(line, `msg="login failed" address=`+want+" ") {
+			t.Errorf("%s: logged %s", at, line)
+		}
 	}
 }
 

@@ -110,7 +110,7 @@ func (n *negotiation) mechanisms() []string {
 func (n *negotiation) channel() auth.Channel {
 	return auth.Channel{
 		Encrypted: n.c.Secure(), AllowPlain: n.host.AllowPlainUnencrypted,
-		Bindings: n.bindings(), From: n.from,
+		Bindings: n.bindings(), From: n.from, Address: address(n.c.RemoteAddr()).Unmap(),
 	}
 }
 
