@@ -49,6 +49,7 @@ type database interface {
 	Credentials(ctx context.Context, user addr.Bare) (credential.Credentials, error)
 	AddUser(ctx context.Context, user addr.Bare, c credential.Credentials) error
 	SetPassword(ctx context.Context, user addr.Bare, c credential.Credentials) error
+	HashPassword(ctx context.Context, user addr.Bare, password string, c credential.Credentials) (bool, error)
 	DeleteUser(ctx context.Context, user addr.Bare) error
 	Users(ctx context.Context, host string) ([]Account, error)
 }
@@ -203,15 +204,13 @@ func (a *Accounts) Upgrade(ctx context.Context, user addr.Bare) (place Place, do
 	if err != nil {
 		return place, false, fmt.Errorf("upgrade %s: %w", user, err)
 	}
-	where, now, err := a.find(ctx, user)
-	if err != nil || where != place || !now.HasPassword || now.Password != old.Password {
-		return where, false, err
-	}
 	if place == Prosody {
-		return place, true, folder(host.DataPath).setPassword(user, c)
+		done, err = folder(host.DataPath).hashPassword(user, old.Password, c)
+		return place, done, err
 	}
 	db, _ := a.database(host)
-	return place, true, db.SetPassword(ctx, user, c)
+	done, err = db.HashPassword(ctx, user, old.Password, c)
+	return place, done, err
 }
 
 func iterations(c credential.Credentials) int {

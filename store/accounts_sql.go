@@ -29,6 +29,7 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	updateAccount = `UPDATE account SET hash = ?, salt = ?, iterations = ?, stored_key = ?,
 		server_key = ?, password = ?, changed = ? WHERE host = ? AND name = ?`
+	hashAccount = updateAccount + ` AND password = ?`
 )
 
 // find is credential.ErrNoUser if the user is not there.
@@ -104,6 +105,16 @@ func (t *accountTable) setPassword(ctx context.Context, user addr.Bare, c creden
 	args := append(columns(c), time.Now().Unix(), user.Domain(), user.Local())
 	res, err := t.change(ctx, updateAccount, args...)
 	return t.changed(user, res, err, credential.ErrNoUser)
+}
+
+// hashPassword is setPassword as long as the user's password is kept as it is, and is this one. It is false if it is not.
+func (t *accountTable) hashPassword(ctx context.Context, user addr.Bare, password string, c credential.Credentials) (bool, error) {
+	res, err := t.change(ctx, hashAccount, append(columns(c), time.Now().Unix(), user.Domain(), user.Local(), password)...)
+	err = t.changed(user, res, err, credential.ErrNoUser)
+	if errors.Is(err, credential.ErrNoUser) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // remove deletes the account, and also does the rest: both or neither.

@@ -186,6 +186,43 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// A password is not hashed any more where it was changed since it was read, or the user deleted.
+func TestHashPassword(t *testing.T) {
+	a := accounts(t)
+	files := folder(a.Hosts["plain.example"].DataPath)
+	inFolder, inDatabase, plain := addr.MustBare("juliet@plain.example"), addr.MustBare("juliet@example.net"), credential.Credentials{Password: "new", HasPassword: true}
+	if err := a.Store.AddUser(t.Context(), inDatabase, credential.Credentials{Password: "old", HasPassword: true, Disabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Store.SetPassword(t.Context(), inDatabase, plain), files.setPassword(inFolder, plain)); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		password string
+		done     bool
+		kept     string
+	}{{"old", false, "password"}, {"", false, "password"}, {"new", true, "SCRAM-SHA-1"}, {"new", false, "SCRAM-SHA-1"}, {"", false, "SCRAM-SHA-1"}} {
+		hashed := derive(t, credential.SHA1, "new")
+		if done, err := a.Store.HashPassword(t.Context(), inDatabase, step.password, hashed); done != step.done || err != nil {
+			t.Errorf("%q in the database: %v, %v", step.password, done, err)
+		}
+		if done, err := files.hashPassword(inFolder, step.password, hashed); done != step.done || err != nil {
+			t.Errorf("%q in the folder: %v, %v", step.password, done, err)
+		}
+		for user, disabled := range map[addr.Bare]bool{inFolder: false, inDatabase: true} {
+			if c, err := a.Credentials(t.Context(), user); err != nil || c.String() != step.kept || !c.Verify("new") || c.Disabled != disabled {
+				t.Errorf("%s after %q: %v, %v", user, step.password, c, err)
+			}
+		}
+	}
+	if err := a.Store.DeleteUser(t.Context(), inDatabase); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := a.Store.HashPassword(t.Context(), inDatabase, "new", derive(t, credential.SHA1, "new")); done || err != nil {
+		t.Errorf("of nobody: %v, %v", done, err)
+	}
+}
+
 func TestDelete(t *testing.T) {
 	a := accounts(t)
 	both := addr.MustBare("romeo@example.com")

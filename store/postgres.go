@@ -152,6 +152,11 @@ func (p *Postgres) SetPassword(ctx context.Context, user addr.Bare, c credential
 	return p.accounts.setPassword(ctx, user, c)
 }
 
+// HashPassword is SetPassword as long as the user's password is kept as it is, and is this one. It is false if it is not.
+func (p *Postgres) HashPassword(ctx context.Context, user addr.Bare, password string, c credential.Credentials) (bool, error) {
+	return p.accounts.hashPassword(ctx, user, password, c)
+}
+
 // DeleteUser deletes a user and what is in all stores here; all of it or nothing.
 func (p *Postgres) DeleteUser(ctx context.Context, user addr.Bare) error {
 	err := p.accounts.remove(ctx, user, func(tx *sql.Tx) error { return p.tables.forgetIn(ctx, tx, user) })

@@ -68,6 +68,11 @@ func postgresAccounts(t *testing.T, server *storetest.Postgres) {
 	if c, err := a.Credentials(ctx, juliet); err != nil || !c.Verify("two") || c.Verify("one") {
 		t.Errorf("credentials %v, %v", c, err)
 	}
+	for password, done := range map[string]bool{"another": false, "plain": true} { // in any order
+		if did, err := p.HashPassword(ctx, addr.MustBare("juliet@example.net"), password, credential.Credentials{}); did != done || err != nil {
+			t.Errorf("hash of %s: %v, %v", password, did, err)
+		}
+	}
 	stores := p.Stores("example.com")
 	if err := stores.Keyed("private").Change(ctx, juliet, map[string][]byte{"": []byte("x")}); err != nil {
 		t.Error(err)

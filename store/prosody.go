@@ -221,6 +221,20 @@ func (f folder) setPassword(user addr.Bare, c credential.Credentials) error {
 	if err != nil {
 		return err
 	}
+	return f.replace(user, t, c)
+}
+
+// hashPassword is setPassword as long as the file has this password as it is. It is false if it has not.
+func (f folder) hashPassword(user addr.Bare, password string, c credential.Credentials) (bool, error) {
+	t, err := f.load(user)
+	if err != nil || t.Get("password") != password {
+		return false, err
+	}
+	return true, f.replace(user, t, c)
+}
+
+// replace writes an account with another password.
+func (f folder) replace(user addr.Bare, t *dat.Table, c credential.Credentials) error {
 	encodeAccount(t, c)
 	if t.Get("updated") != nil { // the time of the last change, since Prosody 13
 		t.Set("updated", time.Now().Unix())

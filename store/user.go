@@ -28,6 +28,11 @@ func (s *Store) SetPassword(ctx context.Context, user addr.Bare, c credential.Cr
 	return s.accounts.setPassword(ctx, user, c)
 }
 
+// HashPassword is SetPassword as long as the user's password is kept as it is, and is this one. It is false if it is not.
+func (s *Store) HashPassword(ctx context.Context, user addr.Bare, password string, c credential.Credentials) (bool, error) {
+	return s.accounts.hashPassword(ctx, user, password, c)
+}
+
 // DeleteUser deletes a user from SQLite, the roster that was kept, and what is in all stores; all of it or nothing: what
 // somebody had who had the name before must not wait for the next one.
 func (s *Store) DeleteUser(ctx context.Context, user addr.Bare) error {
