@@ -254,16 +254,12 @@ func (r *plainReader) text() (span, bool) {
 		return span{}, false
 	}
 	from := r.at
-	for k, c := range r.body[from:] {
-		if c == '"' {
-			r.at = from + k + 1
-			return span{from, from + k}, true
-		}
-		if c < ' ' || c == '\\' {
-			break
-		}
+	end := from + textEnd(r.body[from:])
+	if end == len(r.body) || r.body[end] != '"' {
+		return span{}, false
 	}
-	return span{}, false
+	r.at = end + 1
+	return span{from, end}, true
 }
 
 func (r *plainReader) word(w string) bool {
@@ -306,13 +302,22 @@ func (r *plainReader) string(s span) string {
 	return string(r.bytes(s))
 }
 
-// known adds a contact of a roster that was served before. What has become of the limits meanwhile counts.
+// known adds a contact of a roster that was served before. What has become of the limits meanwhile counts; what XML can
+// carry stays so.
 func (b *Builder) known(i Item) {
-	if why := b.check(&i); why != "" {
-		b.Bad(i.JID.String(), why)
+	if b.within(&i) {
+		b.add(i.JID, i)
 		return
 	}
-	b.add(i.JID, i)
+	b.Bad(i.JID.String(), b.check(&i))
+}
+
+func (b *Builder) within(i *Item) bool {
+	long := len(i.Name) > b.lim.Text || len(i.Groups) > b.lim.Groups
+	for _, g := range i.Groups {
+		long = long || len(g) > b.lim.Text
+	}
+	return !long
 }
 
 // sumAfter is the sum of items, which are sorted, worked out by what they do not have in common with the last roster;
