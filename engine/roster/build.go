@@ -89,7 +89,7 @@ func (b *Builder) Bad(jid, reason string) {
 	if len(jid) > 200 {
 		jid = jid[:200] + "…"
 	}
-	b.bad = append(b.bad, BadItem{strings.ToValidUTF8(jid, "\uFFFD"), reason})
+	b.bad = append(b.bad, BadItem{strings.Clone(strings.ToValidUTF8(jid, "\uFFFD")), reason}) // it may be part of a document
 }
 
 func (b *Builder) add(j addr.Bare, i Item) {
@@ -218,8 +218,10 @@ func (b *Builder) Roster() (Roster, []BadItem, error) {
 	if same {
 		return b.last, b.bad, nil
 	}
-	if b.parts {
+	room := max(len(kept), b.last.room())
+	if b.parts || room > 2*len(kept) {
 		pack(kept)
+		room = len(kept)
 	}
-	return Roster{&doc{slices.Clip(kept), s}}, b.bad, nil
+	return Roster{&doc{slices.Clip(kept), s, room}}, b.bad, nil
 }

@@ -38,9 +38,13 @@ func Diff(from, to Roster) []Change {
 		}
 	}
 	changes := slices.Concat(changed, removed)
-	s := from.sum()
+	s, last := from.sum(), len(changes)-1
 	for i := range changes {
-		s = changes[i].step(s)
+		if i < last {
+			s = changes[i].step(s)
+		} else {
+			s = to.sum() // most often there is one change, and its hash takes longer than to find it
+		}
 		changes[i].Version = s.String()
 	}
 	return changes
@@ -77,5 +81,5 @@ func (r Roster) Apply(changes ...Change) Roster {
 		}
 	}
 	slices.SortFunc(next, func(a, b Item) int { return a.JID.Compare(b.JID) })
-	return Roster{&doc{next, s}}
+	return Roster{&doc{next, s, r.room()}}
 }

@@ -38,6 +38,46 @@ func TestDecodeLetsGo(t *testing.T) {
 	}
 }
 
+// A roster that has become small does not hold the memory of the large one before, however it became so; nor does what is
+// said of contacts that were left out.
+func TestDecodeNextLetsGo(t *testing.T) {
+	const many, few, rosters = 300, 10, 10
+	doc := func(n int) []byte {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"contact%d@example.com":{"name":"Contact Number %d","groups":["Friends"]}`, i, i)
+		}
+		return []byte(`{"not one":{}` + b.String() + "}")
+	}
+	next := func(last roster.Roster, n int) (roster.Roster, []roster.BadItem) {
+		r, bad, err := roster.DecodeNext(last, addr.Bare{}, doc(n), roster.Limits{})
+		if err != nil || len(bad) != 1 || r.Len() != n {
+			t.Fatal(r.Len(), bad, err)
+		}
+		return r, bad
+	}
+	for name, sizes := range map[string][]int{"at once": {many, few}, "by and by": {many, 180, 100, 60, 35, 20, few}} {
+		t.Run(name, func(t *testing.T) {
+			list, left := make([]roster.Roster, rosters), make([][]roster.BadItem, rosters)
+			before := inUse()
+			for i := range list {
+				for _, n := range sizes {
+					r, bad := next(list[i], n)
+					if list[i] = r; n == many {
+						left[i] = bad
+					}
+				}
+			}
+			each := (inUse() - before) / rosters
+			if most := int64(2 * few * 140); each > most {
+				t.Errorf("a roster of %d contacts, after one of %d, holds %d bytes, more than %d", few, many, each, most)
+			}
+			runtime.KeepAlive(list)
+			runtime.KeepAlive(left)
+		})
+	}
+}
+
 func inUse() int64 {
 	var m runtime.MemStats
 	runtime.GC()

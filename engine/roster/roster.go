@@ -37,6 +37,7 @@ type Roster struct{ d *doc }
 type doc struct {
 	items []Item
 	sum   sum
+	room  int // of how many contacts there are texts in the memory that it shares; less than there are items: nobody knows
 }
 
 // New builds the roster of owner from items. It leaves out, and names, what may not stand in it: the
@@ -86,6 +87,14 @@ func (r Roster) items() []Item {
 		return nil
 	}
 	return r.d.items
+}
+
+// room is how many contacts' texts a roster may keep in memory.
+func (r Roster) room() int {
+	if r.d == nil {
+		return 0
+	}
+	return max(r.d.room, len(r.d.items))
 }
 
 func (r Roster) sum() sum {
