@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,6 +87,70 @@ func TestSlowQuestion(t *testing.T) {
 		synctest.Wait()
 		if err := d.do(t.Context(), func(context.Context) error { return nil }); err != nil {
 			t.Errorf("after one who has gone: %v", err)
+		}
+	})
+}
+
+// While nothing is committed or answered, a refresh is not held by the rosters that it marks: who is online is fetched all
+// the same.
+func TestSpoilOnAStalledDisk(t *testing.T) {
+	user := addr.MustBare("romeo@example.com")
+	for name, stall := range map[string]func(t *testing.T, s *Store) (thaw func()){
+		"a commit that does not come back": func(t *testing.T, s *Store) func() {
+			w := s.rosters
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.writing = map[addr.Bare]rosterChange{user: {doc: []byte("{}"), fresh: 1}}
+			return func() { w.settle(nil) }
+		},
+		"a look that does not come back": func(t *testing.T, s *Store) func() {
+			thaw := make(chan struct{})
+			for range sqliteReaders {
+				go s.desk.do(t.Context(), func(context.Context) error { <-thaw; return nil })
+			}
+			synctest.Wait()
+			return func() { close(thaw) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, err := OpenMemory(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				thaw := stall(t, s)
+				defer thaw()
+				begun := time.Now()
+				spoilt := make(chan error, 1)
+				go func() { spoilt <- s.Spoil(t.Context(), []addr.Bare{user}) }()
+				time.Sleep(2 * longest)
+				select {
+				case err := <-spoilt:
+					if !errors.Is(err, ErrStalled) {
+						t.Errorf("after %v: %v", time.Since(begun), err)
+					}
+				default:
+					t.Error("it still waits")
+				}
+			})
+		})
+	}
+}
+
+// The room for what waits is full for a moment, long after the last commit: that is no disk that has stopped.
+func TestFullAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newRosterWriter(nil, nil, slog.New(slog.DiscardHandler))
+		w.most = 1
+		if err := w.flush(); err != nil { // of nothing, as after a commit that took what came meanwhile with it
+			t.Fatal(err)
+		}
+		time.Sleep(2 * stalling)
+		for _, name := range []string{"romeo", "juliet"} {
+			if _, err := w.tryPut(addr.MustBare(name+"@example.com"), rosterChange{doc: []byte("{}")}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 }

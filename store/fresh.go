@@ -42,10 +42,14 @@ func moment(nanoseconds int64) time.Time {
 	return time.Unix(0, nanoseconds)
 }
 
+// spoiling is more than it takes for one user.
+const spoiling = time.Millisecond
+
 // Spoil makes the rosters of users stale who are all of one host. When it returns, that is on disk (WAL,
 // synchronous=FULL), and what was queued for these users before it is queued as stale.
 //
-// A hundred thousand users are one statement, and where no roster is fresh one look into an empty table.
+// A hundred thousand users are one statement, and where no roster is fresh one look into an empty table. A disk that has
+// stopped holds nobody for longer than that could take.
 func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 	if len(users) == 0 {
 		return nil
@@ -58,15 +62,15 @@ func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 		}
 		names = append(names, u.Local())
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, longest+time.Duration(len(users))*spoiling, ErrStalled)
+	defer cancel()
 	if settled := s.rosters.spoil(users); settled != nil {
 		select {
 		case <-settled:
 		case <-ctx.Done():
-			return s.spoilt(host, ctx.Err())
+			return s.spoilt(host, context.Cause(ctx))
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, longWork)
-	defer cancel()
 	any, err := ask(ctx, s.desk, func(ctx context.Context) (any bool, err error) {
 		err = s.anyFresh.QueryRowContext(ctx, host).Scan(&any)
 		return any, err

@@ -208,12 +208,13 @@ func (w *rosterWriter) run() {
 // flush commits what is queued, in one transaction.
 func (w *rosterWriter) flush() error {
 	w.mu.Lock()
-	w.writing, w.queued, w.since = w.queued, map[addr.Bare]rosterChange{}, time.Now()
-	batch, before := w.writing, w.failed
-	w.mu.Unlock()
+	batch, before := w.queued, w.failed
 	if len(batch) == 0 {
+		w.mu.Unlock()
 		return nil
 	}
+	w.writing, w.queued, w.since = batch, map[addr.Bare]rosterChange{}, time.Now()
+	w.mu.Unlock()
 	err := w.commit(batch)
 	switch {
 	case err != nil && before == nil:
