@@ -1,12 +1,18 @@
 package stream
 
 // Parked tells whether a connection is in the lot.
-func Parked(t Transport) bool {
+func Parked(t Transport) bool { return Ticket(t) != 0 }
+
+// Ticket is another one each time that a connection is parked, 0 if it is not in the lot.
+func Ticket(t Transport) int32 {
 	c := t.(*conn)
 	if !c.parks.Load() {
-		return false
+		return 0
 	}
 	theLot.mu.Lock()
 	defer theLot.mu.Unlock()
-	return int(c.place) < len(theLot.places) && theLot.places[c.place].c == c
+	if int(c.place) >= len(theLot.places) || theLot.places[c.place].c != c {
+		return 0
+	}
+	return theLot.places[c.place].ticket
 }

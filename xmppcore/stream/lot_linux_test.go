@@ -69,3 +69,53 @@ func TestParked(t *testing.T) {
 		}
 	}
 }
+
+// withheld holds back what is written.
+type withheld struct {
+	net.Conn
+	on   bool
+	what []byte
+}
+
+func (k *withheld) Write(p []byte) (int, error) {
+	if !k.on {
+		return k.Conn.Write(p)
+	}
+	k.what = append(k.what, p...)
+	return len(p), nil
+}
+
+// A session is parked while it has a part of a record, and nothing is lost then: neither what came before the rest, nor what
+// came with it.
+func TestParkedInARecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world) { w.host.Auth.Accounts, w.host.Auth.StoresPasswords = passwords{}, true }).listen()
+	raw := w.raw()
+	k := &withheld{Conn: raw}
+	nc := w.encrypt(k)
+	w.write(nc, header+login+header+bind)
+	w.until(nc, "</jid></bind></iq>")
+	s := <-w.sessions
+	k.on = true
+	for range 3 { // records of one stanza, of two, and of a part of one
+		w.write(nc, message)
+	}
+	w.write(nc, message+message)
+	w.write(nc, message[:20])
+	w.write(nc, message[20:])
+	var ticket int32
+	for _, n := range []int{1, 3, 5, 40, 200, len(k.what)} { // in the header, at its end, behind it, in the next records
+		for before := ticket; ticket == 0 || ticket == before; ticket = stream.Ticket(s.Transport) {
+			runtime.Gosched()
+		}
+		n = min(n, len(k.what))
+		w.write(raw, string(k.what[:n]))
+		k.what = k.what[n:]
+	}
+	for range 6 {
+		if got := <-s.got; got != message {
+			t.Errorf("got %q", got)
+		}
+	}
+	nc.Close()
+}
