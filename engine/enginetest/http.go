@@ -262,22 +262,25 @@ func reserved(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~%", r)
 }
 
+// checkKeepAlive wants a connection that is used again. Not each needs to be: net/http gives one up whose writer does not
+// come to say within 50 ms that it has written.
 func checkKeepAlive(ctx context.Context, s *Server, b engine.Backend) error {
-	for range 3 {
+	const most = 50
+	conns := make(map[string]bool)
+	for range most {
 		for _, user := range []string{"romeo", "juliet"} {
 			if _, err := served(ctx, b, user, ""); err != nil {
 				return err
 			}
 		}
+		for _, r := range s.Requests("") {
+			conns[r.Conn] = true
+		}
+		if len(conns) < len(s.Requests("")) {
+			return nil
+		}
 	}
-	conns := make(map[string]bool)
-	for _, r := range s.Requests("") {
-		conns[r.Conn] = true
-	}
-	if len(conns) != 1 {
-		return fmt.Errorf("%d connections for requests one after the other, want one", len(conns))
-	}
-	return nil
+	return fmt.Errorf("%d connections for as many requests one after the other, want one", len(conns))
 }
 
 func checkChange(ctx context.Context, s *Server, b engine.Backend) error {
