@@ -51,9 +51,13 @@ func (h History) After(from Roster, changes []Change, most int) History {
 	steps := make([]step, 0, len(known)+len(changes))
 	steps = append(steps, known...)
 	for _, c := range changes {
-		s := step{contact: c.Contact.Clone(), before: at, was: share(c.Old)}
-		steps = append(steps, s)
-		at = at.minus(s.was).plus(share(c.New))
+		next, _ := parseSum(c.Version)
+		was := at.minus(next) // of a contact who is gone: that takes no hash
+		if c.Old == nil || c.New != nil {
+			was = share(c.Old)
+		}
+		steps = append(steps, step{contact: c.Contact.Clone(), before: at, was: was})
+		at = next
 	}
 	return History{&past{steps, at}}
 }
