@@ -59,6 +59,7 @@ var table = []description{
 	{"rosterd_stores_commits_total", isCounter, read, []string{"database", "outcome"}, "attempts to write what users store, the changes of many each; outcome is ok or error"},
 	{"rosterd_stores_changes_total", isCounter, read, []string{"database"}, "changes that were written: values of one store of one user, or one stanza"},
 	{"rosterd_stores_backlog_bytes", isGauge, read, []string{"database"}, "stanzas for archives and for users who are offline that wait to be written"},
+	{"rosterd_stores_stalled", isGauge, read, []string{"database"}, "1 while a database has stopped: a commit has not come back for 5 seconds, or who asks it is sent away"},
 
 	{"rosterd_refresh_duration_seconds", isHistogram, told, []string{"host"}, "time that a refresh took; its count is how many there were"},
 	{"rosterd_refresh_names_total", isCounter, told, []string{"host"}, "names in refreshes"},

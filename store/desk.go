@@ -28,12 +28,14 @@ const (
 type desk struct {
 	questions chan func()
 	stop      chan struct{} // closed by close
+	stall     *stall        // hears when somebody is sent away for the first time, and when answers come again; may be nil
 
 	mu      sync.Mutex // guards the fields below
 	closed  bool
 	pending int       // questions whose answer has not come, also of those who have given up
 	moved   time.Time // when an answer came last, or when the first of those began
 	suspect time.Time // since when it has been tried whether there are still answers; zero: nobody doubts it
+	away    bool      // somebody was sent away since an answer came
 }
 
 // newDesk asks so many questions at a time.
@@ -68,30 +70,44 @@ func (d *desk) close() {
 
 // begin counts a question, or is ErrStalled.
 func (d *desk) begin() error {
+	first, err := d.enter()
+	if first {
+		d.stall.begin()
+	}
+	return err
+}
+
+// enter also tells whether this is the first who is sent away.
+func (d *desk) enter() (first bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch now := time.Now(); {
 	case d.closed:
-		return ErrClosed
+		return false, ErrClosed
 	case d.pending == 0 && d.suspect.IsZero():
 		d.moved = now
 	case d.pending == 0 || now.Sub(d.moved) <= stalling:
 	case d.suspect.IsZero(): // one question may simply take long: do others?
 		d.suspect = now
 	case now.Sub(d.suspect) > suspicion:
-		return ErrStalled
+		first, d.away = !d.away, true
+		return first, ErrStalled
 	}
 	d.pending++
-	return nil
+	return false, nil
 }
 
 // end is for an answer, or for a question that has ended without one.
 func (d *desk) end(answered bool) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.pending--
+	again := answered && d.away
 	if answered {
-		d.moved, d.suspect = time.Now(), time.Time{}
+		d.moved, d.suspect, d.away = time.Now(), time.Time{}, false
+	}
+	d.mu.Unlock()
+	if again {
+		d.stall.end()
 	}
 }
 

@@ -28,6 +28,7 @@ type Postgres struct {
 	accounts *accountTable
 	tables   *tables
 	desk     *desk
+	stall    *stall
 }
 
 // postgresReaders are how many questions are under way at a time.
@@ -78,11 +79,13 @@ func (p *Postgres) start(ctx context.Context, fixed bool, log *slog.Logger) erro
 	if err := migratePostgres(ctx, p.db, fixed); err != nil {
 		return err
 	}
+	p.stall = &stall{log: log, where: p.where}
 	p.desk = newDesk(postgresReaders)
+	p.desk.stall = p.stall
 	numbered := &statements{db: p.db, desk: p.desk, numbered: true} // the driver keeps them parsed
 	p.accounts = &accountTable{read: numbered, write: numbered, where: p.where, place: PostgreSQL}
 	w := newTableWriter(p.db, new(sync.Mutex), log)
-	w.patience = answering
+	w.patience, w.stall = answering, p.stall
 	var err error
 	p.tables, err = openTables(ctx, numbered, numbered, p.where, w)
 	return err

@@ -100,6 +100,8 @@ type rosterWriter struct {
 	stop chan struct{} // closed by close
 	done chan struct{} // closed by run
 
+	stall *stall // hears of commits that do not come back; may be nil
+
 	save, refresh, spoilt, anyFresh *sql.Stmt // of commits, parsed once; nil before the first one
 
 	mu      sync.Mutex // guards the fields below
@@ -215,7 +217,9 @@ func (w *rosterWriter) flush() error {
 	}
 	w.writing, w.queued, w.since = batch, map[addr.Bare]rosterChange{}, time.Now()
 	w.mu.Unlock()
+	back := w.stall.watch()
 	err := w.commit(batch)
+	back()
 	switch {
 	case err != nil && before == nil:
 		w.log.Error("rosters are not kept: writing fails and is tried again", "rosters", len(batch), "err", err)

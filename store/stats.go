@@ -16,7 +16,8 @@ type Stats struct {
 
 // StoresStats are what an operator wants to see of the stores in one database.
 type StoresStats struct {
-	Backlog int // bytes of entries that wait to be written, or are being written
+	Backlog int  // bytes of entries that wait to be written, or are being written
+	Stalled bool // the database has stopped: nothing comes back from it
 
 	// Since the start:
 	Commits, Failures int64 // attempts to write what has gathered
@@ -26,6 +27,7 @@ type StoresStats struct {
 // Add adds what is known of the stores in another database.
 func (s *StoresStats) Add(o StoresStats) {
 	s.Backlog += o.Backlog
+	s.Stalled = s.Stalled || o.Stalled
 	s.Commits += o.Commits
 	s.Failures += o.Failures
 	s.Changes += o.Changes
@@ -41,7 +43,7 @@ func (w *tableWriter) look() StoresStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.stats
-	s.Backlog = w.backlog
+	s.Backlog, s.Stalled = w.backlog, w.stall.now()
 	return s
 }
 

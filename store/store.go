@@ -59,6 +59,7 @@ type Store struct {
 	saving  *desk      // where values of plugins are saved, one at a time
 	rosters *rosterWriter
 	tidier  *tidier // nil of a store in memory
+	stall   *stall
 
 	accounts *accountTable
 	tables   *tables // of users
@@ -135,7 +136,9 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if err := dropExpired(context.Background(), s.bulk, time.Now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
+	s.stall = &stall{log: log, where: s.path}
 	s.desk, s.saving = newDesk(sqliteReaders), newDesk(1)
+	s.desk.stall, s.saving.stall = s.stall, s.stall
 	if s.checks != nil {
 		s.tidier = startTidier(s.unlogged, s.tidy)
 	}
@@ -143,7 +146,7 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
 	s.rosters = newRosterWriter(s.bulk, &s.turn, log)
-	s.rosters.mark = func() { s.mark(s.bulk) }
+	s.rosters.mark, s.rosters.stall = func() { s.mark(s.bulk) }, s.stall
 	go s.rosters.run()
 	return s, nil
 }
@@ -161,6 +164,7 @@ func (s *Store) openTables(ctx context.Context, log *slog.Logger) error {
 	s.accounts = &accountTable{read: read, write: &statements{db: s.db, desk: s.desk}, where: s.path, place: SQLite}
 	s.accounts.after = func() { s.mark(s.db) }
 	w := newTableWriter(s.safe, &s.turn, log)
+	w.stall = s.stall
 	w.after = func() { s.mark(s.safe) }
 	if s.entries > 0 {
 		w.trim = trimmer(write, s.entries)

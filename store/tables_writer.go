@@ -28,6 +28,7 @@ type tableWriter struct {
 	stop   chan struct{} // closed by close
 	done   chan struct{} // closed by run
 	insert func(ctx context.Context, tx *sql.Tx, entries []any) error
+	stall  *stall // hears of commits that do not come back; may be nil
 
 	after    func()                                                             // a commit that has come to be; may be nil
 	patience time.Duration                                                      // bounds a commit, unless it is 0
@@ -279,7 +280,9 @@ func (w *tableWriter) flush() error {
 	}
 	w.queued, w.next, w.now, w.since = nil, newOutcome(), c, time.Now()
 	w.mu.Unlock()
+	back := w.stall.watch()
 	err := w.commitAll(list)
+	back()
 	switch {
 	case err != nil && before == nil:
 		w.log.Error("stores are not kept: writing fails and is tried again", "changes", len(list), "err", err)

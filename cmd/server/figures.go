@@ -18,7 +18,7 @@ func (d *daemon) figures() *metrics.Metrics {
 	d.eng.Observe(m.Fetched)
 	m.Engine(d.eng)
 	m.Read(d.readStore, "rosterd_store_commits_total", "rosterd_store_rosters_written_total", "rosterd_store_backlog_bytes")
-	m.Read(d.readStores, "rosterd_stores_commits_total", "rosterd_stores_changes_total", "rosterd_stores_backlog_bytes")
+	m.Read(d.readStores, "rosterd_stores_commits_total", "rosterd_stores_changes_total", "rosterd_stores_backlog_bytes", "rosterd_stores_stalled")
 	m.Read(d.readThrottle, "rosterd_logins_throttled_total")
 	m.Read(func(emit metrics.Emit) { emit("rosterd_http_connections_refused_total", float64(d.web.Refused())) }, "rosterd_http_connections_refused_total")
 	m.Read(d.readSources, "rosterd_auth_questions_total", "rosterd_auth_breaker_open")
@@ -44,6 +44,11 @@ func (d *daemon) readStores(emit metrics.Emit) {
 		emit("rosterd_stores_commits_total", float64(s.Failures), database, "error")
 		emit("rosterd_stores_changes_total", float64(s.Changes), database)
 		emit("rosterd_stores_backlog_bytes", float64(s.Backlog), database)
+		stalled := 0.0
+		if s.Stalled {
+			stalled = 1
+		}
+		emit("rosterd_stores_stalled", stalled, database)
 	}
 }
 
