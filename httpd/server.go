@@ -66,6 +66,9 @@ type Server struct {
 	IdleTimeout       time.Duration // between two requests of a connection; 0 means 2 min
 	MaxHeaderBytes    int           // 0 means 16 KiB
 
+	// ConnContext is http.Server's; it may be nil. Requests of a connection come one after the other.
+	ConnContext func(context.Context, net.Conn) context.Context
+
 	table atomic.Pointer[table] // nil until SetHosts
 	peers atomic.Pointer[peers] // nil until setup
 
@@ -102,6 +105,7 @@ func (s *Server) setup() {
 			ErrorLog:          log.New(serverLog{s}, "", 0),
 			Protocols:         new(http.Protocols),
 			ConnState:         s.connection,
+			ConnContext:       s.ConnContext,
 			BaseContext:       func(net.Listener) context.Context { return s.requests },
 		}
 		s.http.Protocols.SetHTTP1(true)

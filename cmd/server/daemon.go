@@ -20,6 +20,7 @@ import (
 	"rosterd/plugins"
 	"rosterd/store"
 	"rosterd/xmppcore"
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/auth"
 	"rosterd/xmppcore/bosh"
 )
@@ -90,7 +91,7 @@ func (d *daemon) build(ctx context.Context, cfg *config.Config) (err error) {
 	d.onStop(d.watchGroups())
 	d.xmpp.Start(d.eng)
 	d.metrics = d.figures()
-	d.web = &httpd.Server{Log: part(d.log, "http"), Metrics: d.metrics.Handler(part(d.log, "http")), Ready: d.ready, Observe: d.metrics.Requested}
+	d.web = &httpd.Server{Log: part(d.log, "http"), Metrics: d.metrics.Handler(part(d.log, "http")), Ready: d.ready, Observe: d.metrics.Requested, ConnContext: admission.Within}
 	d.onStop(func(ctx context.Context) error {
 		if err := d.web.Shutdown(ctx); err != nil { // as with clients, below
 			d.log.Warn("stopped before all HTTP requests were answered", "error", err)

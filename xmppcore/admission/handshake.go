@@ -94,3 +94,17 @@ func Admitted(nc net.Conn) *Visitor {
 	c.admitted = nil
 	return v
 }
+
+type connection struct{}
+
+// Within is for http.Server.ConnContext: the requests of a connection know it, for AdmittedIn.
+func Within(ctx context.Context, nc net.Conn) context.Context {
+	return context.WithValue(ctx, connection{}, nc)
+}
+
+// AdmittedIn is Admitted for the connection of a request. Connections that carry several requests at a time are not
+// for it.
+func AdmittedIn(ctx context.Context) *Visitor {
+	nc, _ := ctx.Value(connection{}).(net.Conn)
+	return Admitted(nc)
+}

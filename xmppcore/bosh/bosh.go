@@ -30,6 +30,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/stream"
 )
 
@@ -132,7 +133,7 @@ func (m *Manager) post(w http.ResponseWriter, r *http.Request, host string) {
 	}
 	if s == nil {
 		var refused condition
-		if s, refused = m.begin(in, host, address(r), secure); s == nil {
+		if s, refused = m.begin(in, host, r, secure); s == nil {
 			m.reply(w, terminate(refused))
 			return
 		}
@@ -163,7 +164,7 @@ func address(r *http.Request) netip.AddrPort {
 }
 
 // begin makes a session of the request that asks for one (XEP-0124 §7), or says what is wrong with that.
-func (m *Manager) begin(in *input, host string, from netip.AddrPort, secure bool) (*session, condition) {
+func (m *Manager) begin(in *input, host string, r *http.Request, secure bool) (*session, condition) {
 	switch {
 	case in.to == "":
 		return nil, improperAddressing
@@ -172,7 +173,8 @@ func (m *Manager) begin(in *input, host string, from netip.AddrPort, secure bool
 	}
 	s := newSession(m, in)
 	s.sid, s.host, s.secure = rand.Text(), host, secure
-	s.addr = net.TCPAddrFromAddrPort(from)
+	from := address(r)
+	s.addr, s.visit = net.TCPAddrFromAddrPort(from), admission.AdmittedIn(r.Context())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {

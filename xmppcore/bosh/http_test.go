@@ -3,6 +3,7 @@ package bosh_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/bosh"
 	"rosterd/xmppcore/stream"
 	"rosterd/xmppcore/xmpptest"
@@ -52,6 +54,32 @@ func TestRealClient(t *testing.T) {
 	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Who has waited for a place for the handshake of HTTPS does not wait for another one to log in. The next who logs in
+// over that connection does.
+func TestHandshakeAndLoginWaitOnce(t *testing.T) {
+	w := newLimitedWorld(t, bosh.Settings{}, stream.Limits{Close: 50 * time.Millisecond})
+	web := httptest.NewUnstartedServer(w.handler)
+	turns := admission.Handshakes{Listener: web.Listener, Desk: w.core.Desk()}
+	web.Listener, web.Config.ConnContext = turns, admission.Within
+	web.TLS = &tls.Config{GetConfigForClient: turns.Choose(func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil })}
+	web.StartTLS()
+	t.Cleanup(func() { w.close(); web.Close() })
+	nc, err := tls.Dial("tcp", web.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	conn := &connection{t, nc, bufio.NewReader(nc)}
+	for want := range int64(3) {
+		if n := w.core.Desk().Counts().Admitted; n != max(1, want) {
+			t.Errorf("%d were admitted after %d logins had begun", n, want)
+		}
+		if got := conn.post(fmt.Sprintf(creation, first, 60, 1, "")); !strings.Contains(got, "<stream:features>") {
+			t.Fatal(got)
+		}
 	}
 }
 

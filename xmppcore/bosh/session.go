@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"rosterd/xmppcore/admission"
 	"rosterd/xmppcore/scan"
 	"rosterd/xmppcore/stanza"
 	"rosterd/xmppcore/stream"
@@ -39,11 +40,12 @@ type session struct {
 	sid      string
 	addr     *net.TCPAddr
 	secure   bool
-	version  string        // of BOSH
-	wait     time.Duration // how long a request is held; 0 in a polling session
-	hold     int           // how many are
-	requests int           // how many a client may have open
-	acks     bool          // the client says which responses it has received (XEP-0124 §9.2)
+	visit    *admission.Visitor // who has waited for the handshake of the first request's connection, until Visitor; nil: nobody
+	version  string             // of BOSH
+	wait     time.Duration      // how long a request is held; 0 in a polling session
+	hold     int                // how many are
+	requests int                // how many a client may have open
+	acks     bool               // the client says which responses it has received (XEP-0124 §9.2)
 
 	current *input // of the goroutine that negotiates, later of the one that attends
 
@@ -90,6 +92,7 @@ var (
 	_ stream.Carrier  = (*session)(nil)
 	_ stream.Pacer    = (*session)(nil)
 	_ stream.Activity = (*session)(nil)
+	_ stream.Visiting = (*session)(nil)
 )
 
 // newSession is what a client asks for with its first request.
@@ -134,6 +137,13 @@ func (s *session) crowded() bool { return s.queued > s.longest() }
 func (s *session) RemoteAddr() net.Addr      { return s.addr }
 func (s *session) Secure() bool              { return s.secure }
 func (s *session) TLS() *tls.ConnectionState { return nil } // there may be many connections, each with its own
+
+// Visitor implements stream.Visiting.
+func (s *session) Visitor() *admission.Visitor {
+	v := s.visit
+	s.visit = nil
+	return v
+}
 
 // LastRead implements stream.Activity.
 func (s *session) LastRead() time.Time {
