@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	for _, o := range []overload{{load.TCP, load.SCRAM}, {load.StartTLS, load.SCRAM}, {load.TCP, load.Plain}} {
+	for _, o := range []overload{{load.TCP, load.SCRAM}, {load.StartTLS, load.SCRAM}, {load.SecureWeb, load.SCRAM}, {load.TCP, load.Plain}} {
 		o.enter()
 	}
 }
@@ -54,7 +54,7 @@ func (o overload) params(factor int) []report.Param {
 
 func (o overload) play(ctx context.Context, k target.Kind, add func(report.Result)) error {
 	users := load.Names("u", max(64, scaled(4000)))
-	s := target.Settings{Users: users, TLS: o.transport != load.TCP, RSA: true, Lines: "rosterd_connections_per_address = 1000000"}
+	s := target.Settings{Users: users, TLS: o.transport != load.TCP, WebSocket: o.transport == load.SecureWeb, RSA: true, Lines: "rosterd_connections_per_address = 1000000"}
 	return driven(ctx, k, s, func(v *target.Server) error {
 		doc := load.Strangers(0, 10)
 		for _, u := range users {

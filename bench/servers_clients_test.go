@@ -44,7 +44,7 @@ func TestServers(t *testing.T) {
 	for _, kind := range everyone {
 		t.Run(kind, func(t *testing.T) {
 			v := serve(t, kind, target.Settings{Users: []string{"romeo", "juliet"}, TLS: true, WebSocket: true, Processors: target.All})
-			for _, transport := range []load.Transport{load.TCP, load.StartTLS, load.DirectTLS, load.WebSocket} {
+			for _, transport := range []load.Transport{load.TCP, load.StartTLS, load.DirectTLS, load.WebSocket, load.SecureWeb} {
 				for _, mechanism := range []string{load.Plain, load.SCRAM} {
 					c, err := load.Login(t.Context(), v, "romeo", load.How{Transport: transport, Mechanism: mechanism})
 					must(t, err)

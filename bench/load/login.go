@@ -23,6 +23,7 @@ const (
 	StartTLS  Transport = "STARTTLS"
 	DirectTLS Transport = "direct TLS"
 	WebSocket Transport = "WebSocket"
+	SecureWeb Transport = "WebSocket with TLS"
 )
 
 // The mechanisms.
@@ -72,8 +73,13 @@ func (c *Client) login(ctx context.Context, s *target.Server, how How) error {
 	if err != nil {
 		return err
 	}
-	if how.Transport == StartTLS || how.Transport == DirectTLS {
+	if how.Transport == StartTLS || how.Transport == DirectTLS || how.Transport == SecureWeb {
 		if err := stages.TLS.Time(func() error { return c.encrypt(ctx, how) }); err != nil {
+			return err
+		}
+	}
+	if how.Transport == SecureWeb {
+		if err := c.upgrade(s); err != nil {
 			return err
 		}
 	}
@@ -91,8 +97,10 @@ func (c *Client) connect(ctx context.Context, s *target.Server, how How) (err er
 		addr = s.TLSAddr
 	case WebSocket:
 		addr = s.HTTP
+	case SecureWeb:
+		addr = s.HTTPS
 	}
-	if addr == "" || how.Transport == WebSocket && s.WebSocket == "" {
+	if addr == "" || (how.Transport == WebSocket || how.Transport == SecureWeb) && s.WebSocket == "" {
 		return errors.New("the server was not asked for it")
 	}
 	d := net.Dialer{KeepAlive: -1} // some calls of the system less
@@ -110,10 +118,15 @@ func (c *Client) connect(ctx context.Context, s *target.Server, how How) (err er
 		return err
 	}
 	if how.Transport == WebSocket {
-		c.web, err = upgrade(c.conn, s.WebSocket)
-		if err == nil {
-			c.conn = c.web
-		}
+		return c.upgrade(s)
+	}
+	return nil
+}
+
+// upgrade makes a WebSocket of the connection.
+func (c *Client) upgrade(s *target.Server) (err error) {
+	if c.web, err = upgrade(c.conn, s.WebSocket); err == nil {
+		c.conn = c.web
 	}
 	return err
 }

@@ -26,7 +26,8 @@ c2s_ports = { %s }
 c2s_direct_tls_ports = { %s }
 http_ports = { %s }
 http_interfaces = { "127.0.0.1" }
-https_ports = {}
+https_ports = { %s }
+https_interfaces = { "127.0.0.1" }
 component_ports = {}
 s2s_ports = {}
 log = { warn = "*console" }
@@ -61,9 +62,12 @@ func (s *Server) configure(want Settings, lines string) (file string, err error)
 	for _, m := range modules {
 		fmt.Fprintf(&quoted, ", %q", m)
 	}
-	var direct string
+	var direct, secure string
 	if s.TLSAddr != "" {
 		direct = port(s.TLSAddr)
+	}
+	if s.HTTPS != "" {
+		secure = port(s.HTTPS)
 	}
 	authentication, accounts := want.Authentication, "internal"
 	if authentication == "" {
@@ -72,7 +76,7 @@ func (s *Server) configure(want Settings, lines string) (file string, err error)
 	if s.Kind == Rosterd {
 		accounts = "rosterd"
 	}
-	text := fmt.Sprintf(configuration, s.dir, filepath.Join(s.dir, "modules"), port(s.Addr), direct, port(s.HTTP), authentication, quoted.String(), lines,
+	text := fmt.Sprintf(configuration, s.dir, filepath.Join(s.dir, "modules"), port(s.Addr), direct, port(s.HTTP), secure, authentication, quoted.String(), lines,
 		Domain, accounts, s.Backend.URL+"/contacts/%s")
 	file = filepath.Join(s.dir, "prosody.cfg.lua")
 	return file, os.WriteFile(file, []byte(text), 0o644)

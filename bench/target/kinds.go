@@ -61,6 +61,9 @@ func begin(kind string, s Settings) (*Server, error) {
 	}
 	if s.WebSocket {
 		v.WebSocket = "ws://" + v.HTTP + "/xmpp-websocket"
+		if s.TLS {
+			v.HTTPS = free()
+		}
 	}
 	return v, nil
 }

@@ -32,7 +32,7 @@ type Settings struct {
 	Authentication string   // "internal_hashed", which "" means, or "internal_plain"
 	TLS            bool     // STARTTLS on the port that there is, and a port for direct TLS
 	RSA            bool     // the certificate for that is one of RSA, else of ECDSA
-	WebSocket      bool
+	WebSocket      bool     // with TLS too, if there is that
 	Lines          string   // more of the configuration's global section, for rosterd alone
 	Processors     int      // 0 is one: it is on the first processor, and the load program and the backend are on the others; All
 	Env            []string // of the process, as os.Environ has it
@@ -50,6 +50,7 @@ type Server struct {
 	Addr      string   // XMPP over TCP, with STARTTLS if there is TLS
 	TLSAddr   string   // direct TLS (XEP-0368)
 	WebSocket string   // the URL
+	HTTPS     string   // where that path is served with TLS, if there is TLS
 	HTTP      string   // where refreshes are posted; the header Host must be Domain
 	PProf     string   // of rosterd alone
 	Backend   *Backend // nil for the prototype, which has no rosters
@@ -104,7 +105,7 @@ func (s *Server) start(ctx context.Context, want Settings, cmd *exec.Cmd) error 
 		ended()
 		close(s.ended)
 	}()
-	for _, addr := range []string{s.Addr, s.TLSAddr, s.HTTP} {
+	for _, addr := range []string{s.Addr, s.TLSAddr, s.HTTP, s.HTTPS} {
 		if addr == "" {
 			continue
 		}
