@@ -311,7 +311,8 @@ func anonymous(ctx context.Context, addr, host string) error {
 	return nil
 }
 
-// playStoppedDisk has the database on a file system of its own, and freezes that: the superuser may.
+// playStoppedDisk has the database on a file system of its own, and freezes that: the superuser may. With an archive,
+// somebody writes to people who are away from before that until after it, and all that was acknowledged has to reach them.
 func playStoppedDisk(ctx context.Context, k target.Kind, add func(report.Result)) error {
 	disk, err := newDisk(ctx)
 	if err != nil {
@@ -329,6 +330,14 @@ func playStoppedDisk(ctx context.Context, k target.Kind, add func(report.Result)
 				name := "a disk that has stopped"
 				if modules != nil {
 					name += ", with an archive"
+				}
+				var w *writing
+				var err error
+				if modules != nil { // beside the freeze, before it and after it
+					if w, err = write(ctx, v, "loud0", load.Names("silent", 10)); err != nil {
+						return name, nil, err
+					}
+					time.Sleep(time.Second)
 				}
 				if err := disk.freeze(ctx, true); err != nil {
 					return name, nil, err
@@ -352,8 +361,17 @@ func playStoppedDisk(ctx context.Context, k target.Kind, add func(report.Result)
 						return nil, err
 					}
 					c, err := load.Login(ctx, v, "late1", load.How{})
+					if err != nil {
+						return nil, err
+					}
 					c.Close()
-					return []report.Value{report.Took("login until it is let in or refused", took)}, err
+					values := []report.Value{report.Took("login until it is let in or refused", took)}
+					if w == nil {
+						return values, nil
+					}
+					time.Sleep(time.Second)
+					kept, err := w.stop(ctx, v)
+					return append(values, kept...), err
 				}, nil
 			},
 		}
