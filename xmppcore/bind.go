@@ -18,8 +18,17 @@ import (
 
 // Bind takes over a stream whose client has authenticated and wants a resource (RFC 6120 §7).
 func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
+	res, refused := s.bind(r)
+	if refused == nil {
+		go s.run(res)
+	}
+	return refused
+}
+
+// bind is Bind; the stream is to be read by who calls.
+func (s *Server) bind(r stream.BindRequest) (*registry.Resource, *stanza.Error) {
 	if !s.begin() {
-		return &stanza.Error{Type: stanza.Wait, Condition: stanza.ServiceUnavailable, Text: "shutting down"}
+		return nil, &stanza.Error{Type: stanza.Wait, Condition: stanza.ServiceUnavailable, Text: "shutting down"}
 	}
 	a := s.registry.Join(r.User)
 	var res *registry.Resource
@@ -33,17 +42,16 @@ func (s *Server) Bind(r stream.BindRequest) *stanza.Error {
 	if refused != nil {
 		s.registry.Leave(a)
 		s.work.Done()
-		return refused
+		return nil, refused
 	}
 	s.log.Info("logged in", "user", res.Full, "address", r.Transport.RemoteAddr(), "encrypted", r.Transport.Secure())
-	go s.run(res)
 	// Shutdown and Reconfigure may have looked before the resource was there.
 	if s.isClosed() {
 		res.Close(&stanza.StreamError{Condition: stanza.StreamSystemShutdown})
 	} else if s.host(r.User.Domain()) == nobody {
 		res.Close(&stanza.StreamError{Condition: stanza.StreamHostGone})
 	}
-	return nil
+	return res, nil
 }
 
 // enter makes the resource, in the account's turn. The result of the bind is the first thing in its outbox, and is

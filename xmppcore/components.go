@@ -4,6 +4,7 @@ import (
 	"net"
 
 	"rosterd/xmppcore/component"
+	"rosterd/xmppcore/stream"
 )
 
 // openComponents lets stanzas go to components, and from them.
@@ -16,5 +17,5 @@ func (s *Server) openComponents(c component.Config) {
 
 // ServeComponents accepts components (XEP-0114) until Shutdown, and always returns an error.
 func (s *Server) ServeComponents(ln net.Listener) error {
-	return s.accept(ln, func(nc net.Conn) error { return s.components.Serve(s.ctx, nc) })
+	return s.accept(ln, func(nc net.Conn, _ stream.Acceptor) error { return s.components.Serve(s.ctx, nc) })
 }

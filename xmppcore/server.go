@@ -106,12 +106,12 @@ func (s *Server) Start(e *engine.Engine) {
 
 // Serve accepts client connections (RFC 6120 §3, STARTTLS) until Shutdown, and always returns an error.
 func (s *Server) Serve(ln net.Listener) error {
-	return s.accept(ln, func(nc net.Conn) error { return s.negotiator.Serve(s.ctx, nc, s) })
+	return s.accept(ln, func(nc net.Conn, a stream.Acceptor) error { return s.negotiator.Serve(s.ctx, nc, a) })
 }
 
 // ServeTLS is Serve for a port where TLS comes first (XEP-0368).
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
-	return s.accept(ln, func(nc net.Conn) error { return s.negotiator.ServeTLS(s.ctx, nc, config, s) })
+	return s.accept(ln, func(nc net.Conn, a stream.Acceptor) error { return s.negotiator.ServeTLS(s.ctx, nc, config, a) })
 }
 
 // ServeCarrier negotiates a stream that something else carries, such as a WebSocket, and returns when a resource is
@@ -128,7 +128,7 @@ func (s *Server) ServeCarrier(c stream.Carrier, from netip.Addr) {
 // Limits are those of streams that begin now, with defaults.
 func (s *Server) Limits() *stream.Limits { return s.negotiator.Bounds() }
 
-func (s *Server) accept(ln net.Listener, negotiate func(net.Conn) error) error {
+func (s *Server) accept(ln net.Listener, negotiate func(net.Conn, stream.Acceptor) error) error {
 	if !s.listen(ln) {
 		ln.Close()
 		return ErrServerClosed
@@ -176,12 +176,31 @@ func (s *Server) breathe() {
 // Desk is where those who log in wait for their turn. What makes streams otherwise may have its part in that.
 func (s *Server) Desk() *admission.Desk { return s.negotiator.Desk() }
 
-func (s *Server) accepted(nc net.Conn, negotiate func(net.Conn) error) {
+func (s *Server) accepted(nc net.Conn, negotiate func(net.Conn, stream.Acceptor) error) {
 	if !s.begin() {
 		nc.Close()
 		return
 	}
-	go s.negotiate(nc.RemoteAddr(), func() { nc.Close() }, func() error { return negotiate(nc) })
+	go func() {
+		a := arrival{Server: s}
+		s.negotiate(nc.RemoteAddr(), func() { nc.Close() }, func() error { return negotiate(nc, &a) })
+		if a.bound != nil {
+			s.run(a.bound)
+		}
+	}()
+}
+
+// arrival is the Acceptor of one connection over TCP. What it binds is read on the goroutine that has negotiated, whose
+// stack has grown to what that needs; when the session is idle, that goroutine ends.
+type arrival struct {
+	*Server
+	bound *registry.Resource
+}
+
+// Bind implements stream.Acceptor.
+func (a *arrival) Bind(r stream.BindRequest) (refused *stanza.Error) {
+	a.bound, refused = a.bind(r)
+	return refused
 }
 
 // negotiate makes a stream of a connection. A mistake of ours costs that connection, and nobody else's.

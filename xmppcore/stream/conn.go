@@ -115,6 +115,7 @@ func (c *conn) RunThen(handle func(*scan.Stanza) error, then func(error)) {
 // serve attends to the session until it is idle, and leaves it alone then. Nothing else of the reading side runs
 // meanwhile.
 func (c *conn) serve() {
+	grow()
 	if err := c.attend(); err != nil {
 		c.then(c.finish(err))
 	} else if !c.park() {
@@ -130,6 +131,17 @@ func (c *conn) wait() {
 	}
 	go c.serve()
 }
+
+// grow has the stack of a new goroutine grow at once to what a stanza takes. Step by step, what is on it by then would be
+// moved each time, which was a twentieth of a login.
+//
+//go:noinline
+func grow() byte {
+	var room [5 << 10]byte
+	return room[first]
+}
+
+var first int // no constant, or there would be no room
 
 // attend handles what comes, until nothing has come for a while.
 func (c *conn) attend() (err error) {

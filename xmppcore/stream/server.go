@@ -97,6 +97,7 @@ func (s *Server) ServeCarrier(ctx context.Context, c Carrier, from netip.Addr, a
 }
 
 func (s *Server) serve(ctx context.Context, nc net.Conn, direct *tls.Config, a Acceptor) error {
+	grow()
 	r := s.current()
 	c := newConn(nc, &r.limits)
 	from := r.source(address(nc.RemoteAddr()))
