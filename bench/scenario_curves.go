@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"syscall"
 	"time"
 
 	"rosterd/bench/load"
@@ -32,15 +31,24 @@ const patience = 20 * time.Second
 // growing does f for one amount after the other, as long as it is quick enough. Amounts are greater than the scale allows
 // only once: the least is always done.
 func growing(ctx context.Context, amounts []int, f func(n int) error) error {
+	return growingBy(ctx, amounts, func(n int) (time.Duration, error) {
+		start := time.Now()
+		err := f(n)
+		return time.Since(start), err
+	})
+}
+
+// growingBy is growing where f says itself how long it took.
+func growingBy(ctx context.Context, amounts []int, f func(n int) (time.Duration, error)) error {
 	for i, n := range amounts {
 		if i > 0 && n > scaled(amounts[len(amounts)-1]) || ctx.Err() != nil {
 			break
 		}
-		start := time.Now()
-		if err := f(n); err != nil {
+		took, err := f(n)
+		if err != nil {
 			return fmt.Errorf("%d: %w", n, err)
 		}
-		if time.Since(start) > patience {
+		if took > patience {
 			break
 		}
 	}
@@ -106,54 +114,47 @@ func overUsers(ctx context.Context, k target.Kind, add func(report.Result)) erro
 	if k.Name != target.Rosterd {
 		amounts = amounts[:5]
 	}
-	amounts, err := within(amounts)
-	if err != nil {
-		return err
-	}
+	amounts = within(amounts)
 	s := target.Settings{Users: load.Names("grown", max(amounts[0], scaled(amounts[len(amounts)-1])))}
 	return driven(ctx, k, s, func(v *target.Server) error {
 		doc := load.Strangers(0, 10)
 		for _, u := range s.Users {
 			v.Backend.Set(u, doc)
 		}
-		before, err := quiet(ctx, v)
+		before, err := settled(ctx, v)
 		if err != nil {
 			return err
 		}
 		list := make([]*load.Client, 0, len(s.Users))
 		defer func() { load.CloseAll(list) }()
-		return growing(ctx, amounts, func(n int) error {
+		return growingBy(ctx, amounts, func(n int) (time.Duration, error) { // that the memory settles is not counted
 			first := len(list)
 			list = list[:n]
 			cost, err := v.During(func() error {
 				return load.Lanes(n-first, 8, func(i int) (err error) { list[first+i], err = arrive(ctx, v, s.Users[first+i], first+i); return err })
 			})
 			if err != nil {
-				return err
+				return 0, err
 			}
-			after, err := quiet(ctx, v)
+			after, err := settled(ctx, v)
 			add(report.Result{Scenario: "growth over users", Params: report.Params("users", n), Values: []report.Value{
 				cpu(cost, n-first), report.One("memory of each", "B", float64(after-before)/float64(n)),
 			}})
-			return err
+			return cost.Wall, err
 		})
 	})
 }
 
 // within are the amounts of connections that this machine allows a process; the last may be as many as it does.
-func within(amounts []int) ([]int, error) {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return nil, fmt.Errorf("open files: %w", err)
-	}
+func within(amounts []int) []int {
 	const others = 1000 // files and connections besides
-	most := int(min(limit.Max, 1<<30)) - others
+	most := target.Files() - others
 	for i, n := range amounts {
 		if n > most {
-			return append(slices.Clone(amounts[:i]), max(most, 1)), nil
+			return append(slices.Clone(amounts[:i]), max(most, 1))
 		}
 	}
-	return amounts, nil
+	return amounts
 }
 
 // arrive logs a user in, from an address that has ports left, with roster and presence.
@@ -167,16 +168,6 @@ func arrive(ctx context.Context, v *target.Server, user string, i int) (*load.Cl
 		return c, err
 	}
 	return c, c.Presence()
-}
-
-// quiet is the memory of a server that has had a moment to itself.
-func quiet(ctx context.Context, v *target.Server) (int64, error) {
-	select {
-	case <-time.After(time.Second):
-	case <-ctx.Done():
-	}
-	m, err := v.Memory()
-	return m.PSS, err
 }
 
 // overChanges is what a refresh costs when so many items of a roster of a thousand have come or gone. Prosody's module sees

@@ -18,7 +18,7 @@ var sections = []report.Section{
 			{File: "contacts-login.svg", Title: "CPU time of a login", Over: "contacts", Value: "login"},
 			{File: "contacts-get.svg", Title: "CPU time of a roster get", Over: "contacts", Value: "roster get"},
 		}},
-	{Scenario: "growth over users", Title: "As users come", Text: "Logins of users with ten contacts, while so many others are online, and what the server holds for each then. Nothing is tuned, so the memory of few sessions is mostly garbage that is not yet collected.",
+	{Scenario: "growth over users", Title: "As users come", Text: "Logins of users with ten contacts, while so many others are online, and what the server holds for each once that has stopped changing.",
 		Plots: []report.Plot{
 			{File: "users-login.svg", Title: "CPU time of a login", Over: "users", Value: "cpu"},
 			{File: "users-memory.svg", Title: "Memory for each session", Over: "users", Value: "memory of each"},
