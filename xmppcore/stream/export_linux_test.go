@@ -16,3 +16,12 @@ func Ticket(t Transport) int32 {
 	}
 	return theLot.places[c.place].ticket
 }
+
+// Overtake closes the socket of a parked connection and has another one parked on its descriptor before the first is
+// unparked.
+func Overtake(t Transport) {
+	c := t.(*conn)
+	c.closing.Store(true)
+	c.wire.Conn.Close()
+	theLot.enter(new(conn), int(c.place))
+}

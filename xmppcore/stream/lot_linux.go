@@ -94,8 +94,12 @@ func (l *lot) enter(c *conn, fd int) bool {
 	l.times++
 	event.Pad = l.times
 	c.place = int32(fd)
+	before := l.places[fd].c
 	l.places[fd] = place{c, l.times}
 	l.mu.Unlock()
+	if before != nil { // its socket is closed, and whoever closed it has not come to unpark it yet
+		go before.serve()
+	}
 	if err := unix.EpollCtl(l.epoll, op, fd, &event); err != nil {
 		return !l.take(c)
 	}

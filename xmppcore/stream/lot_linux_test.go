@@ -70,6 +70,22 @@ func TestParked(t *testing.T) {
 	}
 }
 
+// A descriptor is used again as soon as it is closed.
+func TestParkedOnAUsedDescriptor(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.host.Auth.Accounts, w.host.Auth.StoresPasswords = passwords{}, true }).listen()
+	nc := w.raw()
+	w.write(nc, header+login+header+bind)
+	w.until(nc, "</jid></bind></iq>")
+	s := <-w.sessions
+	for !stream.Parked(s.Transport) {
+		runtime.Gosched()
+	}
+	stream.Overtake(s.Transport)
+	if err := <-s.end; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("ended with %v", err)
+	}
+}
+
 // withheld holds back what is written.
 type withheld struct {
 	net.Conn
