@@ -176,8 +176,8 @@ func (s *Store) openTables(ctx context.Context, log *slog.Logger) error {
 // mark begins to read after something was written, which has SQLite note in the memory that its connections share how far
 // they can. That memory is a file's: of a disk that has stopped, pages that were clean are not to be written to, and a
 // thread that does so is no system call that Go would see and work around, but stands still with all others waiting
-// for it. So the note is made while the disk still answers, and who reads later has none to make. It is made by the
-// connections that wrote: others may be busy reading for long.
+// for it. So the note is made while the disk still answers, and who reads later has none to make, and does not have to wait
+// (see index_linux.go). It is made by the connections that wrote: others may be busy reading for long.
 func (s *Store) mark(by *sql.DB) {
 	if s.path == inMemory {
 		return
@@ -243,6 +243,9 @@ func dsn(path, synchronous string, pragmas ...string) string {
 	options := url.Values{
 		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(" + strconv.Itoa(neverMore) + ")"}, pragmas...),
 		"_txlock": {"immediate"},
+	}
+	if vfs := steadyVFS(); vfs != "" {
+		options.Set("vfs", vfs)
 	}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: options.Encode()}).String()
 }
