@@ -113,6 +113,9 @@ func (d *desk) end(answered bool) {
 
 // ask returns what f does, or the error of ctx as soon as that ends. f may outlive it.
 func ask[T any](ctx context.Context, d *desk, f func(context.Context) (T, error)) (result T, err error) {
+	if ctx.Err() != nil {
+		return result, context.Cause(ctx)
+	}
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, longest, ErrStalled)
