@@ -14,10 +14,10 @@ import (
 )
 
 var (
-	keep    = flag.String("json", "", "keep what is measured in a `file`; with -only, what it already has of other scenarios stays")
+	keep    = flag.String("json", "", "keep what is measured in a `file`; with -only, what it has and is not measured again stays")
 	page    = flag.String("page", "", "write what is measured into a `page`, with plots in a folder of its name in small letters beside it")
 	against = flag.String("against", "", "say what has changed since the run that was kept in a `file`")
-	from    = flag.String("from", "", "measure nothing, but take runs that were kept in `files`, separated by commas; a later one's scenarios replace an earlier one's")
+	from    = flag.String("from", "", "measure nothing, but take runs that were kept in `files`, separated by commas; a later one's results replace an earlier one's")
 )
 
 // keeper saves a run as far as it has come, so that what ends it early does not end what it has measured.

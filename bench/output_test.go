@@ -90,11 +90,12 @@ func TestKeeper(t *testing.T) {
 	first := measured()
 	keep("", first)
 	again := &report.Run{}
-	again.Add(report.Result{Scenario: "plugin", Server: "rosterd", Values: []report.Value{report.One("cpu", "s", 2)}})
-	if got := keep("plugin", again); len(got.Results) != 3 {
+	again.Add(report.Result{Scenario: "plugin", Params: first.Results[1].Params, Server: "rosterd", Values: []report.Value{report.One("cpu", "s", 2)}})
+	again.Add(report.Result{Scenario: "plugin", Params: first.Results[1].Params, Server: "prosody", Values: []report.Value{report.One("cpu", "s", 3)}})
+	if got := keep("plugin", again); len(got.Results) != 5 || got.Results[1].Values[0].Median() != 2 {
 		t.Errorf("with -only: %+v", got.Results)
 	}
-	if got := keep("", again); len(got.Results) != 1 {
+	if got := keep("", again); len(got.Results) != 2 {
 		t.Errorf("without: %+v", got.Results)
 	}
 }

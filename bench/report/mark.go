@@ -78,6 +78,9 @@ func (r *Run) verdict(m Mark, one Result) (Verdict, bool) {
 		v.Measured = fmt.Sprintf("%s (%s, %s)", times(by), figure, Figure(their.Median(), their.Unit))
 		v.Short = fmt.Sprintf("%.0f %% of the ratio", 100*v.far)
 		one.Bound = cmp.Or(one.Bound, other.Bound)
+		if !one.Begun.Equal(other.Begun) {
+			one.Bound = cmp.Or(one.Bound, "the two are of different runs")
+		}
 	case m.Most > 0:
 		v.far, v.Measured = m.Most/value.Median(), figure
 		if value.Median() <= 0 {

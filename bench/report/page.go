@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"rosterd/bench/report/plot"
 )
@@ -114,11 +115,33 @@ func (r *Run) provenance() string {
 	row("command", "`"+strings.Join(r.Command, " ")+"`")
 	row("begun", r.Started.Format("2006-01-02 15:04 MST"))
 	row("commit", r.Commit)
+	for _, part := range r.Joined {
+		if r.has(part.Started) {
+			row("and of "+part.Started.Format("2006-01-02 15:04 MST")+", "+part.Commit, "`"+strings.Join(part.Command, " ")+"`")
+		}
+	}
+	if took := r.took(); took > 0 {
+		row("took", fmt.Sprintf("%.0f minutes", took.Minutes()))
+	}
 	row("machine", r.Machine.String())
 	for _, program := range slices.Sorted(maps.Keys(r.Versions)) {
 		row(program, r.Versions[program])
 	}
 	return b.String()
+}
+
+// has tells whether a result is of the run that began then.
+func (r *Run) has(begun time.Time) bool {
+	return slices.ContainsFunc(r.Results, func(one Result) bool { return one.Begun.Equal(begun) })
+}
+
+// took is how long all scenarios were played.
+func (r *Run) took() time.Duration {
+	var seconds float64
+	for _, s := range r.Took {
+		seconds += s
+	}
+	return (time.Duration(seconds) * time.Second).Round(time.Minute)
 }
 
 // Targets are verdicts as a table.

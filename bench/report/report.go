@@ -19,22 +19,32 @@ const format = 1
 
 // Run is what one run of the program has measured. Its JSON is what two runs are compared by.
 type Run struct {
-	Format   int               `json:"format"` // 1
-	Started  time.Time         `json:"started"`
-	Command  []string          `json:"command"`
-	Commit   string            `json:"commit"` // with "+" if files have been changed since
-	Machine  Machine           `json:"machine"`
-	Versions map[string]string `json:"versions"` // of the programs that took part
-	Results  []Result          `json:"results"`
+	Format   int                `json:"format"` // 1
+	Started  time.Time          `json:"started"`
+	Command  []string           `json:"command"`
+	Commit   string             `json:"commit"` // with "+" if files have been changed since
+	Machine  Machine            `json:"machine"`
+	Versions map[string]string  `json:"versions"` // of the programs that took part
+	Joined   []Part             `json:"joined,omitempty"`
+	Took     map[string]float64 `json:"took,omitempty"` // seconds of each scenario's playing, by its name
+	Results  []Result           `json:"results"`
+}
+
+// Part is a later run of which something was taken over.
+type Part struct {
+	Started time.Time `json:"started"`
+	Command []string  `json:"command"`
+	Commit  string    `json:"commit"`
 }
 
 // Result is what a scenario with some parameters has measured of one server, over all rounds.
 type Result struct {
-	Scenario string  `json:"scenario"`
-	Params   []Param `json:"params,omitempty"`
-	Server   string  `json:"server"`
-	Values   []Value `json:"values"`
-	Bound    string  `json:"bound,omitempty"` // why the figures say nothing of the server: "the load program was the bottleneck"
+	Scenario string    `json:"scenario"`
+	Params   []Param   `json:"params,omitempty"`
+	Server   string    `json:"server"`
+	Values   []Value   `json:"values"`
+	Begun    time.Time `json:"begun,omitzero"`  // of the run that has measured it, where runs were joined
+	Bound    string    `json:"bound,omitempty"` // why the figures say nothing of the server: "the load program was the bottleneck"
 }
 
 // Param is one parameter of a scenario: contacts, 100.
@@ -228,35 +238,67 @@ func Load(paths ...string) (*Run, error) {
 	return Join(runs...)
 }
 
-// Join makes one of several runs: what a later one has measured of a scenario replaces what an earlier one has. Runs of
-// different machines are no run.
+// Join makes one of several runs: what a later one has measured of a server in a scenario with some parameters replaces what
+// an earlier one has of that. Runs of different machines are no run.
 func Join(runs ...*Run) (*Run, error) {
 	whole := &Run{}
 	for i, one := range runs {
 		if i == 0 {
 			*whole = *one
-			whole.Versions = maps.Clone(one.Versions)
+			whole.Versions, whole.Took = maps.Clone(one.Versions), maps.Clone(one.Took)
+			whole.Results, whole.Joined = slices.Clone(one.Results), slices.Clone(one.Joined)
 			continue
 		}
 		if one.Machine != whole.Machine {
 			return nil, fmt.Errorf("one run is of %s, another of %s", whole.Machine, one.Machine)
 		}
-		whole.replace(one)
+		if len(one.Results) > 0 {
+			whole.replace(one)
+		}
 	}
 	return whole, nil
 }
 
-// replace takes over the scenarios of a later run.
+// replace takes over the results of a later run, each at the place of the earlier one, or behind the others of its scenario.
 func (r *Run) replace(later *Run) {
-	old := slices.DeleteFunc(slices.Clone(r.Results), func(old Result) bool {
-		return slices.ContainsFunc(later.Results, func(n Result) bool { return n.Scenario == old.Scenario })
-	})
-	r.Results = append(old, later.Results...)
-	if !slices.Contains(strings.Split(r.Commit, ", "), later.Commit) {
-		r.Commit += ", " + later.Commit
+	r.Results = r.dated()
+	for _, one := range later.dated() {
+		at := slices.IndexFunc(r.Results, one.same)
+		if at >= 0 {
+			r.Results[at] = one
+			continue
+		}
+		at = len(r.Results)
+		for i, old := range r.Results {
+			if old.Scenario == one.Scenario {
+				at = i + 1
+			}
+		}
+		r.Results = slices.Insert(r.Results, at, one)
+	}
+	r.Joined = append(append(r.Joined, Part{later.Started, later.Command, later.Commit}), later.Joined...)
+	for commit := range strings.SplitSeq(later.Commit, ", ") {
+		if !slices.Contains(strings.Split(r.Commit, ", "), commit) {
+			r.Commit += ", " + commit
+		}
 	}
 	if r.Versions == nil {
 		r.Versions = map[string]string{}
 	}
 	maps.Copy(r.Versions, later.Versions)
+	if r.Took == nil {
+		r.Took = map[string]float64{}
+	}
+	maps.Copy(r.Took, later.Took)
+}
+
+// dated are the results, each with the beginning of the run that has measured it.
+func (r *Run) dated() []Result {
+	list := slices.Clone(r.Results)
+	for i := range list {
+		if list[i].Begun.IsZero() {
+			list[i].Begun = r.Started
+		}
+	}
+	return list
 }

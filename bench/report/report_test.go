@@ -2,10 +2,12 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +141,7 @@ func TestSave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got.Results, later.Results) || got.Commit != "abc, def" || len(got.Versions) != 2 {
+	if len(got.Results) != len(r.Results)+1 || got.Commit != "abc, def" || len(got.Versions) != 2 {
 		t.Errorf("%+v", got)
 	}
 	later.Machine.Processors++
@@ -154,6 +156,48 @@ func TestSave(t *testing.T) {
 	}
 	if _, err := Load(two); err == nil {
 		t.Error("another form is read")
+	}
+}
+
+// TestJoin: a later run replaces what it has measured again, of that server with those parameters, and nothing else. What
+// belongs together stays together, in its order.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	first := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	run := func(hours int, commit string, results ...Result) *Run {
+		return &Run{Started: first.Add(time.Duration(hours) * time.Hour), Command: []string{"bench", commit}, Commit: commit, Took: map[string]float64{commit: 1}, Results: results}
+	}
+	one := func(scenario, server string, sessions int, memory float64) Result {
+		return Result{Scenario: scenario, Server: server, Params: Params("sessions", sessions), Values: []Value{One("memory", "B", memory)}}
+	}
+	got, err := Join(
+		run(0, "abc", one("idle", ours, 1000, 1), one("idle", theirs, 1000, 2), one("login", ours, 1000, 3)),
+		run(1, "def", one("idle", ours, 10_000, 4), one("ping", ours, 1, 5)),
+		run(2, "abc", one("idle", ours, 1000, 6)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	for _, r := range got.Results {
+		order = append(order, fmt.Sprintf("%s %s %s %v %d", r.Scenario, r.Server, r.Param("sessions"), r.Values[0].Median(), int(r.Begun.Sub(first).Hours())))
+	}
+	want := []string{"idle rosterd 1000 6 2", "idle prosody 1000 2 0", "idle rosterd 10000 4 1", "login rosterd 1000 3 0", "ping rosterd 1 5 1"}
+	if !slices.Equal(order, want) {
+		t.Errorf("%q\nwant\n%q", order, want)
+	}
+	if got.Commit != "abc, def" || !reflect.DeepEqual(got.Took, map[string]float64{"abc": 1, "def": 1}) {
+		t.Errorf("%+v", got)
+	}
+	if len(got.Joined) != 2 || got.Joined[0].Commit != "def" || !got.Joined[1].Started.Equal(first.Add(2*time.Hour)) {
+		t.Errorf("joined: %+v", got.Joined)
+	}
+	again, err := Join(got, run(3, "ghi")) // which has measured nothing yet
+	if err != nil || len(again.Joined) != 2 {
+		t.Errorf("%v, joined: %+v", err, again.Joined)
+	}
+	mark := Mark{Scenario: "idle", Params: Params("sessions", 1000), Value: "memory", Ratio: 0.1}
+	if v := got.Judge([]Mark{mark})[0]; !v.Met || v.Short != "the two are of different runs" {
+		t.Errorf("a ratio of two runs: %+v", v)
 	}
 }
 
