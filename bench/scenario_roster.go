@@ -19,14 +19,19 @@ func init() {
 			scenarios = append(scenarios, scenario{
 				name:    fmt.Sprintf("roster get, %d contacts, backend %v", contacts, latency),
 				servers: []string{target.Rosterd, target.Prosody, target.NoNagle}, play: r.play,
+				slow: 2,
 				marks: []report.Mark{{Scenario: "roster get", Params: r.params(), Value: "above backend", Most: 0.001,
 					Text: fmt.Sprintf("roster get p50 of one user at a time ≤ the backend's own + 1 ms, %d contacts, backend %v", contacts, latency)}},
 			})
 		}
 	}
-	scenarios = append(scenarios, scenario{name: "roster get under a login storm", servers: everyone, play: rosterInStorm,
-		marks: []report.Mark{{Scenario: "roster get in a storm", Value: "p99 of the bound", Most: 1,
-			Text: "p99 of roster get under a login storm ≤ 2 × the backend's own latency + 5 ms"}}})
+	scenarios = append(scenarios, scenario{name: "roster get under a login storm", servers: everyone, play: rosterInStorm, rounds: 5, slow: 1,
+		marks: []report.Mark{
+			{Scenario: "roster get in a storm", Value: "p99 of the bound", Most: 1,
+				Text: "p99 of roster get under a login storm ≤ 2 × the backend's own latency (its median) + 5 ms"},
+			{Scenario: "roster get in a storm", Value: "p99 of the bound with the backend's p99", Most: 1,
+				Text: "the same with the backend's own p99, asked in the same storm past the server: what the machine itself was away is in both"},
+		}})
 }
 
 // rosterGets are of one user at a time, who has just logged in and is not known yet.
@@ -88,7 +93,7 @@ func fetch(ctx context.Context, v *target.Server, user string) error {
 // was there before.
 func rosterInStorm(ctx context.Context, k target.Kind, add func(report.Result)) error {
 	const latency = 5 * time.Millisecond
-	l := logins{users: 1000, contacts: 100, mechanism: load.SCRAM, transport: load.TCP}
+	l := logins{users: 5000, contacts: 100, mechanism: load.SCRAM, transport: load.TCP}
 	users := load.Names("u", max(2*lanes, scaled(l.users)))
 	return driven(ctx, k, l.settings(append(users, "before")), func(v *target.Server) error {
 		v.Backend.Set("before", load.Strangers(0, l.contacts))
@@ -123,9 +128,12 @@ func rosterInStorm(ctx context.Context, k target.Kind, add func(report.Result)) 
 		if err != nil {
 			return err
 		}
-		bound := 2*own.Percentile(50) + 5*time.Millisecond
+		ofBound := func(p float64) float64 {
+			return float64(gets.Percentile(99)) / float64(2*own.Percentile(p)+5*time.Millisecond)
+		}
 		values := append(percentiles("", &gets),
-			report.One("p99 of the bound", "", float64(gets.Percentile(99))/float64(bound)),
+			report.One("p99 of the bound", "", ofBound(50)),
+			report.One("p99 of the bound with the backend's p99", "", ofBound(99)),
 			report.Took("backend p50", own.Percentile(50)),
 			report.Took("backend p99", own.Percentile(99)), // as much of the others' is the load program's
 			report.Took("roster at hand p99", known.Percentile(99)),
