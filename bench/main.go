@@ -4,16 +4,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"rosterd/bench/report"
 	"rosterd/bench/target"
@@ -23,10 +28,11 @@ import (
 var (
 	servers   = flag.String("servers", "rosterd,prototype", "the `servers` to drive, separated by commas: rosterd, prosody, prototype")
 	prototype = flag.String("prototype", "../shared/prototypes/scanner", "`folder` with the prototype's sources; skipped, and said so, if it is not there")
-	rounds    = flag.Int("rounds", 3, "how often each scenario is played; the median of the rounds counts")
-	only      = flag.String("only", "", "play only scenarios whose name contains one of these, separated by |")
+	rounds    = flag.Int("rounds", 0, "how often each scenario is played, of which some are at most played so often as they would be anyway; the median of the rounds counts (0: what -list says)")
+	only      = flag.String("only", "", "play only scenarios whose name this `expression` matches: login, or '^message, batched$'")
+	list      = flag.Bool("list", false, "play nothing, but say which scenarios there are, how often each would be played, and how long it took in the run that -json names")
 	all       = flag.Bool("all", false, "play also the scenarios that take long")
-	profiles  = flag.String("profile", "", "keep processor and allocation profiles of rosterd in a `folder`, of each scenario")
+	profiles  = flag.String("profile", "", "keep processor and allocation profiles of rosterd in a `folder`, of each scenario; with -rounds 1 one of each")
 	scale     = flag.Float64("scale", 1, "factor on the amount of work")
 )
 
@@ -35,7 +41,9 @@ type scenario struct {
 	name    string   // what -only looks in
 	long    bool     // only with -all
 	rare    bool     // only with -matrix
+	rounds  int      // without -rounds; 0: three
 	most    int      // rounds at most; 0: as many as -rounds says
+	slow    int      // rounds at most of Prosody, where each takes long; 0: as many as the others
 	servers []string // the kinds of target that can play it; none: it is played once a round, of the zero target.Kind
 	marks   []report.Mark
 
@@ -48,6 +56,9 @@ var scenarios []scenario
 
 // everyone can play what needs accounts and rosters. Only rosterd, and what is not mentioned by -servers, does not.
 var everyone = []string{target.Rosterd, target.Prosody}
+
+// unkept are those who play what is dearer where rosters are kept on disk, which Prosody's module does not do.
+var unkept = []string{target.Rosterd, target.Prosody, target.NotKept}
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "plugin-worker" {
@@ -71,11 +82,17 @@ func run(ctx context.Context) error {
 		}
 		return show(os.Stdout, kept, marks(scenarios))
 	}
+	chosen, err := chosen(*only)
+	if err != nil {
+		return err
+	}
+	if *list {
+		return plan(os.Stdout, chosen, *keep)
+	}
 	k, err := newKeeper(*keep, *only)
 	if err != nil {
 		return err
 	}
-	chosen := chosen()
 	measured, failed := playAll(ctx, chosen, k)
 	if measured == nil {
 		return failed
@@ -83,12 +100,53 @@ func run(ctx context.Context) error {
 	return errors.Join(failed, show(os.Stdout, measured, marks(chosen)))
 }
 
-// chosen are the scenarios that shall be played.
-func chosen() []scenario {
-	wanted := strings.Split(*only, "|")
+// chosen are the scenarios that shall be played, of those with such names.
+func chosen(names string) ([]scenario, error) {
+	wanted, err := regexp.Compile(names)
+	if err != nil {
+		return nil, fmt.Errorf("-only: %w", err)
+	}
 	return slices.DeleteFunc(slices.Clone(scenarios), func(sc scenario) bool {
-		return sc.long && !*all && !*matrix || sc.rare && !*matrix || !slices.ContainsFunc(wanted, func(part string) bool { return strings.Contains(sc.name, part) })
-	})
+		return sc.long && !*all && !*matrix || sc.rare && !*matrix || !wanted.MatchString(sc.name)
+	}), nil
+}
+
+// plan says what would be played, and how long it took in a run that was kept, if there is one.
+func plan(w io.Writer, list []scenario, file string) error {
+	run, err := report.Load(file)
+	if file == "" || errors.Is(err, fs.ErrNotExist) {
+		run, err = &report.Run{}, nil
+	}
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString("| scenario | rounds | of Prosody | took |\n| --- | --- | --- | --- |\n")
+	all := 0.0
+	for _, sc := range list {
+		took := run.Took[sc.name]
+		all += took
+		theirs := "–"
+		if slices.Contains(sc.servers, target.Prosody) {
+			theirs = fmt.Sprint(sc.times(target.Prosody))
+		}
+		fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", sc.name, sc.times(""), theirs, report.Figure(took, "s"))
+	}
+	fmt.Fprintf(&b, "| %d scenarios | | | %.0f minutes |\n", len(list), all/60)
+	report.Print(w, b.String())
+	return nil
+}
+
+// times is how often a server plays it.
+func (sc scenario) times(server string) int {
+	n := cmp.Or(*rounds, sc.rounds, 3)
+	if sc.most > 0 {
+		n = min(n, sc.most)
+	}
+	if sc.slow > 0 && (server == target.Prosody || server == target.NoNagle) {
+		n = min(n, sc.slow)
+	}
+	return n
 }
 
 // marks are those of scenarios, each with the command that measures it.
@@ -113,7 +171,7 @@ func command(sc scenario, m report.Mark) string {
 	if sc.long {
 		text += " -all"
 	}
-	return text + " -only '" + sc.name + "'"
+	return text + " -only '^" + sc.name + "$'"
 }
 
 // playAll plays scenarios, and keeps what has been measured after each. One that fails does not keep the others from
@@ -141,6 +199,7 @@ func playAll(ctx context.Context, list []scenario, k *keeper) (run *report.Run, 
 		}
 		one := *now
 		one.Results = nil
+		begun := time.Now()
 		if err := play(ctx, sc, kinds, &one); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", sc.name, err)
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", sc.name, err))
@@ -148,6 +207,10 @@ func playAll(ctx context.Context, list []scenario, k *keeper) (run *report.Run, 
 		for _, r := range one.Results {
 			now.Add(r)
 		}
+		if now.Took == nil {
+			now.Took = map[string]float64{}
+		}
+		now.Took[sc.name] = time.Since(begun).Round(100 * time.Millisecond).Seconds()
 		tell(sc, &one)
 		if run, err = k.save(now); err != nil {
 			return now, errors.Join(failed, err)
@@ -160,8 +223,11 @@ func playAll(ctx context.Context, list []scenario, k *keeper) (run *report.Run, 
 func kinds(ctx context.Context, dir string, list []scenario) (kinds []target.Kind, err error) {
 	for name := range strings.SplitSeq(*servers, ",") {
 		variants := []string{name}
-		if name == target.Prosody {
+		switch {
+		case name == target.Prosody:
 			variants = append(variants, target.NoNagle)
+		case name == target.Rosterd && *profiles == "": // whose profiles would be mixed
+			variants = append(variants, target.NotKept)
 		}
 		for _, v := range variants {
 			if !slices.ContainsFunc(list, func(sc scenario) bool { return slices.Contains(sc.servers, v) }) {
@@ -184,21 +250,21 @@ func kinds(ctx context.Context, dir string, list []scenario) (kinds []target.Kin
 // play has each server play a scenario in turn, round by round. Who fails is not asked again.
 func play(ctx context.Context, sc scenario, kinds []target.Kind, into *report.Run) error {
 	mine := slices.DeleteFunc(slices.Clone(kinds), func(k target.Kind) bool { return !slices.Contains(sc.servers, k.Name) })
+	perform := sc.play
 	if len(sc.servers) == 0 {
 		mine = []target.Kind{{}}
-	}
-	times := *rounds
-	if sc.most > 0 {
-		times = min(times, sc.most)
+		perform = func(ctx context.Context, k target.Kind, add func(report.Result)) error {
+			return target.ProfileOwn(func() error { return sc.play(ctx, k, add) })
+		}
 	}
 	var failed error
 	out := map[string]bool{}
-	for range times {
+	for round := range sc.times("") {
 		for _, k := range mine {
-			if out[k.Name] || ctx.Err() != nil {
+			if out[k.Name] || round >= sc.times(k.Name) || ctx.Err() != nil {
 				continue
 			}
-			err := sc.play(ctx, k, func(r report.Result) {
+			err := perform(ctx, k, func(r report.Result) {
 				if r.Server == "" {
 					r.Server = k.Name
 				}

@@ -55,12 +55,20 @@ func growingBy(ctx context.Context, amounts []int, f func(n int) (time.Duration,
 	return ctx.Err()
 }
 
+// upTo are the amounts that are tried: Prosody is followed as far as its time allows.
+func upTo(k target.Kind, most int, amounts ...int) []int {
+	if k.Name == target.Rosterd {
+		return amounts
+	}
+	return slices.DeleteFunc(amounts, func(n int) bool { return n > most })
+}
+
 // overContacts is what a login and what a roster get cost with so many contacts, who are never online.
 func overContacts(ctx context.Context, k target.Kind, add func(report.Result)) error {
 	const contacts = 100_000 // in all rosters together, for each amount
 	s := target.Settings{Users: load.Names("grown", 300)}
 	return driven(ctx, k, s, func(v *target.Server) error {
-		return growing(ctx, []int{10, 30, 100, 300, 1000, 3000, 10_000}, func(n int) error {
+		return growing(ctx, upTo(k, 1000, 10, 30, 100, 300, 1000, 3000, 10_000), func(n int) error {
 			users := s.Users[:min(max(bearable(k, scaled(contacts)/n), 3), bearable(k, len(s.Users)))]
 			doc := load.Strangers(0, n)
 			for _, u := range users {
@@ -110,11 +118,7 @@ const perAddress = 10_000
 
 // overUsers is what a login costs when so many are online already, and the memory of each. All have ten contacts.
 func overUsers(ctx context.Context, k target.Kind, add func(report.Result)) error {
-	amounts := []int{100, 300, 1000, 3000, 10_000, 30_000, 50_000}
-	if k.Name != target.Rosterd {
-		amounts = amounts[:5]
-	}
-	amounts = within(amounts)
+	amounts := within(upTo(k, 3000, 100, 300, 1000, 3000, 10_000, 30_000, 50_000))
 	s := target.Settings{Users: load.Names("grown", max(amounts[0], scaled(amounts[len(amounts)-1])))}
 	return driven(ctx, k, s, func(v *target.Server) error {
 		doc := load.Strangers(0, 10)
@@ -226,11 +230,8 @@ func changing(ctx context.Context, v *target.Server, online []*load.Client, name
 // overNames is what a refresh costs for each of so many names in one POST: of users who are online and have one other contact in
 // a roster of ten, and of users who are not.
 func overNames(ctx context.Context, k target.Kind, add func(report.Result)) error {
-	amounts := []int{1, 10, 100, 1000, 10_000}
+	amounts := upTo(k, 1000, 1, 10, 100, 1000, 10_000)
 	most := max(amounts[0], scaled(amounts[len(amounts)-1]))
-	if k.Name != target.Rosterd {
-		most = min(most, 1000)
-	}
 	online := load.Names("grown", most)
 	return driven(ctx, k, target.Settings{Users: online}, func(v *target.Server) error {
 		result := func(who string, n int, cost target.Cost, answer time.Duration) {
@@ -265,14 +266,14 @@ func overNames(ctx context.Context, k target.Kind, add func(report.Result)) erro
 // overGroup is what presence costs in a group of so many who all see each other, as users have it: what comes in crowds is
 // written together. All come at once; then ten of them change theirs at once, over and over.
 func overGroup(ctx context.Context, k target.Kind, add func(report.Result)) error {
-	return growing(ctx, []int{10, 30, 100, 300, 1000}, func(n int) error {
+	return growing(ctx, upTo(k, 300, 10, 30, 100, 300, 1000), func(n int) error {
 		users := load.Names("m", n)
 		return driven(ctx, k, target.Settings{Users: users}, func(v *target.Server) error {
 			load.AllFriends(v.Backend, users)
 			var list []*load.Client
 			defer func() { load.CloseAll(list) }()
 			coming, err := v.During(func() (err error) {
-				if list, err = load.LoginAll(ctx, v, users, load.How{}, (*load.Client).Roster); err != nil {
+				if list, err = load.LoginAll(ctx, v, users, load.How{Mechanism: load.SCRAM}, (*load.Client).Roster); err != nil {
 					return err
 				}
 				group := &crowd{n: n}

@@ -119,6 +119,9 @@ func (d idle) measure(ctx context.Context, k target.Kind, wanted int) (r report.
 		if err != nil {
 			return err
 		}
+		if err := v.ProfileHeap(); err != nil {
+			return err
+		}
 		r = report.Result{Scenario: idleSessions, Params: d.params(sessions), Values: []report.Value{
 			report.One("memory", "B", float64(after)), report.One("session", "B", float64(after-before)/float64(sessions)), cpu(cost, sessions),
 		}}

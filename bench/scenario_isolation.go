@@ -21,9 +21,9 @@ import (
 // without it.
 func init() {
 	scenarios = append(scenarios,
-		scenario{name: "isolation, clients that read nothing", servers: everyone, play: isolation{trouble: silentClients}.play},
-		scenario{name: "isolation, a backend that hangs", servers: everyone, play: isolation{trouble: hangingBackend}.play},
-		scenario{name: "isolation, a plugin that never ends", servers: []string{target.Rosterd}, play: isolation{trouble: endlessPlugin, prepare: withEndlessPlugin}.play},
+		scenario{name: "isolation, clients that read nothing", rounds: 2, slow: 1, servers: everyone, play: isolation{trouble: silentClients}.play},
+		scenario{name: "isolation, a backend that hangs", rounds: 2, slow: 1, servers: everyone, play: isolation{trouble: hangingBackend}.play},
+		scenario{name: "isolation, a plugin that never ends", rounds: 2, servers: []string{target.Rosterd}, play: isolation{trouble: endlessPlugin, prepare: withEndlessPlugin}.play},
 		scenario{name: "isolation, a disk that has stopped", long: true, most: 1, servers: []string{target.Rosterd}, play: playStoppedDisk},
 	)
 }
@@ -66,7 +66,7 @@ func (i isolation) play(ctx context.Context, k target.Kind, add func(report.Resu
 		if err != nil {
 			return err
 		}
-		values, err = o.watch(watched)
+		_, err = v.During(func() (err error) { values, err = o.watch(watched); return err })
 		more, errEnd := end()
 		if err := errors.Join(err, errEnd); err != nil {
 			return fmt.Errorf("beside %s: %w", name, err)

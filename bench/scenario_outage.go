@@ -14,7 +14,7 @@ import (
 
 func init() {
 	const name = "outage"
-	scenarios = append(scenarios, scenario{name: name, long: true, servers: []string{target.Rosterd}, play: playOutage, marks: []report.Mark{
+	scenarios = append(scenarios, scenario{name: name, long: true, most: 1, servers: []string{target.Rosterd}, play: playOutage, marks: []report.Mark{
 		{Scenario: name, Value: "peak", Most: 16, Text: "after an outage the backend is asked by rosterd_backend_parallel at a time"},
 		{Scenario: name, Value: "requests a second", Most: 250, Text: "and by some 100 users a second, beside who logs in"},
 	}})

@@ -23,14 +23,20 @@ func init() {
 			report.Mark{Scenario: "refresh", Params: c.params(), Value: "last push to answer", Most: 1.2, Text: "last push within 1.2 × the time of the HTTP answer"})
 	}
 	scenarios = append(scenarios,
-		scenario{name: "refresh", servers: everyone, marks: marks, play: playRefresh},
-		scenario{name: "refresh of everybody", long: true, servers: []string{target.Rosterd}, play: playRefreshAll})
+		scenario{name: "refresh", servers: unkept, rounds: 5, slow: 3, marks: marks, play: refreshes.play},
+		scenario{name: "refresh, 1000 users with 100 changes", long: true, most: 1, servers: unkept, play: refreshesMost.play},
+		scenario{name: "refresh of everybody", long: true, most: 2, servers: []string{target.Rosterd}, play: playRefreshAll})
 }
 
 // refreshed is so many users in one POST, and so many contacts in each roster that come or go, again and again.
 type refreshed struct{ users, changes, times int }
 
-var refreshes = []refreshed{{1, 1, 40}, {1, 100, 10}, {100, 1, 6}, {100, 10, 4}, {100, 100, 2}, {1000, 1, 2}, {1000, 10, 2}}
+type refreshedList []refreshed
+
+var (
+	refreshes     = refreshedList{{1, 1, 40}, {1, 100, 10}, {100, 1, 6}, {100, 10, 4}, {100, 100, 2}, {1000, 1, 2}, {1000, 10, 2}}
+	refreshesMost = refreshedList{{1000, 100, 2}}
+)
 
 const refreshContacts = 100
 
@@ -43,9 +49,9 @@ func atHand(users []string) target.Settings {
 	return target.Settings{Users: users, Authentication: "internal_plain", Lines: "rosterd_connections_per_address = 100000\nrosterd_logins_wait = 60\n"}
 }
 
-func playRefresh(ctx context.Context, k target.Kind, add func(report.Result)) error {
+func (list refreshedList) play(ctx context.Context, k target.Kind, add func(report.Result)) error {
 	most := 0
-	for _, c := range refreshes {
+	for _, c := range list {
 		most = max(most, scaled(c.users))
 	}
 	users := load.Names("refreshed", most)
@@ -56,7 +62,7 @@ func playRefresh(ctx context.Context, k target.Kind, add func(report.Result)) er
 		if err != nil {
 			return err
 		}
-		for _, c := range refreshes {
+		for _, c := range list {
 			result, err := c.measure(ctx, s, clients[:min(scaled(c.users), len(clients))])
 			if err != nil {
 				return fmt.Errorf("%d users, %d changes: %w", c.users, c.changes, err)

@@ -53,25 +53,34 @@ func (r rosterGets) play(ctx context.Context, k target.Kind, add func(report.Res
 		}
 		v.Backend.Latency(r.latency)
 		var gets, own load.Latencies
-		for _, u := range users {
-			c, err := load.Login(ctx, v, u, load.How{})
-			if err != nil {
-				return err
-			}
-			err = gets.Time(c.Roster)
-			c.Close()
-			if err != nil {
-				return err
-			}
-			if err := own.Time(func() error { return fetch(ctx, v, u) }); err != nil {
-				return err
-			}
+		_, err := v.During(func() error { return oneByOne(ctx, v, users, &gets, &own) })
+		if err != nil {
+			return err
 		}
 		values := append(percentiles("", &gets), report.Took("backend p50", own.Percentile(50)),
 			report.Took("above backend", gets.Percentile(50)-own.Percentile(50)))
 		add(report.Result{Scenario: "roster get", Params: r.params(), Values: values})
 		return nil
 	})
+}
+
+// oneByOne has users log in one after the other; each asks for the roster, and the backend is asked for it once more.
+func oneByOne(ctx context.Context, v *target.Server, users []string, gets, own *load.Latencies) error {
+	for _, u := range users {
+		c, err := load.Login(ctx, v, u, load.How{})
+		if err != nil {
+			return err
+		}
+		err = gets.Time(c.Roster)
+		c.Close()
+		if err != nil {
+			return err
+		}
+		if err := own.Time(func() error { return fetch(ctx, v, u) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fetch asks the backend as a server does, on a connection that stays.

@@ -25,7 +25,7 @@ func TestPage(t *testing.T) {
 		"| a login with 100 | 10 × (2 ms, 20 ms), mechanism PLAIN | **falls short**: 40 % of the ratio | `go run ./bench -only 'login'` |\n",
 		"| many logins: contacts 10 | 200 /s, mechanism PLAIN | reached |",
 		"### Logins\n\nOne after the other.\n\n| contacts | mechanism | cpu | logins |\n| --- | --- | --- | --- |\n| 10 | PLAIN | 200 µs, 3.40 ms, **17 ×** | 200 /s, 100 /s, **2.0 ×** |\n",
-		"In each cell: rosterd, prosody.\n",
+		"In each cell: rosterd; prosody.\n",
 		"\n![A login](performance/login.svg)\n",
 		"<!-- /figures -->\nThe end.\n",
 	} {
@@ -61,7 +61,7 @@ func TestTable(t *testing.T) {
 			run:     measured(),
 			section: Section{Scenario: "login", Across: "contacts", Values: []string{"cpu"}},
 			want: "| mechanism | contacts 10 | contacts 100 |\n| --- | --- | --- |\n| PLAIN | 200 µs, 3.40 ms, **17 ×** | 2 ms, 20 ms, **10 ×** |\n" +
-				"\nIn each cell: rosterd, prosody.\n",
+				"\nIn each cell: rosterd; prosody.\n",
 		},
 		{
 			name: "one server, unsteady, and bound",
@@ -80,7 +80,7 @@ func TestTable(t *testing.T) {
 				{Scenario: "login", Server: ours, Params: Params("users", 2), Values: []Value{One("cpu", "s", 2)}},
 			}},
 			section: Section{Scenario: "login"},
-			want:    "| users | cpu |\n| --- | --- |\n| 1 | 1 s, 3 s, **3.0 ×** |\n| 2 | 2 s, – |\n\nIn each cell: rosterd, prosody.\n",
+			want:    "| users | cpu |\n| --- | --- |\n| 1 | 1 s, 3 s, **3.0 ×** |\n| 2 | 2 s, – |\n\nIn each cell: rosterd; prosody.\n",
 		},
 	} {
 		if got := c.run.Table(c.section); got != c.want {
@@ -93,7 +93,7 @@ func TestPrint(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	Print(&b, measured().Table(Section{Scenario: "login", Values: []string{"cpu"}}))
-	want := "contacts  mechanism  cpu\n10        PLAIN      200 µs, 3.40 ms, 17 ×\n100       PLAIN      2 ms, 20 ms, 10 ×\nIn each cell: rosterd, prosody.\n"
+	want := "contacts  mechanism  cpu\n10        PLAIN      200 µs, 3.40 ms, 17 ×\n100       PLAIN      2 ms, 20 ms, 10 ×\nIn each cell: rosterd; prosody.\n"
 	if b.String() != want {
 		t.Errorf("%q", &b)
 	}

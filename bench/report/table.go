@@ -146,7 +146,7 @@ func (n *notes) of(server, bound string) string {
 
 func (n *notes) lines(servers []string) (list []string) {
 	if len(servers) > 1 {
-		list = append(list, "In each cell: "+strings.Join(servers, ", ")+".")
+		list = append(list, "In each cell: "+strings.Join(servers, "; ")+".")
 	}
 	if n.unsteady {
 		list = append(list, fmt.Sprintf("~: the rounds were more than %.0f %% apart.", 100*unsteady))

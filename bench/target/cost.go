@@ -2,7 +2,6 @@ package target
 
 import (
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -44,7 +43,7 @@ func (c Cost) Bound() string {
 	if load < 0.9 || server > 0.9 {
 		return ""
 	}
-	return fmt.Sprintf("the load program was the bottleneck: it used %.0f %% of its processors, the server %.0f %%", 100*load, 100*server)
+	return "the load program was the bottleneck: it used more than nine tenths of its processors, and the server did not"
 }
 
 // During is what f cost.

@@ -13,6 +13,7 @@ import (
 // The names of kinds.
 const (
 	Rosterd   = "rosterd"
+	NotKept   = "rosterd, rosters not kept" // rosterd_keep_rosters = false: nothing of a roster is on disk, as with Prosody's module
 	Prosody   = "prosody"
 	NoNagle   = "prosody, no Nagle" // network_settings = { nagle = false }: what does not fill a segment leaves at once
 	Prototype = "prototype"
@@ -28,8 +29,8 @@ func Kinds(ctx context.Context, dir, prototype string, names ...string) (list []
 	for _, name := range names {
 		var k Kind
 		switch name {
-		case Rosterd:
-			k, err = rosterdKind(ctx, dir, a)
+		case Rosterd, NotKept:
+			k, err = rosterdKind(ctx, dir, a, name)
 		case Prosody, NoNagle:
 			k, err = prosodyKind(dir, a, name)
 		case Prototype:
@@ -68,21 +69,25 @@ func begin(kind string, s Settings) (*Server, error) {
 	return v, nil
 }
 
-func rosterdKind(ctx context.Context, dir string, a *accounts) (Kind, error) {
+func rosterdKind(ctx context.Context, dir string, a *accounts, kind string) (Kind, error) {
 	bin := filepath.Join(dir, Rosterd)
 	if err := compile(ctx, ".", bin, "./cmd/server"); err != nil {
 		return Kind{}, err
 	}
-	return Kind{Rosterd, func(ctx context.Context, s Settings) (*Server, error) {
+	return Kind{kind, func(ctx context.Context, s Settings) (*Server, error) {
 		return started(ctx, Rosterd, s, func(v *Server) (*exec.Cmd, error) {
 			if err := a.rosterd(ctx, s, v.dir); err != nil {
 				return nil, err
 			}
+			lines := "" // before those of the scenario, which may begin a host of its own
+			if kind == NotKept {
+				lines = "rosterd_keep_rosters = false\n"
+			}
 			if Profiles.Dir != "" {
 				v.PProf = free()
-				s.Lines += fmt.Sprintf("\nrosterd_pprof = %q", v.PProf)
+				lines += fmt.Sprintf("rosterd_pprof = %q\n", v.PProf)
 			}
-			file, err := v.configure(s, s.Lines)
+			file, err := v.configure(s, lines+s.Lines)
 			return exec.Command(bin, "serve", "--config", file), err
 		})
 	}}, nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/pprof"
 	"strings"
 )
 
@@ -53,6 +54,41 @@ func (s *Server) profile() (keep func() error, err error) {
 	}, nil
 }
 
+// ProfileHeap keeps a profile of what rosterd holds now, if profiles are wanted.
+func (s *Server) ProfileHeap() error {
+	if Profiles.Dir == "" || s.PProf == "" {
+		return nil
+	}
+	res, err := http.Get("http://" + s.PProf + "/debug/pprof/heap?gc=1")
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	return keepProfile("heap", res)
+}
+
+// ProfileOwn does f, and keeps profiles of this process meanwhile, if any are wanted: of what is measured in it.
+func ProfileOwn(f func() error) error {
+	if Profiles.Dir == "" {
+		return f()
+	}
+	cpu, err := newProfile("cpu")
+	if err != nil {
+		return err
+	}
+	defer cpu.Close()
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return err
+	}
+	err = f()
+	pprof.StopCPUProfile()
+	allocs, errNew := newProfile("allocs")
+	if err := errors.Join(err, errNew); err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(allocs, 0), allocs.Close())
+}
+
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
 
 // keepProfile writes an answer to a file of its own.
@@ -61,19 +97,24 @@ func keepProfile(kind string, res *http.Response) error {
 	if err != nil || res.StatusCode != http.StatusOK {
 		return errors.Join(fmt.Errorf("%s profile: %s %.200s", kind, res.Status, b), err)
 	}
-	if err := os.MkdirAll(Profiles.Dir, 0o755); err != nil {
+	f, err := newProfile(kind)
+	if err != nil {
 		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
+}
+
+// newProfile makes a file with the name of the scenario and the next number.
+func newProfile(kind string) (*os.File, error) {
+	if err := os.MkdirAll(Profiles.Dir, 0o755); err != nil {
+		return nil, err
 	}
 	name := strings.Trim(notInNames.ReplaceAllString(Profiles.Name, "-"), "-")
 	for n := 1; ; n++ {
 		f, err := os.OpenFile(filepath.Join(Profiles.Dir, fmt.Sprintf("%s-%d.%s.pb.gz", name, n, kind)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if errors.Is(err, fs.ErrExist) {
-			continue
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
 		}
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(b)
-		return errors.Join(err, f.Close())
 	}
 }

@@ -40,7 +40,7 @@ type Settings struct {
 
 // Kind is a program that can be driven. Start returns when clients can connect.
 type Kind struct {
-	Name  string // "rosterd", "prosody", "prosody, no Nagle", "prototype"
+	Name  string // "rosterd", "rosterd, rosters not kept", "prosody", "prosody, no Nagle", "prototype"
 	Start func(ctx context.Context, s Settings) (*Server, error)
 }
 
