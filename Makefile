@@ -123,13 +123,13 @@ bench: plugins
 	$(GO) run ./bench
 
 # Beside Debian's Prosody, in one run, onto docs/PERFORMANCE.md. All of it takes up to 40 minutes; QUICK=1 some minutes,
-# and leaves the page alone. ONLY=login plays scenarios with such names, and keeps the figures of the others.
+# and leaves the page alone. ONLY=login plays scenarios whose names that expression matches, and keeps the figures of the others.
 BENCH_RUN      = .cache/bench/RUN.json
 BENCH_PACKAGES = prosody lua-cjson clang lld wasi-libc libclang-rt-dev-wasm32 rustc libstd-rust-dev-wasm32 $(shell command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
 bench-compare:
 	@$(MAKE) --no-print-directory deps PACKAGES="$(BENCH_PACKAGES)" || { echo "bench-compare needs Debian's $(BENCH_PACKAGES): have them installed, or leave Prosody out: make bench"; exit 1; }
 	@$(if $(and $(ONLY),$(if $(findstring plugin,$(ONLY)),,others)),:,$(MAKE) --no-print-directory plugins)
-	$(GO) run ./bench -all -servers rosterd,prosody $(if $(ONLY),-only '$(ONLY)') \
+	$(GO) run ./bench -all -servers rosterd,prosody,prototype $(if $(ONLY),-only '$(ONLY)') \
 		$(if $(QUICK),-scale 0.1 -rounds 1 -json .cache/bench/QUICK.json,-json $(BENCH_RUN) -page docs/PERFORMANCE.md) $(if $(AGAINST),-against $(AGAINST))
 
 # Every fuzz target for FUZZTIME each.
