@@ -114,3 +114,12 @@ type FreshKeeper interface {
 	// was answered holds after a crash too.
 	Spoil(ctx context.Context, users []addr.Bare) error
 }
+
+// LateKeeper is a FreshKeeper that has a document made when it is about to write it: who waits for the roster does not
+// wait for that, and a document that another one replaces before is never made.
+type LateKeeper interface {
+	FreshKeeper
+	// SaveLater is SaveFresh, or SaveRoster where until is zero, of the document that write appends, of some size bytes. It
+	// may be called any number of times, from any goroutine, and appends the same each time.
+	SaveLater(ctx context.Context, user addr.Bare, size int, write func([]byte) []byte, until time.Time) error
+}

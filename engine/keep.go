@@ -82,27 +82,44 @@ func decodeKept(owner addr.Bare, doc []byte) (k kept, r roster.Roster, err error
 // again, and few clients come back from longer ago.
 const keptSteps = 25
 
-// encode is json.Marshal but for the items and the history, which are nearly all of it: json.Marshal would read through
-// them once more.
-func (k kept) encode(items roster.Roster) ([]byte, error) {
+// document is what is kept, but for its items and its history, which are nearly all of it: they cannot change, and are
+// written when somebody wants the bytes.
+type document struct {
+	before, after []byte
+	items         roster.Roster
+	history       roster.History
+}
+
+// document is what json.Marshal would make, which would read through the items and the history once more.
+func (k kept) document(items roster.Roster) (document, error) {
 	history := k.History.Latest(keptSteps)
 	k.Items, k.History = noItems, roster.History{}
 	doc, err := json.Marshal(k)
 	if err != nil {
-		return nil, err
+		return document{}, err
 	}
 	before, after, ok := bytes.Cut(doc, itemsField)
 	if !ok {
-		return nil, errors.New("a kept roster has no items")
+		return document{}, errors.New("a kept roster has no items")
 	}
-	all := make([]byte, 0, len(doc)+128+96*items.Len()+112*history.Len())
-	all = append(append(all, before...), `,"items":`...)
-	all = items.AppendBrief(all)
-	if !history.IsZero() {
-		all = history.AppendJSON(append(all, `,"history":`...))
-	}
-	return append(all, after...), nil
+	return document{before, after, items, history}, nil
 }
+
+// size is about what append appends.
+func (d document) size() int {
+	return len(d.before) + len(d.after) + 128 + 96*d.items.Len() + 112*d.history.Len()
+}
+
+func (d document) append(all []byte) []byte {
+	all = append(append(all, d.before...), `,"items":`...)
+	all = d.items.AppendBrief(all)
+	if !d.history.IsZero() {
+		all = d.history.AppendJSON(append(all, `,"history":`...))
+	}
+	return append(all, d.after...)
+}
+
+func (d document) bytes() []byte { return d.append(make([]byte, 0, d.size())) }
 
 // What is in the items' place until then. No text of the fields before it can hold this: quotes in them are escaped.
 var (
@@ -125,12 +142,21 @@ func (e *Engine) keep(u *user) {
 }
 
 func save(ctx context.Context, to Keeper, u addr.Bare, k kept, items roster.Roster) error {
-	doc, err := k.encode(items)
+	doc, err := k.document(items)
 	if err != nil {
 		return err
 	}
-	if f, ok := to.(FreshKeeper); ok && k.Held == nil && !k.FreshUntil.IsZero() {
-		return f.SaveFresh(ctx, u, doc, k.FreshUntil)
+	until := k.FreshUntil
+	if k.Held != nil {
+		until = time.Time{}
 	}
-	return to.SaveRoster(ctx, u, doc)
+	switch to := to.(type) {
+	case LateKeeper:
+		return to.SaveLater(ctx, u, doc.size(), doc.append, until)
+	case FreshKeeper:
+		if !until.IsZero() {
+			return to.SaveFresh(ctx, u, doc.bytes(), until)
+		}
+	}
+	return to.SaveRoster(ctx, u, doc.bytes())
 }

@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"testing"
 	"time"
 
+	"rosterd/engine/addr"
 	"rosterd/engine/roster"
 )
 
@@ -30,7 +33,7 @@ func TestKeptEncode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := c.encode(c.items)
+		got, err := encoded(c.kept, c.items)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,6 +53,57 @@ func TestKeptEncode(t *testing.T) {
 	}
 }
 
+// late is a keeper that makes documents when somebody reads them.
+type late struct {
+	*memory
+	write func([]byte) []byte
+	until time.Time
+	size  int
+}
+
+func (l *late) SaveLater(_ context.Context, _ addr.Bare, size int, write func([]byte) []byte, until time.Time) error {
+	l.write, l.size, l.until = write, size, until
+	return nil
+}
+
+// What is kept later is what would be kept at once, on the same terms.
+func TestKeptLater(t *testing.T) {
+	at := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	before, after := parseRoster("nurse juliet=Juliet"), parseRoster("juliet=Giulietta:to tybalt")
+	history := roster.History{}.After(before, roster.Diff(before, after), 10)
+	for _, k := range []kept{
+		{Fetched: at, Rev: "1"},
+		{Fetched: at, History: history, terms: terms{FreshUntil: at.Add(time.Hour), ServeUntil: at}, Generation: "x"},
+		{Fetched: at, terms: terms{FreshUntil: at.Add(time.Hour)}, Held: &Held{Version: "v", Since: at, Removed: 1, Of: 2}},
+	} {
+		romeo, now, later := jid("romeo"), &memory{}, &late{memory: &memory{}}
+		if err := errors.Join(save(t.Context(), now, romeo, k, after), save(t.Context(), later, romeo, k, after)); err != nil {
+			t.Fatal(err)
+		}
+		got, again := string(later.write([]byte("x"))), string(later.write(nil))
+		if got != "x"+again || again != now.docs[romeo] {
+			t.Errorf("kept later as\n%s\n%s\nat once as\n%s", got, again, now.docs[romeo])
+		}
+		if !later.until.Equal(now.fresh[romeo]) {
+			t.Errorf("fresh until %v, and at once %v", later.until, now.fresh[romeo])
+		}
+		if later.size < len(again)/2 || later.size > 4*len(again)+512 {
+			t.Errorf("a document of %d bytes is said to have %d", len(again), later.size)
+		}
+		if len(later.docs) > 0 {
+			t.Error("kept at once")
+		}
+	}
+}
+
+func encoded(k kept, items roster.Roster) ([]byte, error) {
+	doc, err := k.document(items)
+	if err != nil {
+		return nil, err
+	}
+	return doc.bytes(), nil
+}
+
 // Of many changes the last are kept.
 func TestKeptHistory(t *testing.T) {
 	rosters := []roster.Roster{parseRoster("nurse"), parseRoster("nurse juliet")}
@@ -58,7 +112,7 @@ func TestKeptHistory(t *testing.T) {
 		from, to := rosters[n%2], rosters[(n+1)%2]
 		history = history.After(from, roster.Diff(from, to), 100)
 	}
-	doc, err := kept{History: history}.encode(rosters[0])
+	doc, err := encoded(kept{History: history}, rosters[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +134,7 @@ func BenchmarkKeep(b *testing.B) {
 	r, _ := roster.New(jid("romeo"), items...)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := (kept{Fetched: time.Now()}).encode(r); err != nil {
+		if _, err := encoded(kept{Fetched: time.Now()}, r); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -48,8 +48,9 @@ const spoiling = time.Millisecond
 // Spoil makes the rosters of users stale who are all of one host. When it returns, that is on disk (WAL,
 // synchronous=FULL), and what was queued for these users before it is queued as stale.
 //
-// A hundred thousand users are one statement, and where no roster is fresh one look into an empty table. A disk that has
-// stopped holds nobody for longer than that could take.
+// A hundred thousand users are one statement. Where no roster of the host is fresh it is one look, and none at all as long
+// as that holds: rosters become fresh by our own commits alone. A disk that has stopped holds nobody for longer than that
+// could take.
 func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 	if len(users) == 0 {
 		return nil
@@ -62,9 +63,13 @@ func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 		}
 		names = append(names, u.Local())
 	}
+	settled, seen, none := s.rosters.spoil(users)
+	if none {
+		return nil
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, longest+time.Duration(len(users))*spoiling, ErrStalled)
 	defer cancel()
-	if settled := s.rosters.spoil(users); settled != nil {
+	if settled != nil {
 		select {
 		case <-settled:
 		case <-ctx.Done():
@@ -75,8 +80,12 @@ func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 		err = s.anyFresh.QueryRowContext(ctx, host).Scan(&any)
 		return any, err
 	})
-	if err != nil || !any {
+	if err != nil {
 		return s.spoilt(host, err)
+	}
+	if !any {
+		s.rosters.noneIsFresh(host, seen)
+		return nil
 	}
 	list, err := json.Marshal(names)
 	if err != nil {
@@ -93,10 +102,10 @@ func (s *Store) spoilt(host string, err error) error {
 	return nil
 }
 
-// spoil makes stale what is queued. What is being committed right now is committed as it is, unless that fails and it
-// comes back to the queue: the caller waits until it has settled, and then deletes it from the table. Nil if there is
-// nothing to wait for.
-func (w *rosterWriter) spoil(users []addr.Bare) (settled <-chan struct{}) {
+// spoil makes stale what is queued of users of one host. What is being committed right now is committed as it is, unless
+// that fails and it comes back to the queue: the caller waits until it has settled, and then deletes it from the table.
+// Settled is nil if there is nothing to wait for; none tells that there is nothing to delete either. Seen is for noneIsFresh.
+func (w *rosterWriter) spoil(users []addr.Bare) (settled <-chan struct{}, seen int, none bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range users {
@@ -109,7 +118,19 @@ func (w *rosterWriter) spoil(users []addr.Bare) (settled <-chan struct{}) {
 			settled = w.settled
 		}
 	}
-	return settled
+	was, looked := w.empty[users[0].Domain()]
+	return settled, w.freshened, looked && was == w.freshened && settled == nil
+}
+
+// noneIsFresh says that a look into the table, begun after spoil, has found nothing of a host. That holds until a commit
+// which makes something fresh has settled; of one that did meanwhile the look may have been too early to see it.
+func (w *rosterWriter) noneIsFresh(host string, seen int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.empty == nil {
+		w.empty = make(map[string]int)
+	}
+	w.empty[host] = seen
 }
 
 // freshnessSaver is part of a commit of rosters.

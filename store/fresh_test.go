@@ -99,10 +99,13 @@ func TestSpoilDuringCommit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newRosterWriter(nil, nil, slog.New(slog.DiscardHandler))
 			w.writing = map[addr.Bare]rosterChange{juliet: {doc: []byte("one"), fresh: 1}, romeo: {doc: []byte("one"), fresh: 1}}
-			if w.spoil([]addr.Bare{other}) != nil {
+			if settled, _, _ := w.spoil([]addr.Bare{other}); settled != nil {
 				t.Error("there is nothing to wait for")
 			}
-			settled := w.spoil([]addr.Bare{juliet, other})
+			settled, _, none := w.spoil([]addr.Bare{juliet, other})
+			if none {
+				t.Error("nobody has looked")
+			}
 			select {
 			case <-settled:
 				t.Error("nobody waits for the commit")
@@ -165,6 +168,55 @@ func TestFreshGoesWithItsRoster(t *testing.T) {
 	if until, err := s.Fresh(t.Context(), juliet); !until.IsZero() || err != nil {
 		t.Errorf("%v, %v", until, err)
 	}
+}
+
+// Where nothing is fresh nobody looks a second time, until something is.
+func TestSpoilLooksOnce(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	spoil := func(users ...addr.Bare) {
+		t.Helper()
+		if err := s.Spoil(t.Context(), users); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fresh := func(user addr.Bare) {
+		t.Helper()
+		if err := s.SaveFresh(t.Context(), user, nil, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stale := func(user addr.Bare) {
+		t.Helper()
+		if until, err := s.Fresh(t.Context(), user); !until.IsZero() || err != nil {
+			t.Errorf("%s: fresh until %v, %v", user, until, err)
+		}
+	}
+	none := func(user addr.Bare) (none bool) {
+		_, _, none = s.rosters.spoil([]addr.Bare{user})
+		return none
+	}
+	if none(juliet) {
+		t.Error("nobody has looked")
+	}
+	spoil(juliet)
+	if !none(juliet) || none(addr.MustBare("juliet@elsewhere.example")) {
+		t.Error("one look tells of its host, and of no other")
+	}
+	fresh(juliet)
+	spoil(juliet) // in the queue
+	s.rosters.allWritten()
+	stale(juliet)
+	fresh(juliet)
+	s.rosters.allWritten()
+	spoil(juliet)
+	stale(juliet)
+
+	_, seen, _ := s.rosters.spoil([]addr.Bare{juliet}) // a look that begins here, and is slow
+	fresh(juliet)
+	s.rosters.allWritten()
+	s.rosters.noneIsFresh(juliet.Domain(), seen)
+	spoil(juliet)
+	stale(juliet)
 }
 
 // allWritten waits until nothing is queued.

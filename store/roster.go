@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ const maxBacklog = 64 << 20
 // changed.
 func (s *Store) LoadRoster(ctx context.Context, user addr.Bare) (doc []byte, ok bool, err error) {
 	if c, ok := s.rosters.waiting(user); ok {
-		return c.doc, !c.gone, nil
+		return c.document(), !c.gone, nil
 	}
 	doc, err = ask(ctx, s.desk, func(context.Context) (doc []byte, err error) {
 		err = s.findRoster.QueryRowContext(context.Background(), user.Domain(), user.Local()).Scan(&doc)
@@ -48,6 +49,17 @@ func (s *Store) SaveRoster(ctx context.Context, user addr.Bare, doc []byte) erro
 		doc = []byte{} // a roster of no bytes is one all the same
 	}
 	return s.rosters.put(ctx, user, rosterChange{doc: doc})
+}
+
+// SaveLater is SaveFresh, or SaveRoster where until is zero, of a document that write appends to what it is given when it
+// is needed, which is not before the next commit: what is replaced until then is never made. It is of some size bytes.
+// Write is called any number of times, from any goroutine, and appends the same each time.
+func (s *Store) SaveLater(ctx context.Context, user addr.Bare, size int, write func([]byte) []byte, until time.Time) error {
+	c := rosterChange{write: write, room: size}
+	if !until.IsZero() {
+		c.fresh = until.UnixNano()
+	}
+	return s.rosters.put(ctx, user, c)
 }
 
 // DeleteRoster queues that there is no roster any more.
@@ -81,12 +93,21 @@ func (s *Store) execute(ctx context.Context, query string, args ...any) error {
 
 type rosterChange struct {
 	doc   []byte
-	fresh int64 // until when, in nanoseconds of Unix time; 0: it is not
+	write func([]byte) []byte // appends the document, if that is not made yet; else nil
+	room  int                 // what it will take
+	fresh int64               // until when, in nanoseconds of Unix time; 0: it is not
 	gone  bool
 }
 
-// size estimates what a change holds in memory.
-func (c rosterChange) size() int { return len(c.doc) + 256 }
+// size estimates what a change holds in memory, or will when it is written.
+func (c rosterChange) size() int { return len(c.doc) + c.room + 256 }
+
+func (c rosterChange) document() []byte {
+	if c.write == nil {
+		return c.doc
+	}
+	return c.write(make([]byte, 0, c.room))
+}
 
 // rosterWriter commits rosters in a goroutine of its own, which close stops. What comes while one commit runs
 // makes up the next: a storm of logins costs few commits, and a roster that changes twice is written once.
@@ -103,6 +124,7 @@ type rosterWriter struct {
 	stall *stall // hears of commits that do not come back; may be nil
 
 	save, refresh, spoilt, anyFresh *sql.Stmt // of commits, parsed once; nil before the first one
+	made                            []byte    // room for the documents of a commit
 
 	mu      sync.Mutex // guards the fields below
 	queued  map[addr.Bare]rosterChange
@@ -110,7 +132,11 @@ type rosterWriter struct {
 	since   time.Time                  // when that began
 	spoiled map[addr.Bare]bool         // of those in the commit, who was made stale since it began
 	backlog int                        // bytes in both
-	failed  error                      // of the last commit
+
+	freshened int            // commits that have settled and may have made rosters fresh
+	empty     map[string]int // hosts without a fresh roster: what that was when somebody looked
+
+	failed  error // of the last commit
 	stats   Stats
 	settled chan struct{} // closed when a commit has ended, then made anew
 	closed  bool
@@ -234,7 +260,9 @@ func (w *rosterWriter) flush() error {
 func (w *rosterWriter) settle(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	fresh := false
 	for user, c := range w.writing {
+		fresh = fresh || c.fresh != 0
 		if _, newer := w.queued[user]; err == nil || newer {
 			w.backlog -= c.size()
 		} else {
@@ -244,6 +272,9 @@ func (w *rosterWriter) settle(err error) {
 			w.queued[user] = c
 		}
 	}
+	if fresh { // also after an error: nobody knows how far it came
+		w.freshened++
+	}
 	w.stats.count(len(w.writing), err)
 	clear(w.spoiled)
 	w.writing, w.failed = nil, err
@@ -251,7 +282,32 @@ func (w *rosterWriter) settle(err error) {
 	w.settled = make(chan struct{})
 }
 
+// roomToKeep is how many bytes are kept for the documents of the next commit.
+const roomToKeep = 256 << 10
+
+// documents makes those of a batch that are not made yet, one behind the other in memory that the next commit has again.
+func (w *rosterWriter) documents(batch map[addr.Bare]rosterChange) (docs map[addr.Bare][]byte) {
+	size := 0
+	for _, c := range batch {
+		size += c.room
+	}
+	docs = make(map[addr.Bare][]byte, len(batch))
+	all := slices.Grow(w.made[:0], size)
+	if w.made = nil; cap(all) <= roomToKeep {
+		w.made = all
+	}
+	for user, c := range batch {
+		if c.write != nil {
+			from := len(all)
+			all = c.write(all)
+			docs[user] = all[from:len(all):len(all)]
+		}
+	}
+	return docs
+}
+
 func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
+	docs := w.documents(batch) // others may write meanwhile
 	w.turn.Lock()
 	defer w.turn.Unlock()
 	ctx := context.Background() // bounded by the busy timeout
@@ -273,7 +329,11 @@ func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
 		if c.gone {
 			_, err = tx.ExecContext(ctx, deleteRoster, user.Domain(), user.Local())
 		} else {
-			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), c.doc, now)
+			doc := c.doc
+			if c.write != nil {
+				doc = docs[user]
+			}
+			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), doc, now)
 		}
 		if err == nil {
 			err = freshness.save(ctx, user, c)

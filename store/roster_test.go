@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"rosterd/engine/addr"
 )
@@ -143,6 +144,79 @@ func TestWriteFails(t *testing.T) {
 	for user, want := range map[addr.Bare]string{juliet: "two", romeo: "one"} {
 		if doc, ok, err := s.LoadRoster(t.Context(), user); string(doc) != want || !ok || err != nil {
 			t.Errorf("%s: %q, %v, %v", user, doc, ok, err)
+		}
+	}
+}
+
+// What is saved for later is made for each commit, and for who asks before.
+func TestSaveLater(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	w := newRosterWriter(s.bulk, &s.turn, quiet)
+	made := map[string]int{}
+	put := func(user addr.Bare, doc string) {
+		t.Helper()
+		c := rosterChange{room: len(doc), fresh: 1, write: func(all []byte) []byte {
+			made[doc]++
+			return append(all, doc...)
+		}}
+		if err := w.put(t.Context(), user, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want map[addr.Bare]string) {
+		t.Helper()
+		for user, want := range want {
+			if doc, ok, err := s.LoadRoster(t.Context(), user); string(doc) != want || !ok || err != nil {
+				t.Errorf("%s: %q, %v, %v", user, doc, ok, err)
+			}
+		}
+	}
+	put(juliet, "replaced")
+	put(juliet, "one")
+	put(romeo, "another")
+	if c, ok := w.waiting(juliet); !ok || string(c.document()) != "one" {
+		t.Errorf("%q, %v is waiting", c.document(), ok)
+	}
+	if err := w.put(t.Context(), other, rosterChange{doc: []byte("made before")}); err != nil {
+		t.Fatal(err)
+	}
+	if want := len("one") + len("another") + len("made before") + 3*256; w.backlog != want {
+		t.Errorf("%d bytes wait, want %d", w.backlog, want)
+	}
+	repair := breakRosters(t, s)
+	if w.flush() == nil {
+		t.Fatal("the commit works")
+	}
+	repair()
+	for range 2 { // the second is of nothing
+		if err := w.flush(); err != nil || w.backlog != 0 {
+			t.Fatal(err, w.backlog)
+		}
+	}
+	expect(map[addr.Bare]string{juliet: "one", romeo: "another", other: "made before"})
+	if made["replaced"] != 0 || made["another"] != 2 {
+		t.Errorf("made: %v", made)
+	}
+	put(juliet, "x")
+	put(romeo, strings.Repeat("y", 2*roomToKeep))
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if cap(w.made) > roomToKeep {
+		t.Errorf("%d bytes are kept for the next commit", cap(w.made))
+	}
+	expect(map[addr.Bare]string{juliet: "x", romeo: strings.Repeat("y", 2*roomToKeep)})
+
+	until := time.Now().Add(time.Hour)
+	for _, until := range []time.Time{until, {}} {
+		write := func(all []byte) []byte { return append(all, "public"...) }
+		if err := s.SaveLater(t.Context(), juliet, 0, write, until); err != nil { // size is a guess
+			t.Fatal(err)
+		}
+		s.rosters.allWritten()
+		expect(map[addr.Bare]string{juliet: "public"})
+		if got, err := s.Fresh(t.Context(), juliet); !got.Equal(until) || err != nil {
+			t.Errorf("fresh until %v, want %v, %v", got, until, err)
 		}
 	}
 }

@@ -127,7 +127,7 @@ func limited(cfg *config.Config) bool {
 	return false
 }
 
-var _ engine.FreshKeeper = (*store.Store)(nil) // else every login would fetch, and nobody would notice
+var _ engine.LateKeeper = (*databases)(nil) // else every login would fetch, and each refresh would wait for its copy, and nobody would notice
 
 func (p *plan) engineHosts(db *databases) map[string]engine.Host {
 	list := make(map[string]engine.Host)
