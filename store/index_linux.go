@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,27 +19,56 @@ import (
 // that the kernel has written back meanwhile waits in the kernel, and Go's scheduler, which sees that system calls take
 // long, does not see that: at the next collection of garbage all others would wait for that thread. So right before
 // SQLite stores something there, a system call changes the same file system: where SQLite locks a part of the index for
-// itself, where it maps one, and after each fsync, during which a disk stops rather than between.
+// itself, where it makes one, and after each fsync, during which a disk stops rather than between.
 //
 // It is done in a VFS (https://sqlite.org/vfs.html) that is SQLite's own but for that.
 
-// steadyVFS is its name; "" if SQLite has another of its own than we know.
-var steadyVFS = sync.OnceValue(func() string {
+// steadyVFS is its name. Without it SQLite's own has to do.
+var steadyVFS = sync.OnceValues(func() (string, error) {
 	const name = "rosterd"
 	tls := libc.NewTLS()
 	defer tls.Close()
 	own := sqlite3.Xsqlite3_vfs_find(tls, 0)
+	if own == 0 {
+		return "", errors.New("SQLite has no VFS")
+	}
 	called, err := libc.CString(name)
-	if own == 0 || err != nil {
-		return ""
+	if err != nil {
+		return "", err
 	}
 	unixVFS = *at[sqlite3.Tsqlite3_vfs](own)
 	indexVFS = unixVFS
 	indexVFS.FpNext, indexVFS.FzName, indexVFS.FxOpen = 0, called, pointer(openFile)
-	if sqlite3.Xsqlite3_vfs_register(tls, uintptr(unsafe.Pointer(&indexVFS)), 0) != sqlite3.SQLITE_OK {
-		return ""
+	if code := sqlite3.Xsqlite3_vfs_register(tls, uintptr(unsafe.Pointer(&indexVFS)), 0); code != sqlite3.SQLITE_OK {
+		return "", fmt.Errorf("SQLite takes no VFS: code %d", code)
 	}
-	return name
+	return name, nil
+})
+
+// steady tells what is missing for a database in that folder; nil if nothing is.
+func steady(folder string) error {
+	if _, err := steadyVFS(); err != nil {
+		return err
+	}
+	f, err := newBeside(folder)
+	if err != nil {
+		return fmt.Errorf("no file can be made beside the database: %w", err)
+	}
+	_ = f.Close()
+	return populates()
+}
+
+// populates tells whether the kernel can do what populate asks for.
+var populates = sync.OnceValue(func() error {
+	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	defer unix.Munmap(page)
+	if err := unix.Madvise(page, unix.MADV_POPULATE_WRITE); err != nil {
+		return fmt.Errorf("MADV_POPULATE_WRITE, which Linux has since 5.14: %w", err)
+	}
+	return nil
 })
 
 var (
@@ -55,27 +86,41 @@ type fileMethods struct{ ours, own sqlite3.Tsqlite3_io_methods }
 // walIndex is what one connection has mapped.
 type walIndex struct {
 	database uintptr   // the file
+	folder   string    // it is in
 	regions  []uintptr // that with the header first
 	size     int       // of each
-	beside   *os.File  // on the same file system, without a name; nil if there can be none
+	beside   *os.File  // on the same file system, without a name; nil if there is none, or can be none
 }
 
-func newWalIndex(database uintptr, name string) *walIndex {
-	f, err := os.CreateTemp(filepath.Dir(name), ".rosterd-changes-")
+// newBeside has no name from the start where the file system can do that.
+func newBeside(folder string) (*os.File, error) {
+	if f, err := os.OpenFile(folder, os.O_RDWR|unix.O_TMPFILE, 0o600); err == nil {
+		return f, nil
+	}
+	f, err := os.CreateTemp(folder, ".rosterd-changes-")
 	if err != nil {
-		return &walIndex{database: database}
+		return nil, err
 	}
 	_ = os.Remove(f.Name())
-	return &walIndex{database: database, beside: f}
+	return f, nil
 }
 
 // touch returns when the file system takes changes. It waits in a system call, and holds nothing of the process there.
 var touch = func(beside *os.File) { _, _ = beside.WriteAt([]byte{0}, 0) } // what fails, fails for SQLite, too
 
 // populate makes pages ready to be written to, where the kernel can: since Linux 5.14. That comes second: who waits there
-// has the process's map of its memory locked, and nobody could get more.
+// has the process's map of its memory locked, and nobody could get more. Of what cannot be written to, SQLite says so
+// itself: for the library, SIGBUS there is an error like any other.
 var populate = func(begin uintptr, size int) {
-	_ = unix.Madvise(unsafe.Slice(at[byte](begin), size), unix.MADV_POPULATE_WRITE) // what fails, fails for SQLite, too
+	begin, size = pages(begin, size, os.Getpagesize())
+	_ = unix.Madvise(unsafe.Slice(at[byte](begin), size), unix.MADV_POPULATE_WRITE)
+}
+
+// pages are all that memory is in. A region does not begin with a page where those are larger: they have 64 KiB on some
+// machines, regions 32.
+func pages(begin uintptr, size, page int) (uintptr, int) {
+	before := int(begin & uintptr(page-1))
+	return begin - uintptr(before), size + before
 }
 
 // ready returns when all of it can be written to.
@@ -110,9 +155,12 @@ func openFile(tls *libc.TLS, vfs, name, file uintptr, flags int32, out uintptr) 
 	if code != sqlite3.SQLITE_OK || f.FpMethods == 0 {
 		return code
 	}
+	m := methodsFor(tls, f.FpMethods)
 	switch {
+	case m == nil:
+		return code
 	case flags&sqlite3.SQLITE_OPEN_MAIN_DB != 0:
-		indexes.Store(file, newWalIndex(file, libc.GoString(name)))
+		indexes.Store(file, &walIndex{database: file, folder: filepath.Dir(libc.GoString(name))})
 	case flags&sqlite3.SQLITE_OPEN_WAL != 0:
 		x, ok := indexes.Load(sqlite3.Xsqlite3_database_file_object(tls, name))
 		if !ok {
@@ -122,9 +170,7 @@ func openFile(tls *libc.TLS, vfs, name, file uintptr, flags int32, out uintptr) 
 	default:
 		return code
 	}
-	if m := methodsFor(tls, f.FpMethods); m != nil {
-		f.FpMethods = uintptr(unsafe.Pointer(m))
-	}
+	f.FpMethods = uintptr(unsafe.Pointer(m))
 	return code
 }
 
@@ -164,12 +210,24 @@ func syncFile(tls *libc.TLS, file uintptr, flags int32) int32 {
 	return code
 }
 
+// mapIndex waits only for who may write there, to whom SQLite says extend: who reads what others have made does not.
 func mapIndex(tls *libc.TLS, file uintptr, region, size, extend int32, out uintptr) int32 {
 	x, m := indexOf(file)
+	if x.beside == nil {
+		x.beside, _ = newBeside(x.folder) // see steady
+	}
+	if extend != 0 {
+		touch(x.beside) // before, since SQLite keeps others from their locks while it makes a region
+	}
 	code := function[func(*libc.TLS, uintptr, int32, int32, int32, uintptr) int32](m.own.FxShmMap)(tls, file, region, size, extend, out)
-	if begin := *at[uintptr](out); code == sqlite3.SQLITE_OK && begin != 0 && !slices.Contains(x.regions, begin) {
+	begin := *at[uintptr](out)
+	if code != sqlite3.SQLITE_OK || begin == 0 {
+		return code
+	}
+	if !slices.Contains(x.regions, begin) {
 		x.regions, x.size = append(x.regions, begin), int(size)
-		touch(x.beside)
+	}
+	if extend != 0 {
 		populate(begin, x.size)
 	}
 	return code

@@ -26,3 +26,12 @@ func keepOwner(f *os.File, model fs.FileInfo) error {
 	}
 	return nil
 }
+
+// accessible tells why a file cannot be read and written, without opening it.
+func accessible(path string) error {
+	const readAndWrite = 4 | 2 // access(2)
+	if err := syscall.Access(path, readAndWrite); err != nil {
+		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return nil
+}

@@ -97,6 +97,12 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 	}
 	checks.SetMaxOpenConns(1)
 	checks.SetConnMaxIdleTime(time.Minute)
+	if log == nil {
+		log = slog.Default()
+	}
+	if err := steady(filepath.Dir(path)); err != nil {
+		log.Warn("a disk that stops may hold up everybody", "database", path, "why", err)
+	}
 	return start(&Store{path: path, db: db, bulk: bulk, safe: safe, checks: checks}, log)
 }
 
@@ -208,9 +214,12 @@ func busy(err error) bool {
 }
 
 // create makes an empty file, which SQLite takes for an empty database; the files beside it inherit its mode and
-// owner. What root makes, as with "user list" before the first start, belongs to whom its folder belongs to: the
+// owner. One that is there is not even opened: whoever closes a file gives up all that the process has locked of it. What root makes, as with "user list" before the first start, belongs to whom its folder belongs to: the
 // server, which runs as that user, could not open it otherwise.
 func create(path string) error {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		return accessible(path)
+	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -244,7 +253,7 @@ func dsn(path, synchronous string, pragmas ...string) string {
 		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(" + strconv.Itoa(neverMore) + ")"}, pragmas...),
 		"_txlock": {"immediate"},
 	}
-	if vfs := steadyVFS(); vfs != "" {
+	if vfs, err := steadyVFS(); err == nil { // else steady says so
 		options.Set("vfs", vfs)
 	}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: options.Encode()}).String()
