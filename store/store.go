@@ -59,7 +59,9 @@ type Store struct {
 	saving  *desk      // where values of plugins are saved, one at a time
 	rosters *rosterWriter
 	tidier  *tidier // nil of a store in memory
+	untidy  bool    // checkpoints fail, as the tidier has seen
 	stall   *stall
+	log     *slog.Logger
 
 	accounts *accountTable
 	tables   *tables // of users
@@ -142,6 +144,7 @@ func start(s *Store, log *slog.Logger) (*Store, error) {
 	if err := dropExpired(context.Background(), s.bulk, time.Now()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", s.path, err), s.closeDB())
 	}
+	s.log = log
 	s.stall = &stall{log: log, where: s.path}
 	s.desk, s.saving = newDesk(sqliteReaders), newDesk(1)
 	s.desk.stall, s.saving.stall = s.stall, s.stall
@@ -250,7 +253,7 @@ var atOnce = []string{"cache_size(-8192)", "temp_store(MEMORY)"}
 // dsn names a file for the driver. Writers wait five seconds for each other, and leave checkpoints to the tidier.
 func dsn(path, synchronous string, pragmas ...string) string {
 	options := url.Values{
-		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(" + strconv.Itoa(neverMore) + ")"}, pragmas...),
+		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(" + strconv.Itoa(neverMore) + ")", "journal_size_limit(" + strconv.Itoa(kept) + ")"}, pragmas...),
 		"_txlock": {"immediate"},
 	}
 	if vfs, err := steadyVFS(); err == nil { // else steady says so

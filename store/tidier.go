@@ -13,6 +13,9 @@ const (
 	enough = 16 << 10
 	// neverMore is when who writes has to do it himself, because the tidier does not get to it.
 	neverMore = 64 << 10
+	// kept is how many bytes of the log's file stay when it begins anew: 16 MiB. What they are needed for need not be
+	// asked of the file system again, and after a storm the rest goes back to it.
+	kept = 16 << 20
 	// calm is for how long nobody has written when it is quiet.
 	calm = time.Second
 	// glance is what lies between two looks at how many there are.
@@ -97,23 +100,43 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// checkpoint does what a checkpoint of that mode does, and tells how many pages are not taken over after it. What fails
-// here fails for who writes next, too, who says so.
-func (s *Store) checkpoint(ctx context.Context, mode string) (left int) {
+// checkpoint does what a checkpoint of that mode does, and tells how many pages are not taken over after it.
+func (s *Store) checkpoint(ctx context.Context, mode string) (left int, err error) {
 	var busy, logged, taken int
-	if s.checks.QueryRowContext(ctx, `PRAGMA wal_checkpoint(`+mode+`)`).Scan(&busy, &logged, &taken) != nil {
-		return 0
-	}
-	return logged - taken
+	err = s.checks.QueryRowContext(ctx, `PRAGMA wal_checkpoint(`+mode+`)`).Scan(&busy, &logged, &taken)
+	return logged - taken, err
 }
 
 // unlogged is how many pages are in the log alone.
-func (s *Store) unlogged(ctx context.Context) int { return s.checkpoint(ctx, "NOOP") }
+func (s *Store) unlogged(ctx context.Context) int {
+	n, err := s.checkpoint(ctx, "NOOP")
+	if err != nil {
+		s.tidied(ctx, err)
+	}
+	return n
+}
 
 // tidy takes over all pages. Others write meanwhile, but for a moment at the end: the log begins anew only when nothing is left.
 func (s *Store) tidy(ctx context.Context) {
-	s.checkpoint(ctx, "PASSIVE")
-	s.turn.Lock()
-	defer s.turn.Unlock()
-	s.checkpoint(ctx, "PASSIVE")
+	_, err := s.checkpoint(ctx, "PASSIVE")
+	if err == nil {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		_, err = s.checkpoint(ctx, "PASSIVE")
+	}
+	s.tidied(ctx, err)
+}
+
+// tidied notes how a checkpoint went, and says it when that has changed: while they fail the log grows, and who reads gets
+// slower.
+func (s *Store) tidied(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil: // the store is closed
+		return
+	case err != nil && !s.untidy:
+		s.log.Error("a database's log is not taken over into its file: it grows", "database", s.path, "err", err)
+	case err == nil && s.untidy:
+		s.log.Info("a database's log is taken over again", "database", s.path)
+	}
+	s.untidy = err != nil
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -91,5 +93,79 @@ func TestTidy(t *testing.T) {
 	}
 	if after := size(); after != before {
 		t.Errorf("the log has grown from %d to %d bytes: it did not begin anew", before, after)
+	}
+}
+
+// After a storm the log's file gives back what it needed for that, when it begins anew.
+func TestLogShrinks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data.sqlite")
+	s, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.tidier.close()
+	write := func(n int) (size int64) {
+		t.Helper()
+		batch := map[addr.Bare]rosterChange{}
+		for i := range n {
+			batch[addr.MustBare(fmt.Sprintf("u%d@example.com", i))] = rosterChange{doc: make([]byte, 16<<10)}
+		}
+		if err := s.rosters.commit(batch); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	if size := write(kept/16384 + 200); size <= kept {
+		t.Fatalf("the log has only %d bytes", size)
+	}
+	s.tidy(t.Context())
+	if size := write(1); size != kept {
+		t.Errorf("it has %d bytes when it began anew, want %d", size, kept)
+	}
+}
+
+// That checkpoints fail is said once, and so is that they do not any more.
+func TestUntidy(t *testing.T) {
+	log := &lines{}
+	s, err := Open(filepath.Join(t.TempDir(), "data.sqlite"), slog.New(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.tidier.close()
+	s.tidier = nil
+	try := func() {
+		for range 3 {
+			s.unlogged(t.Context())
+			s.tidy(t.Context())
+		}
+	}
+	try()
+	if got := log.String(); got != "" {
+		t.Errorf("logged %q", got)
+	}
+	if err := s.checks.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	s.tidy(ended)
+	if got := log.String(); got != "" {
+		t.Errorf("logged at the end %q", got)
+	}
+	const failed, again = "ERROR a database's log is not taken over into its file: it grows", "INFO a database's log is taken over again"
+	if try(); log.String() != failed {
+		t.Errorf("logged %q", log)
+	}
+	if s.checks, err = sql.Open("sqlite", dsn(s.path, "NORMAL")); err != nil {
+		t.Fatal(err)
+	}
+	if try(); log.String() != failed+"\n"+again {
+		t.Errorf("logged %q", log)
 	}
 }
