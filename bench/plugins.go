@@ -72,7 +72,7 @@ type cell struct {
 
 func init() {
 	scenarios = append(scenarios,
-		scenario{name: "plugin", rounds: 2, play: playPlugins},
+		scenario{name: "plugin", rounds: 1, play: playPlugins},
 		scenario{name: "plugin load", play: playLoads})
 }
 

@@ -118,7 +118,7 @@ const perAddress = 10_000
 
 // overUsers is what a login costs when so many are online already, and the memory of each. All have ten contacts.
 func overUsers(ctx context.Context, k target.Kind, add func(report.Result)) error {
-	amounts := within(upTo(k, 3000, 100, 300, 1000, 3000, 10_000, 30_000, 50_000))
+	amounts := within(upTo(k, 3000, 100, 1000, 3000, 10_000, 30_000, 50_000))
 	s := target.Settings{Users: load.Names("grown", max(amounts[0], scaled(amounts[len(amounts)-1])))}
 	return driven(ctx, k, s, func(v *target.Server) error {
 		doc := load.Strangers(0, 10)

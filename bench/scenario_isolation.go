@@ -21,9 +21,9 @@ import (
 // without it.
 func init() {
 	scenarios = append(scenarios,
-		scenario{name: "isolation, clients that read nothing", rounds: 2, slow: 1, servers: everyone, play: isolation{trouble: silentClients}.play},
-		scenario{name: "isolation, a backend that hangs", rounds: 2, slow: 1, servers: everyone, play: isolation{trouble: hangingBackend}.play},
-		scenario{name: "isolation, a plugin that never ends", rounds: 2, servers: []string{target.Rosterd}, play: isolation{trouble: endlessPlugin, prepare: withEndlessPlugin}.play},
+		scenario{name: "isolation, clients that read nothing", rounds: 1, servers: everyone, play: isolation{trouble: silentClients}.play},
+		scenario{name: "isolation, a backend that hangs", rounds: 1, servers: everyone, play: isolation{trouble: hangingBackend}.play},
+		scenario{name: "isolation, a plugin that never ends", rounds: 1, servers: []string{target.Rosterd}, play: isolation{trouble: endlessPlugin, prepare: withEndlessPlugin}.play},
 		scenario{name: "isolation, a disk that has stopped", long: true, most: 1, servers: []string{target.Rosterd}, play: playStoppedDisk},
 	)
 }

@@ -35,11 +35,12 @@ type logins struct {
 // lanes is how many are on their way at a time. More of them wait in the server, and are served no faster.
 const lanes = 32
 
-// storms are cut off after a while: what a login costs is known then. Where it is one of all combinations, the server that takes
-// long for each is cut off earlier.
+// storms are cut off after a while: what a login costs is known then. The combinations without a target are cut off earlier, the
+// more so where the server takes long for each.
 const (
 	longest = 20 * time.Second
-	shorter = 5 * time.Second
+	long    = 6 * time.Second
+	shorter = 3 * time.Second
 )
 
 func (l logins) enter() {
@@ -50,11 +51,14 @@ func (l logins) enter() {
 	if sc.long {
 		sc.most = 1
 	}
+	if l.users > 1000 && l.transport != load.TCP {
+		sc.servers = []string{target.Rosterd} // in three seconds Prosody lets in no more of them than of a thousand
+	}
 	sc.rare = l.transport == load.StartTLS && (l.contacts != 100 || l.users != 1000) // a round trip more than direct TLS
 	if least := map[int]float64{10: 12, 100: 25, 1000: 40}[l.contacts]; l.marked() {
 		sc.servers = unkept
 		if l.contacts == 10 {
-			sc.rounds = 5
+			sc.rounds = 4
 		} else {
 			sc.slow = 2 // its logins take twenty seconds, however many there are
 		}
@@ -71,10 +75,14 @@ func (l logins) marked() bool {
 
 // patience is how long the logins of a server may take.
 func (l logins) patience(v *target.Server) time.Duration {
-	if v.Kind == target.Prosody && !l.marked() {
+	switch {
+	case l.marked():
+		return longest
+	case v.Kind == target.Prosody:
 		return shorter
+	default:
+		return long
 	}
-	return longest
 }
 
 func (l logins) params() []report.Param {

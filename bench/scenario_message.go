@@ -13,12 +13,12 @@ import (
 func init() {
 	withPrototype := []string{target.Rosterd, target.Prosody, target.Prototype}
 	scenarios = append(scenarios,
-		scenario{name: "message, batched", servers: withPrototype, play: messages{"batched", "none", 20_000, 20, nil}.play, rounds: 5,
+		scenario{name: "message, batched", servers: withPrototype, play: messages{"batched", "none", 20_000, 20, nil}.play, rounds: 4,
 			marks: []report.Mark{
 				{Scenario: "message", Params: report.Params("under way", "batched", "module", "none"), Value: "cpu", Ratio: 30, Text: "messages batched ≥ 30 × for a CPU-second"},
 				{Scenario: "message", Params: report.Params("under way", "batched", "module", "none"), Value: "cpu", Against: target.Prototype, Ratio: 1 / 1.5, Text: "messages batched ≤ 1.5 × the prototype"},
 			}},
-		scenario{name: "message, one in flight", servers: withPrototype, play: messages{"one", "none", 1500, 1, nil}.play, rounds: 5,
+		scenario{name: "message, one in flight", servers: withPrototype, play: messages{"one", "none", 1500, 1, nil}.play, rounds: 4,
 			marks: []report.Mark{{Scenario: "message", Params: report.Params("under way", "one"), Value: "cpu", Ratio: 8, Text: "messages one in flight ≥ 8 ×"}}},
 		scenario{name: "message, batched, carbons", servers: everyone, play: messages{"batched", "carbons", 20_000, 20, (*load.Client).EnableCarbons}.play},
 		scenario{name: "message, batched, stream management", servers: everyone, play: messages{"batched", "smacks", 20_000, 20, (*load.Client).EnableManagement}.play},

@@ -14,11 +14,11 @@ func init() {
 		return report.Mark{Scenario: scenario, Value: "cpu", Ratio: 30, Text: "presence deliveries ≥ 30 × (" + scenario + ")"}
 	}
 	scenarios = append(scenarios,
-		scenario{name: "presence, fan-out 50", servers: []string{target.Rosterd, target.Prosody, target.Prototype}, play: fanout, rounds: 5, marks: []report.Mark{
+		scenario{name: "presence, fan-out 50", servers: []string{target.Rosterd, target.Prosody, target.Prototype}, play: fanout, rounds: 4, marks: []report.Mark{
 			perDelivery("presence fan-out"),
 			{Scenario: "presence fan-out", Value: "cpu", Against: target.Prototype, Ratio: 1 / 1.5, Text: "a delivery ≤ 1.5 × the prototype"},
 		}},
-		scenario{name: "presence, storm", servers: everyone, play: storm, rounds: 5, marks: []report.Mark{perDelivery("presence storm")}},
+		scenario{name: "presence, storm", servers: everyone, play: storm, rounds: 4, marks: []report.Mark{perDelivery("presence storm")}},
 	)
 }
 

@@ -23,7 +23,7 @@ func init() {
 			report.Mark{Scenario: "refresh", Params: c.params(), Value: "last push to answer", Most: 1.2, Text: "last push within 1.2 × the time of the HTTP answer"})
 	}
 	scenarios = append(scenarios,
-		scenario{name: "refresh", servers: unkept, rounds: 5, slow: 3, marks: marks, play: refreshes.play},
+		scenario{name: "refresh", servers: unkept, rounds: 4, slow: 2, marks: marks, play: refreshes.play},
 		scenario{name: "refresh, 1000 users with 100 changes", long: true, most: 1, servers: unkept, play: refreshesMost.play},
 		scenario{name: "refresh of everybody", long: true, most: 2, servers: []string{target.Rosterd}, play: playRefreshAll})
 }

@@ -19,7 +19,7 @@ func init() {
 			scenarios = append(scenarios, scenario{
 				name:    fmt.Sprintf("roster get, %d contacts, backend %v", contacts, latency),
 				servers: []string{target.Rosterd, target.Prosody, target.NoNagle}, play: r.play,
-				slow: 2,
+				slow: 1,
 				marks: []report.Mark{{Scenario: "roster get", Params: r.params(), Value: "above backend", Most: 0.001,
 					Text: fmt.Sprintf("roster get p50 of one user at a time ≤ the backend's own + 1 ms, %d contacts, backend %v", contacts, latency)}},
 			})

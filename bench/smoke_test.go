@@ -47,7 +47,7 @@ func TestScenarios(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	must(t, os.Chmod(dir, 0o755))
-	kinds, err := target.Kinds(t.Context(), dir, "", target.Rosterd, target.Prosody, target.NoNagle)
+	kinds, err := target.Kinds(t.Context(), dir, "", target.Rosterd, target.NotKept, target.Prosody, target.NoNagle)
 	must(t, err)
 	for _, sc := range scenarios {
 		if slices.ContainsFunc(unhurried, func(name string) bool { return strings.Contains(sc.name, name) }) {
