@@ -94,8 +94,8 @@ func (d *Desk) Breath(full bool) time.Duration {
 	return 0
 }
 
-// Oust chooses a client that has said nothing for a while, and takes leave of it: it is to be cut. It is nil if
-// there is none.
+// Oust chooses a client that has said nothing for a while, and takes leave of it: it is to be cut, once. It is nil if
+// there is none. Should it say something before that, it does not go on until it is cut: it might be logged in by then.
 func (d *Desk) Oust() (cut func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,7 +105,12 @@ func (d *Desk) Oust() (cut func()) {
 	}
 	d.counts.Silent++
 	v.forget()
-	return v.cut
+	abort, out := v.cut, make(chan struct{})
+	v.out = out
+	return func() {
+		abort()
+		close(out)
+	}
 }
 
 func (d *Desk) longestQuiet(now time.Time) *Visitor {
@@ -214,6 +219,7 @@ type Visitor struct {
 	index int           // in the desk's turns
 	ahead int           // how many waited for their first place before
 	cut   func()
+	out   chan struct{} // closed when who was ousted is cut; nil of others
 }
 
 type state int
@@ -323,7 +329,7 @@ func (v *Visitor) Listen(heard bool, cut func()) {
 	v.desk.mu.Lock()
 	defer v.desk.mu.Unlock()
 	v.rest()
-	if v.in == nil {
+	if v.in == nil && v.out == nil {
 		v.cut, v.since = cut, time.Now()
 		if heard {
 			v.list(&v.desk.slow)
@@ -333,7 +339,8 @@ func (v *Visitor) Listen(heard bool, cut func()) {
 	}
 }
 
-// Return waits for a place after Rest or Listen. When ctx ends there is none, and no need of one: the login is over.
+// Return waits for a place after Rest or Listen. When ctx ends, or the client was cut, there is none, and no need of one:
+// the login is over.
 func (v *Visitor) Return(ctx context.Context) {
 	if v == nil {
 		return
@@ -341,6 +348,14 @@ func (v *Visitor) Return(ctx context.Context) {
 	d := v.desk
 	d.mu.Lock()
 	v.forget()
+	if out := v.out; out != nil {
+		d.mu.Unlock()
+		select {
+		case <-out:
+		case <-ctx.Done():
+		}
+		return
+	}
 	if v.state == holding {
 		d.mu.Unlock()
 		return

@@ -195,6 +195,41 @@ func TestOust(t *testing.T) {
 	})
 }
 
+// Who says something when he was chosen, but is not cut yet, is not let in to be cut then.
+func TestOustedDoesNotGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := desk(1, -1)
+		v := d.Arrive()
+		if err := v.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		over, wentOn := false, false
+		v.Listen(false, func() { over = true })
+		time.Sleep(silence)
+		cut := d.Oust()
+		if cut == nil {
+			t.Fatal("nobody is chosen")
+		}
+		go func() {
+			v.Return(t.Context())
+			if wentOn = true; !over {
+				t.Error("it goes on, and is cut then")
+			}
+		}()
+		synctest.Wait()
+		cut()
+		synctest.Wait()
+		if !wentOn || d.busy != 0 {
+			t.Errorf("gone on: %v, places held: %d", wentOn, d.busy)
+		}
+		v.Listen(true, func() { t.Error("cut twice") })
+		time.Sleep(pause)
+		if d.Oust() != nil {
+			t.Error("chosen twice")
+		}
+	})
+}
+
 func TestEndOfContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := desk(1, time.Hour)
