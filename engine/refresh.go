@@ -42,7 +42,7 @@ func (r Result) Fail(err error) Result {
 }
 
 // Landed is told of a name of a refresh when it is done; at is where it stands among the names. It is called from many
-// goroutines at once, and must not wait. Of what is pending when the refresh is answered it is told later.
+// goroutines at once, and must not wait. Of what is pending when the refresh is answered, or has just been done, it is told later.
 type Landed func(at int, r Result)
 
 // Summary is the answer to a refresh; Updated and Errors together are the number of names, but for Fail.
@@ -79,8 +79,8 @@ func (e *Engine) Refresh(ctx context.Context, hostname string, names []string) S
 	return e.RefreshEach(ctx, hostname, names, nil)
 }
 
-// RefreshEach is Refresh that tells of each name as soon as it is done, of all that are not pending before it returns.
-// Landed may be nil.
+// RefreshEach is Refresh that tells of each name as soon as it is done: of all of them before it returns, unless ctx has
+// ended. Then it may still be about to tell of one that is not pending in the summary any more. Landed may be nil.
 func (e *Engine) RefreshEach(ctx context.Context, hostname string, names []string, landed Landed) Summary {
 	results := make([]Result, len(names))
 	users := make([]addr.Bare, len(names)) // zero where the name is none
