@@ -25,6 +25,7 @@ type Stats struct {
 	LoggedIn, Failed     int64            // SASL exchanges
 	Admission            admission.Counts // of those who log in
 	Refused, Cut         int64            // connections while too many were not authenticated: told so, and not even told
+	Left                 int64            // clients that had left before the server began with them
 	SoftLimit, HardLimit int64            // how often an outbox has reached them
 	Held, Superseded     int64            // presence that came in crowds: written together, and not written for what came after it
 	Resumed, NotResumed  int64            // requests to resume a session (XEP-0198)
@@ -46,7 +47,7 @@ func (s *Server) Stats() Stats {
 	stats := Stats{
 		Sessions: make(map[Kind]int), Stanzas: make(map[string]int64), Ended: c.endings(), Pushes: c.pushes.Load(),
 		Admission: s.Desk().Counts(),
-		LoggedIn:  n.LoggedIn.Load(), Failed: n.Failed.Load(), Refused: n.Refused.Load(), Cut: n.Cut.Load(),
+		LoggedIn:  n.LoggedIn.Load(), Failed: n.Failed.Load(), Refused: n.Refused.Load(), Cut: n.Cut.Load(), Left: n.Left.Load(),
 		SoftLimit: c.outboxes.Soft.Load(), HardLimit: c.outboxes.Hard.Load(),
 		Held: c.outboxes.Held.Load(), Superseded: c.outboxes.Superseded.Load(),
 		Resumed: c.resumed.Load(), NotResumed: c.notResumed.Load(), Expired: c.expired.Load(),

@@ -110,6 +110,7 @@ func (d *daemon) readStreams(emit metrics.Emit) {
 	emit("rosterd_streams_refused_total", float64(s.Cut), "crowd")
 	emit("rosterd_streams_refused_total", float64(s.Admission.Late), "late")
 	emit("rosterd_streams_refused_total", float64(s.Admission.Silent), "silent")
+	emit("rosterd_streams_refused_total", float64(s.Left), "left")
 	emit("rosterd_logins_waiting", float64(s.Admission.Waiting))
 	emit("rosterd_logins_admitted_total", float64(s.Admission.Admitted))
 	emit("rosterd_logins_waited_seconds_total", s.Admission.Waited.Seconds())

@@ -28,8 +28,11 @@ const (
 	silence = time.Second
 	pause   = 5 * time.Second
 	// breath is what lies between two connections that are taken to be told that there are too many. To tell that
-	// costs a tenth of a login or more; those who are not taken yet wait in the kernel for nothing.
-	breath = time.Millisecond
+	// costs a tenth of a login or more; those who are not taken yet wait in the kernel for nothing. There is room for 256
+	// there (cmd/server), so that the last of them is told after three quarters of a second.
+	breath = 3 * time.Millisecond
+	// calm is how long nobody has had others before him when it is said that there is no press any more.
+	calm = time.Second
 )
 
 // ErrLate is for who cannot have a place in time: more wait already than can be served.
@@ -48,6 +51,7 @@ type Desk struct {
 	quiet  list.List     // of visitors whose clients are waited for and have not said anything yet, the longest first
 	slow   list.List     // of those that have
 	pace   time.Duration // between two who are admitted, as those who wait for it see it
+	press  time.Time     // when somebody came last who had others before him
 
 	counts Counts
 
@@ -92,6 +96,14 @@ func (d *Desk) Breath(full bool) time.Duration {
 		return breath
 	}
 	return 0
+}
+
+// Press tells whether somebody has had others before him lately: some of those who come now have waited for so long that they
+// have left.
+func (d *Desk) Press() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.press.IsZero() && time.Since(d.press) < calm
 }
 
 // Oust chooses a client that has said nothing for a while, and takes leave of it: it is to be cut, once. It is nil if
@@ -249,12 +261,16 @@ func (v *Visitor) Enter(ctx context.Context) error {
 	}
 	d := v.desk
 	d.mu.Lock()
-	if d.crowded(time.Now()) {
+	now := time.Now()
+	if v.ahead = d.fresh.Len(); v.ahead > 0 {
+		d.press = now
+	}
+	if d.crowded(now) {
 		d.counts.Late++
 		d.mu.Unlock()
 		return ErrLate
 	}
-	v.state, v.ahead = waiting, d.fresh.Len()
+	v.state = waiting
 	v.list(&d.fresh)
 	d.call()
 	over := d.patience()

@@ -340,3 +340,30 @@ func BenchmarkVisit(b *testing.B) {
 		v.Leave()
 	}
 }
+
+// There is a press while somebody has others before him, and for a moment afterwards.
+func TestPress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := &story{t: t}, desk(1, -1)
+		want := func(press bool, when string) {
+			t.Helper()
+			if d.Press() != press {
+				t.Errorf("%s: press %v", when, !press)
+			}
+		}
+		want(false, "nobody is there")
+		first, second, third := d.Arrive(), d.Arrive(), d.Arrive()
+		s.enter("first", first)
+		s.enter("second", second)
+		want(false, "one waits for who is worked at")
+		s.enter("third", third)
+		want(true, "one waits for one who waits")
+		for _, v := range []*Visitor{first, second, third} {
+			v.Leave()
+			synctest.Wait()
+		}
+		want(true, "all have just had their turn")
+		time.Sleep(calm)
+		want(false, "a while later")
+	})
+}

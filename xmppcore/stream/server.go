@@ -39,6 +39,7 @@ type Counts struct {
 	LoggedIn, Failed atomic.Int64 // SASL exchanges, by their end
 	Refused          atomic.Int64 // clients told that too many are not authenticated yet
 	Cut              atomic.Int64 // and those not even told
+	Left             atomic.Int64 // clients that had left before the server began with them
 }
 
 // Counts is what the server counts.
@@ -138,6 +139,10 @@ func (s *Server) negotiate(ctx context.Context, n *negotiation, a Acceptor) erro
 	err := n.takeTurn(ctx)
 	if err == nil {
 		err = n.run(ctx, a)
+	} else if errors.Is(err, errLeft) {
+		s.counts.Left.Add(1)
+		n.c.Abort()
+		return err
 	} else if !n.turnAway() {
 		n.c.Abort()
 		return err
@@ -213,6 +218,7 @@ type negotiation struct {
 
 // Ends that are not the client's doing, or not to be answered.
 var (
+	errLeft     = errors.New("client has left before its turn came")
 	errCrowd    = errors.New("too many connections are waiting to be refused")
 	errHello    = errors.New("client began with a TLS handshake where STARTTLS is spoken")
 	errNoTLS    = errors.New("client asked for TLS where none is offered")

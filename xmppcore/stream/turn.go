@@ -62,10 +62,16 @@ func (n *negotiation) arrive() *admission.Visitor {
 	return n.turn.visit
 }
 
-// takeTurn waits until the server begins with the client.
+// takeTurn waits until the server begins with the client. Whoever has left by then is not begun with: to answer what he has
+// said before costs half a login.
 func (n *negotiation) takeTurn(ctx context.Context) error {
+	if n.hasLeft() { // in the kernel's queue
+		return errLeft
+	}
 	err := n.turn.visit.Enter(ctx)
 	switch {
+	case err == nil && n.hasLeft():
+		return errLeft
 	case err == nil:
 		return nil
 	case errors.Is(err, admission.ErrLate):
@@ -75,6 +81,12 @@ func (n *negotiation) takeTurn(ctx context.Context) error {
 		return err
 	}
 	return errShutdown
+}
+
+// hasLeft tells whether the client has given up. Where there is no press nobody is asked: then even who has closed his direction
+// at once has an answer.
+func (n *negotiation) hasLeft() bool {
+	return n.tcp != nil && n.server.desk.Press() && n.tcp.wire.left()
 }
 
 // depart ends that, for a client that is logged in or will not be. Whoever takes

@@ -104,6 +104,11 @@ func (errAgain) Temporary() bool { return true }
 // lives on the smallest stack there is.
 func Sense(socket syscall.RawConn) error { return socket.Read(readyFD) }
 
+// left tells whether the peer has ended the connection or its direction of it, whatever there is still to read.
+func (w *wire) left() (left bool) {
+	return w.raw != nil && (w.raw.Control(func(fd uintptr) { left = leftFD(fd) }) != nil || left)
+}
+
 // await blocks until there are bytes and reads the first chunk of them. Only
 // for sockets.
 func (w *wire) await() error {
