@@ -79,7 +79,7 @@ func (s *Session) Show(p *Presence, m Manner) bool {
 }
 
 func (s *Session) showAtOnce(v view) bool {
-	f := func(dst []byte) []byte { return v.append(dst, s.to()) }
+	f := func(dst []byte) []byte { return v.append(dst, s.to(make([]byte, 0, brief))) }
 	if v.manner == News {
 		return s.Append(f)
 	}
@@ -94,12 +94,15 @@ func (s *Session) roomy() bool {
 // tell puts presence into the outbox.
 func (s *Session) tell(v view) {
 	before := s.queued()
-	s.append(func(dst []byte) []byte { return v.append(dst, s.to()) })
+	s.append(func(dst []byte) []byte { return v.append(dst, s.to(make([]byte, 0, brief))) })
 	s.own += max(0, s.queued()-before)
 }
 
-// to is the attribute that says to whom it goes.
-func (s *Session) to() []byte { return stanza.AppendAttr(nil, "to", s.Full.Bare().String()) }
+// brief is how long to may be without a piece of memory of its own.
+const brief = 128
+
+// to appends the attribute that says to whom it goes.
+func (s *Session) to(dst []byte) []byte { return stanza.AppendAttr(dst, "to", s.Full.Bare().String()) }
 
 // absent tells whether there is no stream.
 func (s *Session) absent() bool { return s.managed != nil && s.managed.away }
@@ -201,7 +204,7 @@ func (s *Session) counting(list []view) []view {
 func (s *Session) utter(all bool) {
 	h := s.held
 	h.list = s.counting(h.list)
-	to, n, before := s.to(), 0, s.queued()
+	to, n, before := s.to(nil), 0, s.queued()
 	for n < len(h.list) && (all || len(s.out) < portion) {
 		s.open()
 		s.out = h.list[n].append(s.out, to)
@@ -219,7 +222,7 @@ func (s *Session) utterOf(u addr.Bare) {
 		return
 	}
 	h.list = s.counting(h.list)
-	to, left := s.to(), h.list[:0]
+	to, left := s.to(nil), h.list[:0]
 	for _, v := range h.list {
 		if v.by(u) {
 			s.open()
