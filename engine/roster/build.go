@@ -223,5 +223,5 @@ func (b *Builder) Roster() (Roster, []BadItem, error) {
 		pack(kept)
 		room = len(kept)
 	}
-	return Roster{&doc{slices.Clip(kept), s, room}}, b.bad, nil
+	return Roster{&doc{items: slices.Clip(kept), sum: s, room: room}}, b.bad, nil
 }

@@ -81,5 +81,5 @@ func (r Roster) Apply(changes ...Change) Roster {
 		}
 	}
 	slices.SortFunc(next, func(a, b Item) int { return a.JID.Compare(b.JID) })
-	return Roster{&doc{next, s, r.room()}}
+	return Roster{&doc{items: next, sum: s, room: r.room()}}
 }

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"slices"
 	"sort"
+	"sync/atomic"
 
 	"crypto/sha256"
 
@@ -38,6 +39,7 @@ type doc struct {
 	items []Item
 	sum   sum
 	room  int // of how many contacts there are texts in the memory that it shares; less than there are items: nobody knows
+	marks atomic.Pointer[[]mark]
 }
 
 // New builds the roster of owner from items. It leaves out, and names, what may not stand in it: the
@@ -110,24 +112,6 @@ func (r Roster) find(c addr.Bare) *Item {
 		return &items[k]
 	}
 	return nil
-}
-
-// Near is the subscription of a contact, None if he is none. It looks first where the hint says, and beside it, and leaves
-// there where it has looked last: in the rosters of people who are all contacts of each other, a contact stands in nearly
-// the same place.
-func (r Roster) Near(c addr.Bare, hint *int) Subscription {
-	items := r.items()
-	for _, k := range [...]int{*hint, *hint - 1, *hint + 1} {
-		if k >= 0 && k < len(items) && items[k].JID == c {
-			*hint = k
-			return items[k].Subscription
-		}
-	}
-	k, ok := sort.Find(len(items), func(k int) int { return c.Compare(items[k].JID) })
-	if *hint = k; ok {
-		return items[k].Subscription
-	}
-	return None
 }
 
 // sum is the total of the items' hashes modulo 2^128. Adding or removing one contact changes it by that

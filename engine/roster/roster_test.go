@@ -248,25 +248,3 @@ func BenchmarkDecodeJSON(b *testing.B) {
 		})
 	}
 }
-
-// Wherever the hint leads, what is found is what Get finds.
-func TestNear(t *testing.T) {
-	var items []Item
-	for i := range 20 {
-		items = append(items, Item{JID: addr.MustBare(fmt.Sprintf("u%02d@example.com", i)), Subscription: Subscription(i % 4)})
-	}
-	list, _ := New(addr.Bare{}, items...)
-	for hint := -2; hint < 23; hint++ {
-		for i := range 21 {
-			c := addr.MustBare(fmt.Sprintf("u%02d@example.com", i))
-			want, _ := list.Get(c)
-			h := hint
-			if got := list.Near(c, &h); got != want.Subscription || i < 20 && h != i {
-				t.Errorf("%s near %d: %v, and %d", c, hint, got, h)
-			}
-		}
-	}
-	if got := (Roster{}).Near(items[0].JID, new(int)); got != None {
-		t.Errorf("%v in an empty roster", got)
-	}
-}
