@@ -144,11 +144,11 @@ func TestSlapdEnds(t *testing.T) {
 		}
 	}
 	check("in")
-	s.Stop()
+	s.Stop(t)
 	check("unknown")
 	s.Serve(t)
 	check("in")
-	s.Stop()
+	s.Stop(t)
 	s.Serve(t) // the connections that were kept are dead, which nobody notices
 	check("in")
 	other := users(t, directory.Settings{Servers: servers(t, "127.0.0.1:1 "+s.Address)})

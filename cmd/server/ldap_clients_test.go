@@ -63,7 +63,7 @@ func TestLDAPAuth(t *testing.T) {
 				}
 			}
 			s.quiet = true
-			dir.Stop()
+			dir.Stop(t)
 			equal(t, "while the directory is down", s.saslCondition(t, "example.com", "romeo", "r0m30"), "temporary-auth-failure")
 			dir.Serve(t)
 			equal(t, "when it is back", s.saslCondition(t, "example.com", "romeo", "r0m30"), "")
@@ -108,7 +108,7 @@ func TestLDAPRosters(t *testing.T) {
 	juliet.wantPresence(romeo.JID, "unavailable")
 
 	s.quiet = true
-	dir.Stop()
+	dir.Stop(t)
 	s.notice(t, `["juliet"]`)
 	juliet.leave()
 	if lines := s.log.find("groups cannot be read: they stay as they were"); len(lines) != 1 {
@@ -126,7 +126,7 @@ func TestLDAPRosters(t *testing.T) {
 // TestLDAPDownAtStart: the server starts without its directory. Nobody is told that he has no contacts.
 func TestLDAPDownAtStart(t *testing.T) {
 	dir := slapdtest.Start(t, verona)
-	dir.Stop()
+	dir.Stop(t)
 	p := newPlace(t, inDirectory(table(dir, ""), `"roster", "groups_ldap"`))
 	p.account(t, "juliet@example.com")
 	s := p.serve(t)

@@ -2,7 +2,6 @@
 package slapdtest
 
 import (
-	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,18 +9,18 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"rosterd/daemontest"
 )
 
 // Manager is the entry that may read and change everything, Password its password.
@@ -36,10 +35,10 @@ type Server struct {
 	URL     string // of its socket, ldapi://…
 	CA      string // file with the certificate, which is of "localhost"
 
+	*daemontest.Daemon // it is ended without a word to its clients
+
 	folder string
 	owner  *syscall.Credential // it does not run as root
-	conf   string
-	stop   func()
 }
 
 const schema = "/etc/ldap/schema/"
@@ -48,21 +47,15 @@ const schema = "/etc/ldap/schema/"
 // configuration.
 func Start(t testing.TB, ldif string, more ...string) *Server {
 	t.Helper()
-	s := &Server{}
-	var err error
-	if s.folder, err = os.MkdirTemp("", "slapd"); err != nil { // short, and open for another user: t.TempDir is neither
-		t.Fatal(err)
+	s := &Server{
+		Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(daemontest.Port(t))),
+		folder:  daemontest.Folder(t, "slapd"), owner: daemontest.User(t, "openldap"),
 	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(s.folder); err != nil {
-			t.Error(err)
-		}
-	})
 	if err := os.Mkdir(filepath.Join(s.folder, "db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s.certify(t)
-	s.conf = s.write(t, "slapd.conf", fmt.Sprintf(`include %[2]score.schema
+	conf := s.write(t, "slapd.conf", fmt.Sprintf(`include %[2]score.schema
 include %[2]scosine.schema
 include %[2]snis.schema
 include %[2]sinetorgperson.schema
@@ -84,16 +77,13 @@ access to * by * read
 %[5]s
 `, s.folder, schema, Manager, Password, strings.Join(more, "\n")))
 	entries := s.write(t, "entries.ldif", base+ldif)
-	if err := s.give(); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := s.command(t, "slapadd", "-q", "-f", s.conf, "-l", entries).CombinedOutput(); err != nil {
+	daemontest.Give(t, s.folder, s.owner)
+	if out, err := s.command(t, "slapadd", "-q", "-f", conf, "-l", entries).CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
 	s.URL = "ldapi://" + strings.ReplaceAll(filepath.Join(s.folder, "ldapi"), "/", "%2F")
-	s.Address = freePort(t)
-	s.Serve(t)
-	t.Cleanup(s.Stop)
+	s.Daemon = daemontest.Start(t, s.command(t, "slapd", "-d", "stats", "-f", conf, "-h", "ldap://"+s.Address+" "+s.URL),
+		daemontest.Options{Line: "slapd starting", Address: s.Address, End: syscall.SIGKILL}) // it says so a moment before it listens
 	return s
 }
 
@@ -159,32 +149,6 @@ func (s *Server) certify(t testing.TB) {
 	s.write(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
 }
 
-// give gives the folder to the user that Debian's package has made, if we are root.
-func (s *Server) give() error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("openldap")
-	if err != nil {
-		return fmt.Errorf("%w: make test-clients installs OpenLDAP", err)
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return err
-	}
-	s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return filepath.WalkDir(s.folder, func(path string, _ os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Chown(path, int(uid), int(gid))
-	})
-}
-
 func (s *Server) command(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	path := "/usr/sbin/" + name
@@ -192,66 +156,8 @@ func (s *Server) command(t testing.TB, name string, args ...string) *exec.Cmd {
 		t.Fatalf("%v: make test-clients installs OpenLDAP", err)
 	}
 	c := exec.Command(path, args...)
-	c.Dir = s.folder
-	if s.owner != nil {
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
-	}
+	c.Dir, c.SysProcAttr = s.folder, &syscall.SysProcAttr{Credential: s.owner}
 	return c
-}
-
-// Serve lets clients in, again after Stop, and returns when it does.
-func (s *Server) Serve(t testing.TB) {
-	t.Helper()
-	c := s.command(t, "slapd", "-d", "stats", "-f", s.conf, "-h", "ldap://"+s.Address+" "+s.URL)
-	stderr, err := c.StderrPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		fmt.Fprintln(&log, lines.Text())
-		if strings.Contains(lines.Text(), "slapd starting") {
-			rest := make(chan struct{})
-			go func() { defer close(rest); _, _ = io.Copy(io.Discard, stderr) }()
-			s.stop = func() {
-				_ = c.Process.Kill()
-				<-rest
-				_ = c.Wait()
-			}
-			s.listens(t) // it has said so a moment before it does
-			return
-		}
-	}
-	t.Fatalf("slapd does not start: %v\n%s", c.Wait(), &log)
-}
-
-// listens waits until it can be reached.
-func (s *Server) listens(t testing.TB) {
-	t.Helper()
-	const tries = 4000
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for range tries {
-		c, err := net.Dial("tcp", s.Address)
-		if err == nil {
-			_ = c.Close()
-			return
-		}
-		<-again.C
-	}
-	t.Fatalf("slapd does not listen on %s", s.Address)
-}
-
-// Stop ends it without a word to its clients.
-func (s *Server) Stop() {
-	if s.stop != nil {
-		s.stop()
-		s.stop = nil
-	}
 }
 
 // Modify makes the changes of an LDIF.
@@ -262,14 +168,4 @@ func (s *Server) Modify(t testing.TB, ldif string) {
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("ldapmodify: %v\n%s", err, out)
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

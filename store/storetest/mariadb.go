@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rosterd/daemontest"
 	"rosterd/store"
 )
 
@@ -20,13 +21,15 @@ type MariaDB struct {
 // StartMariaDB makes a server's tables and serves them on a socket.
 func StartMariaDB(t testing.TB) *MariaDB {
 	t.Helper()
-	m := &MariaDB{}
-	m.folder, m.owner = folder(t, "maria", "mysql")
+	m := &MariaDB{folder: daemontest.Folder(t, "maria"), owner: daemontest.User(t, "mysql")}
+	daemontest.Give(t, m.folder, m.owner)
 	install := m.command(t, "mariadb-install-db", "--no-defaults", "--datadir="+m.data(), "--auth-root-authentication-method=normal", "--skip-test-db")
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", install, err, out)
 	}
-	t.Cleanup(m.serve(t))
+	daemontest.Start(t, m.command(t, "mariadbd", "--no-defaults", "--datadir="+m.data(), "--socket="+m.socket(), "--skip-networking",
+		"--pid-file="+filepath.Join(m.folder, "pid"), "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M"),
+		daemontest.Options{Line: "ready for connections"})
 	return m
 }
 
@@ -46,17 +49,8 @@ func (m *MariaDB) command(t testing.TB, name string, args ...string) *exec.Cmd {
 	}
 	c := exec.Command(path, args...)
 	c.Dir, c.Env = m.folder, append(os.Environ(), "LC_ALL=C")
-	if m.owner != nil {
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: m.owner}
-	}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: m.owner}
 	return c
-}
-
-// serve starts the server and returns when it lets people in.
-func (m *MariaDB) serve(t testing.TB) (stop func()) {
-	t.Helper()
-	return start(t, m.command(t, "mariadbd", "--no-defaults", "--datadir="+m.data(), "--socket="+m.socket(), "--skip-networking",
-		"--pid-file="+filepath.Join(m.folder, "pid"), "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M"), "ready for connections", syscall.SIGTERM)
 }
 
 // Database makes an empty database, with a user of that name who has a password, and says where it is.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rosterd/daemontest"
 	"rosterd/store"
 )
 
@@ -22,13 +23,14 @@ type Postgres struct {
 // StartPostgres makes a cluster and serves it on a socket.
 func StartPostgres(t testing.TB) *Postgres {
 	t.Helper()
-	p := &Postgres{}
-	p.folder, p.owner = folder(t, "pg", "postgres")
+	p := &Postgres{folder: daemontest.Folder(t, "pg"), owner: daemontest.User(t, "postgres")}
+	daemontest.Give(t, p.folder, p.owner)
 	init := p.command(t, "initdb", "-D", p.data(), "-U", "rosterd", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8")
 	if out, err := init.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", init, err, out)
 	}
-	t.Cleanup(p.serve(t))
+	daemontest.Start(t, p.command(t, "postgres", "-D", p.data(), "-k", p.folder, "-c", "listen_addresses=", "-c", "fsync=off"),
+		daemontest.Options{Line: "ready to accept connections", End: syscall.SIGINT})
 	return p
 }
 
@@ -47,16 +49,8 @@ func (p *Postgres) command(t testing.TB, name string, args ...string) *exec.Cmd 
 	}
 	c := exec.Command(path, args...)
 	c.Dir, c.Env = p.folder, append(os.Environ(), "LC_ALL=C")
-	if p.owner != nil {
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: p.owner}
-	}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: p.owner}
 	return c
-}
-
-// serve starts the server and returns when it lets people in.
-func (p *Postgres) serve(t testing.TB) (stop func()) {
-	t.Helper()
-	return start(t, p.command(t, "postgres", "-D", p.data(), "-k", p.folder, "-c", "listen_addresses=", "-c", "fsync=off"), "ready to accept connections", syscall.SIGINT)
 }
 
 // Database makes an empty database and says where it is.
