@@ -31,7 +31,7 @@ const (
 	// costs a tenth of a login or more; those who are not taken yet wait in the kernel for nothing. There is room for 256
 	// there (cmd/server), so that the last of them is told after three quarters of a second.
 	breath = 3 * time.Millisecond
-	// calm is how long nobody has had others before him when it is said that there is no press any more.
+	// calm is how long nobody has come who had others before him when it is said that there is no press any more.
 	calm = time.Second
 )
 
@@ -98,12 +98,12 @@ func (d *Desk) Breath(full bool) time.Duration {
 	return 0
 }
 
-// Press tells whether somebody has had others before him lately: some of those who come now have waited for so long that they
-// have left.
+// Press tells whether somebody has others before him, or came lately and had: some of those who come now have waited for so
+// long that they have left.
 func (d *Desk) Press() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !d.press.IsZero() && time.Since(d.press) < calm
+	return d.fresh.Len() > 1 || !d.press.IsZero() && time.Since(d.press) < calm
 }
 
 // Oust chooses a client that has said nothing for a while, and takes leave of it: it is to be cut, once. It is nil if
@@ -229,7 +229,7 @@ type Visitor struct {
 	in    *list.List    // which of the desk's lists this visitor is in, nil if in none
 	at    *list.Element // where in that
 	index int           // in the desk's turns
-	ahead int           // how many waited for their first place before
+	ahead int           // how many waited for their first place before; set by Enter alone
 	cut   func()
 	out   chan struct{} // closed when who was ousted is cut; nil of others
 }
@@ -298,6 +298,9 @@ func (v *Visitor) Enter(ctx context.Context) error {
 	d.counts.Late++
 	return ErrLate
 }
+
+// Queued tells whether the visitor had others before it when it entered.
+func (v *Visitor) Queued() bool { return v != nil && v.ahead > 0 }
 
 // withdraw ends the waiting. It is true if there is a place after all.
 func (v *Visitor) withdraw() bool {

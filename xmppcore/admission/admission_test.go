@@ -351,6 +351,12 @@ func TestPress(t *testing.T) {
 				t.Errorf("%s: press %v", when, !press)
 			}
 		}
+		queued := func(want bool, v *Visitor) {
+			t.Helper()
+			if v.Queued() != want {
+				t.Errorf("queued %v", !want)
+			}
+		}
 		want(false, "nobody is there")
 		first, second, third := d.Arrive(), d.Arrive(), d.Arrive()
 		s.enter("first", first)
@@ -358,7 +364,21 @@ func TestPress(t *testing.T) {
 		want(false, "one waits for who is worked at")
 		s.enter("third", third)
 		want(true, "one waits for one who waits")
+		time.Sleep(calm)
+		want(true, "he still does, and nobody has come")
+		queued(false, nil)
+		queued(false, second)
+		queued(true, third)
 		for _, v := range []*Visitor{first, second, third} {
+			v.Leave()
+			synctest.Wait()
+		}
+		want(false, "a while after they have had their turn")
+		fourth, fifth, sixth := d.Arrive(), d.Arrive(), d.Arrive()
+		s.enter("fourth", fourth)
+		s.enter("fifth", fifth)
+		s.enter("sixth", sixth)
+		for _, v := range []*Visitor{fourth, fifth, sixth} {
 			v.Leave()
 			synctest.Wait()
 		}

@@ -58,17 +58,21 @@ func TestWhoHasLeft(t *testing.T) {
 		queue int  // who wait before him
 		late  bool // he leaves while he waits, not before
 		half  bool // he still listens
+		full  bool // there is no room at the door
 		left  bool
 	}{
 		{name: "in the kernel's queue", queue: 2, left: true},
 		{name: "in the kernel's queue, by half", queue: 2, half: true, left: true},
+		{name: "in the kernel's queue, and there is no room", queue: 2, full: true, left: true},
 		{name: "at the desk", queue: 2, late: true, left: true},
 		{name: "at the desk, the second", queue: 1, late: true, left: true},
 		{name: "nobody waits", half: true},
 		{name: "only one is worked at", half: true, late: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, func(w *world) { w.server.Limits = stream.Limits{Logins: 1, Turn: -1} })
+			w := newWorld(t, func(w *world) {
+				w.server.Limits = stream.Limits{Logins: 1, Turn: -1, Unauthenticated: 1, PerAddress: -1}
+			})
 			w.server.Bounds()
 			theirs, ours := w.pair()
 			leave := func() {
@@ -90,6 +94,13 @@ func TestWhoHasLeft(t *testing.T) {
 					}
 				}()
 				w.waiting(i + 1)
+			}
+			if tt.full {
+				other, accepted := w.pair()
+				over := make(chan error, 1)
+				go func() { over <- w.server.Serve(t.Context(), accepted, w) }()
+				w.waiting(tt.queue + 1)
+				defer func() { other.Close(); <-over }()
 			}
 			w.write(theirs, header)
 			if !tt.late {
@@ -113,6 +124,9 @@ func TestWhoHasLeft(t *testing.T) {
 			}
 			if n := w.server.Counts().Left.Load(); (n == 1) != tt.left {
 				t.Errorf("%d have left", n)
+			}
+			if n := w.server.Counts().Refused.Load(); n > 0 {
+				t.Errorf("%d were told that there is no room", n)
 			}
 			if !tt.late {
 				release()

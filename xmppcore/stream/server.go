@@ -124,6 +124,11 @@ func address(a net.Addr) netip.Addr {
 
 func (s *Server) negotiate(ctx context.Context, n *negotiation, a Acceptor) error {
 	n.server = s
+	if n.hasLeft() { // in the kernel's queue: nobody makes room for it, and it is told nothing
+		s.counts.Left.Add(1)
+		n.c.Abort()
+		return errLeft
+	}
 	se, ok := s.enter(n)
 	if !ok {
 		s.counts.Cut.Add(1)

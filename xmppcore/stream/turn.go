@@ -65,9 +65,6 @@ func (n *negotiation) arrive() *admission.Visitor {
 // takeTurn waits until the server begins with the client. Whoever has left by then is not begun with: to answer what he has
 // said before costs half a login.
 func (n *negotiation) takeTurn(ctx context.Context) error {
-	if n.hasLeft() { // in the kernel's queue
-		return errLeft
-	}
 	err := n.turn.visit.Enter(ctx)
 	switch {
 	case err == nil && n.hasLeft():
@@ -83,10 +80,10 @@ func (n *negotiation) takeTurn(ctx context.Context) error {
 	return errShutdown
 }
 
-// hasLeft tells whether the client has given up. Where there is no press nobody is asked: then even who has closed his direction
-// at once has an answer.
+// hasLeft tells whether the client has given up. Where there is no press, and nobody was before it, it is not asked: then even
+// who has closed his direction at once has an answer.
 func (n *negotiation) hasLeft() bool {
-	return n.tcp != nil && n.server.desk.Press() && n.tcp.wire.left()
+	return n.tcp != nil && (n.turn.visit.Queued() || n.server.desk.Press()) && n.tcp.wire.left()
 }
 
 // depart ends that, for a client that is logged in or will not be. Whoever takes
