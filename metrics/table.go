@@ -73,7 +73,7 @@ var table = []description{
 	{"rosterd_auth_questions_total", isCounter, read, []string{"host", "outcome"}, "questions to who knows the passwords or tokens of a host, since the configuration was read; outcome is ok, refused, failed, joined (somebody else asked the same at the same time), cached (rosterd_auth_cache) or breaker (nobody was asked)"},
 	{"rosterd_auth_breaker_open", isGauge, read, []string{"host"}, "1 while failures keep logins from being asked about"},
 	{"rosterd_logins_throttled_total", isCounter, read, []string{"how"}, "attempts that were slowed down because of wrong passwords; how is address or account (refused because of it) or delayed"},
-	{"rosterd_streams_refused_total", isCounter, read, []string{"reason"}, "connections refused because too many are not authenticated; reason is limit (the client was told why) or crowd (just closed); late (told to come back: others had waited for too long already) silent (closed: it said nothing, and others wanted to come in) or left (closed: it had left itself before its turn came)"},
+	{"rosterd_streams_refused_total", isCounter, read, []string{"reason"}, "connections refused because too many are not authenticated; reason is limit (the client was told why) or crowd (just closed); late (told to come back: others had waited for too long already), silent (closed: it said nothing, and others wanted to come in) or left (closed: it had left itself before its turn came)"},
 	{"rosterd_logins_waiting", isGauge, read, nil, "connections that wait until the server begins with them"},
 	{"rosterd_logins_admitted_total", isCounter, read, nil, "connections that the server has begun with"},
 	{"rosterd_logins_waited_seconds_total", isCounter, read, nil, "time that those have waited for it, all together"},
