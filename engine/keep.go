@@ -105,9 +105,17 @@ func (k kept) document(items roster.Roster) (document, error) {
 	return document{before, after, items, history}, nil
 }
 
-// size is about what append appends.
+// size is about what append appends, or what its items hold until then. Names and groups may be far longer than all else.
 func (d document) size() int {
-	return len(d.before) + len(d.after) + 128 + 96*d.items.Len() + 112*d.history.Len()
+	n := len(d.before) + len(d.after) + 128 + 96*d.items.Len() + 112*d.history.Len()
+	items := d.items.Items()
+	for k := range items {
+		n += len(items[k].JID.String()) + len(items[k].Name)
+		for _, g := range items[k].Groups {
+			n += len(g) + len(`"",`)
+		}
+	}
+	return n
 }
 
 func (d document) append(all []byte) []byte {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +95,40 @@ func TestKeptLater(t *testing.T) {
 		if len(later.docs) > 0 {
 			t.Error("kept at once")
 		}
+	}
+}
+
+// What a copy is said to have is about what it has, and what its roster holds until it is made: the bound of all that waits
+// counts that.
+func TestKeptSize(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	groups := func(n int) (list []string) {
+		for i := range n {
+			list = append(list, fmt.Sprintf("%03d%s", i, long))
+		}
+		return list
+	}
+	for name, i := range map[string]roster.Item{
+		"plain":            {Subscription: roster.Both},
+		"everything short": {Name: "Juliet", Groups: []string{"Capulet"}, Subscription: roster.From, Ask: true, Approved: true},
+		"a long name":      {Name: long, Subscription: roster.Both},
+		"many groups":      {Groups: groups(100), Subscription: roster.Both},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var items []roster.Item
+			for n := range 100 {
+				i.JID = jid(fmt.Sprintf("u%d", n))
+				items = append(items, i)
+			}
+			r, _ := roster.New(jid("romeo"), items...)
+			d, err := kept{}.document(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if has := len(d.bytes()); d.size() < has || d.size() > 2*has+100*r.Len() {
+				t.Errorf("a document of %d bytes is said to have %d", has, d.size())
+			}
+		})
 	}
 }
 

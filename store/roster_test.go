@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"rosterd/engine/addr"
 )
@@ -218,6 +219,47 @@ func TestSaveLater(t *testing.T) {
 		if got, err := s.Fresh(t.Context(), juliet); !got.Equal(until) || err != nil {
 			t.Errorf("fresh until %v, want %v, %v", got, until, err)
 		}
+	}
+}
+
+// The documents of a commit are one behind the other, whatever they were said to take: memory that had become too small is
+// not kept beside.
+func TestDocuments(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		said, size int
+	}{
+		{"as large as said", 1000, 1000},
+		{"smaller", 3000, 1000},
+		{"larger", 10, 1000},
+		{"nothing said", 0, 1000},
+		{"of no bytes", 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, batch := &rosterWriter{}, map[addr.Bare]rosterChange{juliet: {doc: []byte("made before")}, romeo: {gone: true}}
+			for i := range 100 {
+				doc := bytes.Repeat([]byte{byte(i)}, c.size)
+				batch[addr.MustBare(fmt.Sprintf("u%d@example.com", i))] = rosterChange{room: c.said, write: func(all []byte) []byte { return append(all, doc...) }}
+			}
+			docs := w.documents(batch)
+			if len(docs) != 100 {
+				t.Errorf("%d documents", len(docs))
+			}
+			var first, last uintptr
+			for user, doc := range docs {
+				if doc == nil || !bytes.Equal(doc, batch[user].document()) || cap(doc) > len(doc) {
+					t.Fatalf("%s: %q", user, doc)
+				}
+				begin := uintptr(unsafe.Pointer(unsafe.SliceData(doc)))
+				if first == 0 || begin < first {
+					first = begin
+				}
+				last = max(last, begin+uintptr(len(doc)))
+			}
+			if last-first != uintptr(100*c.size) {
+				t.Errorf("%d bytes are in %d", 100*c.size, last-first)
+			}
+		})
 	}
 }
 
