@@ -83,16 +83,51 @@ func (s *Store) Spoil(ctx context.Context, users []addr.Bare) error {
 	if err != nil {
 		return s.spoilt(host, err)
 	}
+	if any {
+		list, err := json.Marshal(names)
+		if err != nil {
+			return err
+		}
+		if err := s.execute(ctx, `DELETE FROM fresh WHERE host = ? AND name IN (SELECT value FROM json_each(?))`, host, string(list)); err != nil {
+			return s.spoilt(host, err)
+		}
+	}
+	if err := s.tighten(ctx, host); err != nil {
+		return s.spoilt(host, err)
+	}
 	if !any {
 		s.rosters.noneIsFresh(host, seen)
+	}
+	return nil
+}
+
+// tighten returns when what commits have made stale of a host is on disk. They do not wait for it, and who finds nothing
+// to delete writes nothing: so something is written, with which the disk gets all that was before.
+func (s *Store) tighten(ctx context.Context, host string) error {
+	times, loose := s.rosters.isLoose(host)
+	if !loose {
 		return nil
 	}
-	list, err := json.Marshal(names)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, longWork)
+	defer cancel()
+	err := s.desk.do(ctx, func(ctx context.Context) error {
+		tx, err := s.db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		for _, query := range []string{`INSERT OR REPLACE INTO fresh (host, name, until) VALUES (?, '', 0)`, `DELETE FROM fresh WHERE host = ? AND name = ''`} {
+			if _, err := tx.ExecContext(ctx, query, host); err != nil {
+				return errors.Join(err, tx.Rollback())
+			}
+		}
+		err = tx.Commit()
+		s.mark(s.db)
 		return err
+	})
+	if err == nil {
+		s.rosters.tight(host, times)
 	}
-	err = s.execute(ctx, `DELETE FROM fresh WHERE host = ? AND name IN (SELECT value FROM json_each(?))`, host, string(list))
-	return s.spoilt(host, err)
+	return err
 }
 
 func (s *Store) spoilt(host string, err error) error {
@@ -119,7 +154,35 @@ func (w *rosterWriter) spoil(users []addr.Bare) (settled <-chan struct{}, seen i
 		}
 	}
 	was, looked := w.empty[users[0].Domain()]
-	return settled, w.freshened, looked && was == w.freshened && settled == nil
+	_, loose := w.loose[users[0].Domain()]
+	return settled, w.freshened, looked && was == w.freshened && settled == nil && !loose
+}
+
+// loosen is called before a commit that makes a fresh roster stale, so that who finds it stale sees that too.
+func (w *rosterWriter) loosen(host string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.loose == nil {
+		w.loose = make(map[string]int)
+	}
+	w.loosened++
+	w.loose[host] = w.loosened
+}
+
+func (w *rosterWriter) isLoose(host string) (times int, loose bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	times, loose = w.loose[host]
+	return times, loose
+}
+
+// tight says that the disk has all until then.
+func (w *rosterWriter) tight(host string, times int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.loose[host] == times {
+		delete(w.loose, host)
+	}
 }
 
 // noneIsFresh says that a look into the table, begun after spoil, has found nothing of a host. That holds until a commit
@@ -162,6 +225,13 @@ func (f *freshnessSaver) save(ctx context.Context, user addr.Bare, c rosterChang
 	if f.spoilt == nil {
 		f.spoilt = f.tx.StmtContext(ctx, f.w.spoilt)
 	}
-	_, err = f.spoilt.ExecContext(ctx, user.Domain(), user.Local())
+	done, err := f.spoilt.ExecContext(ctx, user.Domain(), user.Local())
+	if err != nil {
+		return err
+	}
+	n, err := done.RowsAffected()
+	if n > 0 {
+		f.w.loosen(user.Domain())
+	}
 	return err
 }

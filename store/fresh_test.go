@@ -219,6 +219,56 @@ func TestSpoilLooksOnce(t *testing.T) {
 	stale(juliet)
 }
 
+// What Spoil finds stale may be so only in what the disk has not got yet: rosters are committed without waiting for it.
+func TestSpoilWaitsForTheDisk(t *testing.T) {
+	until := time.Now().Add(time.Hour)
+	fresh := func(s *Store, u addr.Bare) error { return s.SaveFresh(t.Context(), u, []byte("{}"), until) }
+	stale := func(s *Store, u addr.Bare) error { return s.SaveRoster(t.Context(), u, []byte("{}")) }
+	gone := func(s *Store, u addr.Bare) error { return s.DeleteRoster(t.Context(), u) }
+	spoil := func(s *Store, u addr.Bare) error { return s.Spoil(t.Context(), []addr.Bare{u}) }
+	type step = func(*Store, addr.Bare) error
+	elsewhere := func(do step) step {
+		return func(s *Store, u addr.Bare) error { return do(s, addr.MustBare(u.Local()+"@elsewhere.example")) }
+	}
+	for _, c := range []struct {
+		name   string
+		before []step
+		writes bool
+	}{
+		{"never fresh", []step{stale}, false},
+		{"fresh", []step{fresh}, true},
+		{"no longer", []step{fresh, stale}, true},
+		{"no longer, and nobody had been before", []step{spoil, fresh, stale}, true},
+		{"no longer there", []step{fresh, gone}, true},
+		{"spoilt before", []step{fresh, stale, spoil}, false},
+		{"spoilt before, and kept since", []step{fresh, stale, spoil, stale}, false},
+		{"no longer a second time", []step{fresh, stale, spoil, fresh, stale}, true},
+		{"of another host", []step{elsewhere(fresh), elsewhere(stale)}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t, filepath.Join(t.TempDir(), "db"))
+			s.tidier.close()
+			s.tidier = nil
+			for _, do := range c.before {
+				if err := do(s, juliet); err != nil {
+					t.Fatal(err)
+				}
+				s.rosters.allWritten()
+			}
+			before := s.unlogged(t.Context())
+			if err := spoil(s, juliet); err != nil {
+				t.Fatal(err)
+			}
+			if after := s.unlogged(t.Context()); (after > before) != c.writes {
+				t.Errorf("%d pages in the log before, %d after", before, after)
+			}
+			if got, err := s.Fresh(t.Context(), juliet); !got.IsZero() || err != nil {
+				t.Errorf("fresh until %v, %v", got, err)
+			}
+		})
+	}
+}
+
 // allWritten waits until nothing is queued.
 func (w *rosterWriter) allWritten() {
 	for {

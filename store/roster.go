@@ -135,6 +135,8 @@ type rosterWriter struct {
 
 	freshened int            // commits that have settled and may have made rosters fresh
 	empty     map[string]int // hosts without a fresh roster: what that was when somebody looked
+	loosened  int            // times that a commit made a fresh roster stale
+	loose     map[string]int // hosts of which the disk may not have that yet: what that was the last time
 
 	failed  error // of the last commit
 	stats   Stats
@@ -291,17 +293,22 @@ func (w *rosterWriter) documents(batch map[addr.Bare]rosterChange) (docs map[add
 	for _, c := range batch {
 		size += c.room
 	}
-	docs = make(map[addr.Bare][]byte, len(batch))
-	all := slices.Grow(w.made[:0], size)
-	if w.made = nil; cap(all) <= roomToKeep {
-		w.made = all
-	}
+	all := slices.Grow(w.made[:0], max(size, 1)) // a roster of no bytes is one all the same
+	type place struct{ from, to int }
+	places := make(map[addr.Bare]place, len(batch))
 	for user, c := range batch {
 		if c.write != nil {
 			from := len(all)
 			all = c.write(all)
-			docs[user] = all[from:len(all):len(all)]
+			places[user] = place{from, len(all)}
 		}
+	}
+	if w.made = nil; cap(all) <= roomToKeep {
+		w.made = all
+	}
+	docs = make(map[addr.Bare][]byte, len(places)) // only now: what was too small holds nothing any more
+	for user, p := range places {
+		docs[user] = all[p.from:p.to:p.to]
 	}
 	return docs
 }
@@ -326,17 +333,17 @@ func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
 	save, freshness := tx.StmtContext(ctx, w.save), freshnessSaver{tx: tx, w: w}
 	now := time.Now().Unix()
 	for user, c := range batch {
-		if c.gone {
-			_, err = tx.ExecContext(ctx, deleteRoster, user.Domain(), user.Local())
-		} else {
-			doc := c.doc
-			if c.write != nil {
-				doc = docs[user]
-			}
-			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), doc, now)
+		doc := c.doc
+		if c.write != nil {
+			doc = docs[user]
 		}
-		if err == nil {
-			err = freshness.save(ctx, user, c)
+		err = freshness.save(ctx, user, c)
+		switch {
+		case err != nil:
+		case c.gone:
+			_, err = tx.ExecContext(ctx, deleteRoster, user.Domain(), user.Local())
+		default:
+			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), doc, now)
 		}
 		if err != nil {
 			return fmt.Errorf("roster of %s: %w", user, err)
