@@ -11,7 +11,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"rosterd/daemontest"
 )
 
 // python is Debian's, which is the one that has Debian's slixmpp.
@@ -22,7 +25,7 @@ const componentSecret = "o mistress mine"
 // openWithComponent is open with an external component.
 func openWithComponent(t *testing.T, name, title string) *house {
 	return openWith(t, cast(), func(h *house) (global, sections string) {
-		h.component = unusedPort(t)
+		h.component = daemontest.Port(t)
 		return fmt.Sprintf("component_ports = { %d }\n", h.component),
 			fmt.Sprintf("Component %q\n  name = %q\n  component_secret = %q\n", name+"."+domain, title, componentSecret)
 	})
@@ -102,17 +105,7 @@ func TestRooms(t *testing.T) {
 	}
 	config := filepath.Join(dir, "muc.xml")
 	must(t, os.WriteFile(config, fmt.Appendf(nil, rooms, domain, h.component, componentSecret, dir), 0o600))
-	service := exec.Command("mu-conference", "-s", "-c", config)
-	log := newJournal()
-	service.Stdout, service.Stderr = log, log
-	must(t, service.Start())
-	t.Cleanup(func() {
-		must(t, service.Process.Kill())
-		_ = service.Wait() // killed
-		if t.Failed() {
-			t.Logf("the log of mu-conference:\n%s", log)
-		}
-	})
+	daemontest.Start(t, exec.Command("mu-conference", "-s", "-c", config), daemontest.Options{End: syscall.SIGKILL})
 	ctx, cancel := context.WithTimeout(t.Context(), atMost)
 	defer cancel()
 	if _, err := h.log.wait(ctx, func(line string) bool {

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +24,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 )
 
@@ -138,7 +138,7 @@ func (h *house) certify(t *testing.T) {
 func (h *house) configure(t *testing.T) {
 	t.Helper()
 	for _, port := range []*int{&h.c2s, &h.direct, &h.http, &h.tls} {
-		*port = unusedPort(t)
+		*port = daemontest.Port(t)
 	}
 	text := fmt.Sprintf(h.form, filepath.Join(h.dir, "data"), h.c2s, h.direct, h.http, h.tls, h.backend.Template())
 	if h.more != nil {
@@ -240,20 +240,6 @@ func (h *house) tell(t *testing.T, user string) {
 }
 
 func (h *house) address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// unusedPort is below those that the system gives to connections, so that nobody gets it by chance meanwhile.
-func unusedPort(t *testing.T) int {
-	t.Helper()
-	for range 1000 {
-		port := 10_000 + rand.IntN(20_000)
-		if ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			ln.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port on loopback")
-	return 0
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -18,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"rosterd/daemontest"
 )
 
 // TestMigrating runs the commands of docs/MIGRATING.md, all of them and in their order, as somebody does who follows it:
@@ -108,12 +109,10 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "migrating") // t.TempDir is closed to other users
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	dir := daemontest.Folder(t, "migrating")
 	m := &machine{dir: dir, ports: map[string]string{}}
 	for _, port := range []string{"5222", "5280", "15222", "15280", "15347"} {
-		m.ports[port] = strconv.Itoa(unusedPort(t))
+		m.ports[port] = strconv.Itoa(daemontest.Port(t))
 	}
 	for _, d := range []string{"bin", "etc/prosody/certs", "var/lib/prosody", "run"} {
 		must(t, os.MkdirAll(filepath.Join(dir, d), 0o755))
@@ -253,22 +252,8 @@ func (m *machine) give(t *testing.T) {
 	t.Helper()
 	path := filepath.Join(m.dir, "bin") + ":" + os.Getenv("PATH")
 	m.env = []string{"PATH=" + path, "HOME=" + m.dir, "LANG=C.UTF-8", "GORACE=atexit_sleep_ms=50"}
-	if os.Geteuid() != 0 {
-		return
-	}
-	u, err := user.Lookup("nobody") // not Prosody's own, whose folder it must not touch
-	must(t, err)
-	uid, err := strconv.Atoi(u.Uid)
-	must(t, err)
-	gid, err := strconv.Atoi(u.Gid)
-	must(t, err)
-	m.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	must(t, filepath.Walk(m.dir, func(path string, _ os.FileInfo, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, uid, gid)
-	}))
+	m.owner = daemontest.User(t, "nobody") // not Prosody's own, whose folder it must not touch
+	daemontest.Give(t, m.dir, m.owner)
 }
 
 // run runs blocks of commands in one shell, which stops at the first that fails, and returns what each has said.

@@ -6,10 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -17,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 	"rosterd/store/storetest"
 )
@@ -152,49 +151,21 @@ func (h *house) imports(t *testing.T, args ...string) (r importReport) {
 // prosodyHouse is a house that Prosody can live in, too: it does not run as root.
 func prosodyHouse(t *testing.T, form string) *house {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "moved") // open for another user: t.TempDir is not
-	must(t, err)
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := daemontest.Folder(t, "moved")
 	h := &house{dir: dir, form: form, backend: enginetest.Serve(t, nil)}
 	h.certify(t)
 	h.configure(t)
 	must(t, os.Mkdir(filepath.Join(dir, "data"), 0o750))
-	if who := prosodyUser(t); who != nil {
-		must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return os.Lchown(path, int(who.Uid), int(who.Gid))
-		}))
-	}
+	daemontest.Give(t, dir, daemontest.User(t, prosodyUser))
 	return h
 }
 
-// prosodyUser is the user that Debian's package has made, if we are root; nil: we are that one or another.
-func prosodyUser(t *testing.T) *syscall.Credential {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("prosody")
-	must(t, err)
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	must(t, err)
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	must(t, err)
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-}
+// prosodyUser is the user that Debian's package has made.
+const prosodyUser = "prosody"
 
 func (h *house) prosodyCommand(t *testing.T, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, append([]string{"--config", h.config()}, args...)...)
-	cmd.Dir = h.dir
-	if who := prosodyUser(t); who != nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
-	}
+	cmd.Dir, cmd.SysProcAttr = h.dir, &syscall.SysProcAttr{Credential: daemontest.User(t, prosodyUser)}
 	return cmd
 }
 
@@ -208,29 +179,6 @@ func (h *house) prosodyctl(t *testing.T, args ...string) {
 // prosody starts Debian's Prosody with the configuration of the house, and returns when it listens.
 func (h *house) prosody(t *testing.T) (stop func()) {
 	t.Helper()
-	log := newJournal()
-	cmd := h.prosodyCommand(t, "prosody", "-F")
-	cmd.Stdout, cmd.Stderr = log, log
-	must(t, cmd.Start())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // it was ended by a signal
-		log.close()
-	}()
-	stopped := false
-	stop = func() {
-		if !stopped {
-			stopped = true
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			<-ended
-		}
-	}
-	t.Cleanup(stop)
-	ctx, cancel := context.WithTimeout(t.Context(), atMost)
-	defer cancel()
-	if _, err := log.wait(ctx, func(line string) bool { return strings.Contains(line, "Activated service 'c2s' on") }); err != nil {
-		t.Fatalf("Prosody does not start: %v\n%s", err, log)
-	}
-	return stop
+	d := daemontest.Start(t, h.prosodyCommand(t, "prosody", "-F"), daemontest.Options{Line: "Activated service 'c2s' on"})
+	return func() { d.Stop(t) }
 }

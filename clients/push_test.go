@@ -3,21 +3,21 @@
 package clients
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"rosterd/daemontest"
 )
 
 // pushed is a host whose rosters applications change, and nobody else.
@@ -41,20 +41,11 @@ func TestPushed(t *testing.T) {
 	h.story(t, "pushed.py", strconv.Itoa(h.c2s), password, "http://"+h.address(h.http), "0123456789abcdef")
 }
 
-// ejabberd is Debian's, as its package configures it but for what the test needs.
-type ejabberd struct {
-	dir, url string
-	process  *exec.Cmd
-}
-
-// startEjabberd serves its HTTP API, as the user that the package has made for it, in a folder of its own.
-func startEjabberd(t *testing.T) *ejabberd {
+// startEjabberd serves the HTTP API of Debian's, as the user that the package has made for it, in a folder of its own. It is
+// configured as the package does it but for what the test needs.
+func startEjabberd(t *testing.T) (url string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ejabberd")
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	port := unusedPort(t)
-	e := &ejabberd{dir: dir, url: fmt.Sprintf("http://127.0.0.1:%d/api", port)}
+	dir, port := daemontest.Folder(t, "ejabberd"), daemontest.Port(t)
 	must(t, os.WriteFile(filepath.Join(dir, "ejabberd.yml"), fmt.Appendf(nil, `
 hosts: [example.com]
 loglevel: warning
@@ -67,42 +58,15 @@ api_permissions:
   admin: {who: {access: {allow: [{acl: admin}]}}, what: ["*"]}
 modules: {mod_admin_extra: {}, mod_http_api: {}, mod_roster: {}}
 `, port), 0o644))
-	e.process = exec.Command("erl", "+S", "1", "-noinput", "-mnesia", "dir", strconv.Quote(filepath.Join(dir, "mnesia")), "-s", "ejabberd")
-	e.process.Dir = dir
-	e.process.Env = append(os.Environ(), "HOME="+dir, "ERL_LIBS=/usr/lib/"+triplet(t), "ERL_CRASH_DUMP=/dev/null",
+	owner := daemontest.User(t, "ejabberd")
+	daemontest.Give(t, dir, owner)
+	c := exec.Command("erl", "+S", "1", "-noinput", "-mnesia", "dir", strconv.Quote(filepath.Join(dir, "mnesia")), "-s", "ejabberd")
+	c.Dir, c.SysProcAttr = dir, &syscall.SysProcAttr{Credential: owner}
+	c.Env = append(os.Environ(), "HOME="+dir, "ERL_LIBS=/usr/lib/"+triplet(t), "ERL_CRASH_DUMP=/dev/null",
 		"EJABBERD_CONFIG_PATH="+filepath.Join(dir, "ejabberd.yml"), "EJABBERD_LOG_PATH="+filepath.Join(dir, "ejabberd.log"))
-	var out bytes.Buffer
-	e.process.Stdout, e.process.Stderr = &out, &out
-	if os.Geteuid() == 0 {
-		u, err := user.Lookup("ejabberd")
-		must(t, err)
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		must(t, os.Chown(dir, uid, gid))
-		e.process.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	}
-	must(t, e.process.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- e.process.Wait() }()
-	t.Cleanup(func() {
-		_ = e.process.Process.Signal(syscall.SIGTERM)
-		<-ended
-	})
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for limit := time.After(atMost); ; {
-		select {
-		case <-look.C:
-			if res, err := http.Get(e.url); err == nil {
-				res.Body.Close()
-				return e
-			}
-		case err := <-ended:
-			t.Fatalf("ejabberd has ended: %v\n%s", err, &out)
-		case <-limit:
-			t.Fatalf("ejabberd does not listen\n%s", &out)
-		}
-	}
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	daemontest.Start(t, c, daemontest.Options{Address: address})
+	return "http://" + address + "/api"
 }
 
 // triplet is the folder in which Debian's ejabberd is.
@@ -150,7 +114,7 @@ func TestEjabberd(t *testing.T) {
 	theirs := startEjabberd(t)
 	h := pushedHouse().open(t)
 	for _, name := range []string{"admin", "romeo", "juliet", "nurse"} {
-		command(t, theirs.url, "register", fmt.Sprintf(`{"user":%q,"host":"example.com","password":%q}`, name, password))
+		command(t, theirs, "register", fmt.Sprintf(`{"user":%q,"host":"example.com","password":%q}`, name, password))
 	}
 	admin := []string{"admin@example.com", password}
 	item := func(user, contact, nick, group, subs string) string {
@@ -212,7 +176,7 @@ func TestEjabberd(t *testing.T) {
 		{"get_roster", of("romeo"), []string{"Bearer wrong"}},
 		{"get_roster", of("romeo"), []string{"nonsense"}},
 	} {
-		want := command(t, theirs.url, call.name, call.args, call.as...)
+		want := command(t, theirs, call.name, call.args, call.as...)
 		got := command(t, "http://"+h.address(h.http)+"/api", call.name, call.args, call.as...)
 		if got != want {
 			t.Errorf("%s %s as %q\nejabberd %s\nrosterd  %s", call.name, call.args, call.as, want, got)

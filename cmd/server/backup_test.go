@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 )
 
@@ -62,7 +63,7 @@ func TestBackup(t *testing.T) {
 func TestBackupFails(t *testing.T) {
 	t.Parallel()
 	p := fromProsody(t, enginetest.Serve(t, nil))
-	p.c2s, p.http, p.https = unusedPort(t), unusedPort(t), unusedPort(t)
+	p.c2s, p.http, p.https = daemontest.Port(t), daemontest.Port(t), daemontest.Port(t)
 	p.write(t)
 	copied := filepath.Join(p.dir, "copy.sqlite")
 	for _, tt := range []struct {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"rosterd/compare"
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 )
 
@@ -40,7 +41,7 @@ func TestCompare(t *testing.T) {
 	t.Parallel()
 	backend := enginetest.Serve(t, map[string]string{"romeo": `{"juliet@example.com": {"name": "Juliet", "groups": ["Friends"]}}`})
 	other := enginetest.Serve(t, map[string]string{"romeo": `{"juliet@example.com": {"name": "Juliet"}}`})
-	certified, direct := certificatesOf(t), unusedPort(t)
+	certified, direct := certificatesOf(t), daemontest.Port(t)
 	places := map[string]*place{
 		"one":     comparablePlace(t, backend, certified),
 		"another": comparablePlace(t, backend, certified),

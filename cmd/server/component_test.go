@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 	"rosterd/xmppcore/xmpptest"
 )
@@ -33,7 +34,7 @@ func TestComponents(t *testing.T) {
 	t.Parallel()
 	backend := enginetest.Serve(t, map[string]string{"romeo": "{}"})
 	p := newPlace(t, open(backend.Template()))
-	port := unusedPort(t)
+	port := daemontest.Port(t)
 	p.head = fmt.Sprintf("component_interfaces = '127.0.0.1'\ncomponent_ports = { %d }", port)
 	s := p.serve(t)
 	without := s.text

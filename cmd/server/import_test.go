@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"rosterd/daemontest"
 	"rosterd/engine/addr"
 	"rosterd/migrate"
 	"rosterd/store"
@@ -78,7 +79,7 @@ func (p *place) wantWhole(t *testing.T, db *store.Store, user addr.Bare) {
 func TestImportKilled(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, membersHere)
-	p.c2s, p.http, p.https = unusedPort(t), unusedPort(t), unusedPort(t)
+	p.c2s, p.http, p.https = daemontest.Port(t), daemontest.Port(t), daemontest.Port(t)
 	p.write(t)
 	const users, killed = 12, 5
 	for n := range users {
@@ -124,7 +125,7 @@ func TestImportKilled(t *testing.T) {
 func TestImport(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, membersHere)
-	p.c2s, p.http, p.https = unusedPort(t), unusedPort(t), unusedPort(t)
+	p.c2s, p.http, p.https = daemontest.Port(t), daemontest.Port(t), daemontest.Port(t)
 	p.write(t)
 	p.member(t, "juliet")
 	report := func(counts string) string {

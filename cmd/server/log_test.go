@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rosterd/config"
+	"rosterd/daemontest"
 	"rosterd/engine/addr"
 	"rosterd/engine/enginetest"
 )
@@ -44,7 +45,7 @@ func TestLogSinks(t *testing.T) {
 			backend.SetFault("", enginetest.Status(500))
 			p := newPlace(t, open(backend.Template()))
 			p.head = tt.log
-			p.c2s, p.http = unusedPort(t), unusedPort(t)
+			p.c2s, p.http = daemontest.Port(t), daemontest.Port(t)
 			p.write(t)
 			s := p.launch(t)
 			c := p.patientConnect(t, "john@example.com") // there may be no line that says when

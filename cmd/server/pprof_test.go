@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 )
 
@@ -20,7 +21,7 @@ func TestPprof(t *testing.T) {
 	t.Parallel()
 	backend := enginetest.Serve(t, nil)
 	p := newPlace(t, open(backend.Template()))
-	address := p.address(unusedPort(t))
+	address := p.address(daemontest.Port(t))
 	p.head = fmt.Sprintf("rosterd_pprof = %q", address)
 	s := p.serve(t)
 	if _, err := s.log.wait(testContext(t), func(line string) bool { return strings.Contains(line, "service=pprof ") }); err != nil {

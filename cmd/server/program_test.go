@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rosterd/daemontest"
 )
 
 // atMost bounds every wait of these tests. None that succeeds depends on it.
@@ -109,26 +110,6 @@ func prosodyName(s string) string {
 	return b.String()
 }
 
-// taken are ports that tests of this process have used.
-var taken sync.Map
-
-// unusedPort is below those that the system gives to connections, so that nobody gets it by chance meanwhile.
-func unusedPort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := 10_000 + rand.IntN(20_000)
-		if _, used := taken.LoadOrStore(port, true); used {
-			continue
-		}
-		if ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			ln.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port on loopback")
-	return 0
-}
-
 // program is a rosterd that serves.
 type program struct {
 	*place
@@ -145,7 +126,7 @@ type program struct {
 func (p *place) serve(t testing.TB) *program {
 	t.Helper()
 	for range 5 {
-		p.c2s, p.http, p.https = unusedPort(t), unusedPort(t), unusedPort(t)
+		p.c2s, p.http, p.https = daemontest.Port(t), daemontest.Port(t), daemontest.Port(t)
 		if s, again := p.try(t); !again {
 			return s
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"rosterd/config"
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 	"rosterd/plugins"
 )
@@ -96,7 +97,7 @@ func TestReload(t *testing.T) {
 	})
 	t.Run("a port", func(t *testing.T) {
 		old := s.http
-		s.http = unusedPort(t)
+		s.http = daemontest.Port(t)
 		s.wantReloaded(t, s.text)
 		if _, err := net.Dial("tcp", s.address(old)); err == nil {
 			t.Error("the old port is still open")
@@ -211,7 +212,7 @@ func TestReloadOfWhatClings(t *testing.T) {
 	first, second := enginetest.Serve(t, nil), enginetest.Serve(t, nil)
 	p := newPlace(t, open(first.Template()))
 	p.head = `log = "rosterd.log"`
-	p.c2s, p.http = unusedPort(t), unusedPort(t)
+	p.c2s, p.http = daemontest.Port(t), daemontest.Port(t)
 	p.write(t)
 	said := newJournal()
 	cfg, err := config.Load(p.config(), config.LoadOptions{})

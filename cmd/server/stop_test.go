@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 	"rosterd/xmppcore/xmpptest"
 )
@@ -210,7 +211,7 @@ func TestStartFails(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t, seed)
 			p.certify(t, "example.com")
-			p.c2s, p.http, p.https = unusedPort(t), unusedPort(t), unusedPort(t)
+			p.c2s, p.http, p.https = daemontest.Port(t), daemontest.Port(t), daemontest.Port(t)
 			tt.change(t, p)
 			p.write(t)
 			s := p.launch(t)
@@ -294,13 +295,13 @@ func TestRetryAfterFailedStart(t *testing.T) {
 	backend := enginetest.Serve(t, nil)
 	p := newPlace(t, open(backend.Template()))
 	p.head = `pidfile = "rosterd.pid"`
-	p.c2s, p.http = unusedPort(t), listenElsewhere(t)
+	p.c2s, p.http = daemontest.Port(t), listenElsewhere(t)
 	p.write(t)
 	equal(t, "exit status", p.launch(t).wait(t), exitFailed)
 	if _, err := os.Stat(filepath.Join(p.data(), "rosterd.pid")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the pidfile was left: %v", err)
 	}
-	p.http = unusedPort(t)
+	p.http = daemontest.Port(t)
 	if _, again := p.try(t); again {
 		t.Error("its ports were left open")
 	}
@@ -336,7 +337,7 @@ func (p *process) end() {
 func (p *place) spawn(t *testing.T, environment ...string) *process {
 	t.Helper()
 	for range 5 {
-		p.c2s, p.http, p.https = unusedPort(t), unusedPort(t), unusedPort(t)
+		p.c2s, p.http, p.https = daemontest.Port(t), daemontest.Port(t), daemontest.Port(t)
 		p.write(t)
 		proc := p.child()
 		proc.Env = append(proc.Env, environment...)
@@ -418,7 +419,7 @@ func TestHangupAtTheStart(t *testing.T) {
 	backend := enginetest.Serve(t, nil)
 	p := newPlace(t, open(backend.Template()))
 	p.head = `pidfile = "rosterd.pid"`
-	p.c2s, p.http = unusedPort(t), unusedPort(t)
+	p.c2s, p.http = daemontest.Port(t), daemontest.Port(t)
 	p.write(t)
 	proc := p.child()
 	if err := proc.Start(); err != nil {

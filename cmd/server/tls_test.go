@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"rosterd/daemontest"
 	"rosterd/engine/enginetest"
 	"rosterd/xmppcore/xmpptest"
 )
@@ -55,7 +56,7 @@ const day = 24 * time.Hour
 
 // direct is a configuration with a port where TLS comes first.
 func (p *place) direct(t testing.TB, head string) (port int) {
-	port = unusedPort(t)
+	port = daemontest.Port(t)
 	p.head = fmt.Sprintf("c2s_direct_tls_ports = { %d }\nc2s_direct_tls_interfaces = { \"127.0.0.1\" }\n%s", port, head)
 	return port
 }
@@ -269,7 +270,7 @@ func TestHTTPSCertificateByPort(t *testing.T) {
 	p.secure = true
 	p.certify(t, "example.com")
 	p.issue(t, "web/own", -day, 90*day, "web.example.net")
-	other := unusedPort(t)
+	other := daemontest.Port(t)
 	p.text = fmt.Sprintf("https_ports = { %d }\nhttps_certificate = { [%d] = 'certs/web/own.crt' }\n%s", other, other, p.text)
 	s := p.serve(t)
 	if got, err := s.shown(t, other, &tls.Config{ServerName: "example.com"}); got != "web.example.net" {
