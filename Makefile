@@ -129,7 +129,7 @@ BENCH_PACKAGES = prosody lua-cjson clang lld wasi-libc libclang-rt-dev-wasm32 ru
 bench-compare:
 	@$(MAKE) --no-print-directory deps PACKAGES="$(BENCH_PACKAGES)" || { echo "bench-compare needs Debian's $(BENCH_PACKAGES): have them installed, or leave Prosody out: make bench"; exit 1; }
 	@$(if $(and $(ONLY),$(if $(findstring plugin,$(ONLY)),,others)),:,$(MAKE) --no-print-directory plugins)
-	$(GO) run ./bench -all -servers rosterd,prosody,prototype $(if $(ONLY),-only '$(ONLY)') \
+	$(GO) run ./bench -all -servers rosterd,prosody,prototype $(if $(value ONLY),-only '$(value ONLY)') \
 		$(if $(QUICK),-scale 0.1 -rounds 1 -json .cache/bench/QUICK.json,-json $(BENCH_RUN) -page docs/PERFORMANCE.md) $(if $(AGAINST),-against $(AGAINST))
 
 # Every fuzz target for FUZZTIME each.

@@ -106,9 +106,13 @@ func chosen(names string) ([]scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-only: %w", err)
 	}
-	return slices.DeleteFunc(slices.Clone(scenarios), func(sc scenario) bool {
+	list := slices.DeleteFunc(slices.Clone(scenarios), func(sc scenario) bool {
 		return sc.long && !*all && !*matrix || sc.rare && !*matrix || !wanted.MatchString(sc.name)
-	}), nil
+	})
+	if len(list) == 0 {
+		return nil, fmt.Errorf("-only: no scenario has a name that %q matches; -all -list says all names, and some need -all", names)
+	}
+	return list, nil
 }
 
 // plan says what would be played, and how long it took in a run that was kept, if there is one.

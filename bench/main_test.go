@@ -25,6 +25,20 @@ func TestMarkCommands(t *testing.T) {
 	}
 }
 
+// TestChosen: an expression that names nothing is a mistake; a page of no scenario would be an empty one.
+func TestChosen(t *testing.T) {
+	for _, c := range []struct {
+		names string
+		fails bool
+	}{
+		{"", false}, {"login", false}, {"^message, batched$|^presence", false}, {"logins", true}, {"outage", true}, {"(", true},
+	} {
+		if got, err := chosen(c.names); (err != nil) != c.fails || (len(got) == 0) != c.fails {
+			t.Errorf("%q: %d scenarios, %v", c.names, len(got), err)
+		}
+	}
+}
+
 // TestTimes: how often a scenario is played.
 func TestTimes(t *testing.T) {
 	old := *rounds

@@ -79,7 +79,7 @@ func (r *Run) verdict(m Mark, one Result) (Verdict, bool) {
 		v.Short = fmt.Sprintf("%.0f %% of the ratio", 100*v.far)
 		one.Bound = cmp.Or(one.Bound, other.Bound)
 		if !one.Begun.Equal(other.Begun) {
-			one.Bound = cmp.Or(one.Bound, "the two are of different runs")
+			one.Bound = strings.TrimPrefix(one.Bound+"; the two are of different runs", "; ")
 		}
 	case m.Most > 0:
 		v.far, v.Measured = m.Most/value.Median(), figure

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 )
 
 const empty = "# How fast\n\n<!-- machine --><!-- /machine -->\n\nWords.\n\n<!-- targets --><!-- /targets -->\n\n<!-- figures -->\nold\n<!-- /figures -->\nThe end.\n"
@@ -81,6 +82,15 @@ func TestTable(t *testing.T) {
 			}},
 			section: Section{Scenario: "login"},
 			want:    "| users | cpu |\n| --- | --- |\n| 1 | 1 s, 3 s, **3.0 ×** |\n| 2 | 2 s, – |\n\nIn each cell: rosterd; prosody.\n",
+		},
+		{
+			name: "of two runs",
+			run: &Run{Started: time.Unix(0, 0), Results: []Result{
+				{Scenario: "login", Server: ours, Values: []Value{One("cpu", "s", 1)}, Begun: time.Unix(9, 0)},
+				{Scenario: "login", Server: "prosody", Values: []Value{One("cpu", "s", 3)}},
+			}},
+			section: Section{Scenario: "login"},
+			want:    "| cpu |\n| --- |\n| 1 s, 3 s, **3.0 ×**† |\n\nIn each cell: rosterd; prosody.\n\n† prosody: measured in another run than rosterd.\n",
 		},
 	} {
 		if got := c.run.Table(c.section); got != c.want {

@@ -199,6 +199,10 @@ func TestJoin(t *testing.T) {
 	if v := got.Judge([]Mark{mark})[0]; !v.Met || v.Short != "the two are of different runs" {
 		t.Errorf("a ratio of two runs: %+v", v)
 	}
+	got.Results[0].Bound = "extrapolated"
+	if v := got.Judge([]Mark{mark})[0]; v.Short != "extrapolated; the two are of different runs" {
+		t.Errorf("a ratio of two runs, one of which is bound: %+v", v)
+	}
 }
 
 func TestCompare(t *testing.T) {

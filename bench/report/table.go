@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // layout is what the rows and columns of a table are.
@@ -92,6 +93,7 @@ const unsteady = 0.25
 func (r *Run) cell(scenario string, row []Param, c column, servers []string, n *notes) string {
 	var parts []string
 	var first *Value
+	var begun time.Time
 	for _, server := range servers {
 		one, ok := r.exact(server, scenario, row, c.param)
 		v, has := one.Value(c.value)
@@ -109,10 +111,14 @@ func (r *Run) cell(scenario string, row []Param, c column, servers []string, n *
 		text += n.of(server, one.Bound)
 		parts = append(parts, text)
 		if server == ours {
-			first = &v
+			first, begun = &v, one.Begun
 		} else if first != nil {
 			if by, ok := ratio(*first, v); ok {
-				parts = append(parts, "**"+times(by)+"**")
+				another := ""
+				if !one.Begun.Equal(begun) {
+					another = n.of(server, "measured in another run than "+ours)
+				}
+				parts = append(parts, "**"+times(by)+"**"+another)
 			}
 		}
 	}
