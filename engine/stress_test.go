@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -181,6 +182,39 @@ func (w *world) SaveFresh(_ context.Context, u addr.Bare, doc []byte, until time
 	return err
 }
 
+// lateKeeper makes what it keeps once more while the engine goes on, and again in the end.
+type lateKeeper struct {
+	*world
+	made sync.WaitGroup
+
+	lateMu sync.Mutex // guards the field below
+	all    []func()
+}
+
+func (l *lateKeeper) SaveLater(ctx context.Context, u addr.Bare, size int, write func([]byte) []byte, until time.Time) error {
+	doc := write(make([]byte, 0, size))
+	again := func() {
+		if other := write(nil); !bytes.Equal(other, doc) {
+			l.t.Errorf("kept of %s: %s, and later %s", u, doc, other)
+		}
+	}
+	l.made.Go(again)
+	l.lateMu.Lock()
+	l.all = append(l.all, again)
+	l.lateMu.Unlock()
+	return l.SaveFresh(ctx, u, doc, until)
+}
+
+func (l *lateKeeper) compare() {
+	l.made.Wait()
+	for _, again := range l.all {
+		again()
+	}
+	if len(l.all) == 0 {
+		l.t.Error("nothing was kept")
+	}
+}
+
 // promise notes what a refresh has said of somebody who is offline: who logs in from now on has that edition or a
 // newer one.
 func (w *world) promise(u addr.Bare, edition int) {
@@ -315,15 +349,20 @@ func (v *visitor) refresh(ctx context.Context) {
 // TestStress lets visitors do what they like at once. Whatever they did, after a last refresh of everybody
 // each user's watcher holds what the backend has.
 func TestStress(t *testing.T) {
-	stress(t, Host{})
+	stress(t, Host{}, false)
+}
+
+// TestStressLate is the same where what is kept is made when others have gone on.
+func TestStressLate(t *testing.T) {
+	stress(t, Host{ShrinkGuard: 30}, true)
 }
 
 // TestStressGuarded is the same where the breaker opens and answers are held back now and then.
 func TestStressGuarded(t *testing.T) {
-	stress(t, Host{Breaker: 3, ShrinkGuard: 30})
+	stress(t, Host{Breaker: 3, ShrinkGuard: 30}, false)
 }
 
-func stress(t *testing.T, h Host) {
+func stress(t *testing.T, h Host, late bool) {
 	seed := *stressSeed
 	if seed == 0 {
 		seed = rand.Uint64()
@@ -332,6 +371,11 @@ func stress(t *testing.T, h Host) {
 	const visitors = 4
 	w := newWorld(t, rand.New(rand.NewPCG(seed, 0)), 8)
 	h.Backend, h.Keeper, h.Parallel, h.Timeout, h.QueueTimeout, h.Retry = w, w, 3, time.Minute, time.Minute, time.Millisecond
+	if late {
+		k := &lateKeeper{world: w}
+		defer k.compare()
+		h.Keeper = k
+	}
 	e := New(map[string]Host{"example.com": h}, w.watch, slog.New(slog.DiscardHandler))
 	var wg sync.WaitGroup
 	var all [visitors]*visitor
