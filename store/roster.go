@@ -71,13 +71,25 @@ const deleteRoster = `DELETE FROM roster WHERE host = ? AND name = ?`
 
 // Forget deletes the roster that was kept of a user and what is in all stores. It has happened when it returns.
 func (s *Store) Forget(ctx context.Context, user addr.Bare) error {
-	if err := s.DeleteRoster(ctx, user); err != nil { // one may be queued
+	if err := s.forgetRoster(ctx, user); err != nil {
 		return err
 	}
-	if err := s.execute(ctx, deleteRoster, user.Domain(), user.Local()); err != nil {
+	return s.tables.forget(ctx, user)
+}
+
+// forgetRoster deletes the roster that was kept, also where one is queued, or is being written right now.
+func (s *Store) forgetRoster(ctx context.Context, user addr.Bare) error {
+	if err := s.DeleteRoster(ctx, user); err != nil {
+		return err
+	}
+	err := s.rosters.written(ctx, user)
+	if err == nil {
+		err = s.execute(ctx, deleteRoster, user.Domain(), user.Local())
+	}
+	if err != nil {
 		return fmt.Errorf("delete roster of %s from %s: %w", user, s.path, err)
 	}
-	return s.tables.forget(ctx, user)
+	return nil
 }
 
 // execute is for one statement.
@@ -177,6 +189,25 @@ func (w *rosterWriter) put(ctx context.Context, user addr.Bare, c rosterChange) 
 		if err := within(ctx, settled); err != nil {
 			return fmt.Errorf("keep roster of %s: %w", user, err)
 		}
+	}
+}
+
+// written waits for a commit that runs, if it has to do with a user.
+func (w *rosterWriter) written(ctx context.Context, user addr.Bare) error {
+	w.mu.Lock()
+	_, now := w.writing[user]
+	settled := w.settled
+	w.mu.Unlock()
+	if !now {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, ErrStalled)
+	defer cancel()
+	select {
+	case <-settled:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

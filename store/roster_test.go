@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
 	"rosterd/engine/addr"
+	"rosterd/store/credential"
 )
 
 func TestRosters(t *testing.T) {
@@ -259,6 +261,59 @@ func TestDocuments(t *testing.T) {
 			if last-first != uintptr(100*c.size) {
 				t.Errorf("%d bytes are in %d", 100*c.size, last-first)
 			}
+		})
+	}
+}
+
+// Who is forgotten is not in the file again with what a commit was about to write.
+func TestForgetDuringCommit(t *testing.T) {
+	type step = func(*Store, context.Context, addr.Bare) error
+	for _, c := range []struct {
+		name         string
+		written      addr.Bare
+		forget       step
+		waits, stays bool
+	}{
+		{"forgotten", juliet, (*Store).Forget, true, false},
+		{"deleted", juliet, (*Store).DeleteUser, true, false},
+		{"another one is written", romeo, (*Store).Forget, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, err := OpenMemory(quiet)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				if err := s.AddUser(t.Context(), juliet, credential.Credentials{}); err != nil {
+					t.Fatal(err)
+				}
+				begun, goOn := make(chan bool), make(chan bool)
+				err = s.SaveLater(t.Context(), c.written, 3, func(all []byte) []byte {
+					begun <- true
+					<-goOn
+					return append(all, "one"...)
+				}, time.Time{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-begun
+				done := make(chan error, 1)
+				go func() { done <- c.forget(s, t.Context(), juliet) }()
+				synctest.Wait()
+				if waits := len(done) == 0; waits != c.waits {
+					t.Errorf("waits for the commit: %v", waits)
+				}
+				close(goOn)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				synctest.Wait()
+				var n int
+				if err := s.db.QueryRow(`SELECT count(*) FROM roster WHERE name = ?`, c.written.Local()).Scan(&n); (n > 0) != c.stays || err != nil {
+					t.Errorf("%d rosters of %s, %v", n, c.written, err)
+				}
+			})
 		})
 	}
 }

@@ -45,7 +45,7 @@ func (s *Store) DeleteUser(ctx context.Context, user addr.Bare) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.DeleteRoster(ctx, user), s.tables.forget(ctx, user)) // something may be queued
+	return errors.Join(s.forgetRoster(ctx, user), s.tables.forget(ctx, user)) // something may be queued
 }
 
 // Users lists the accounts of a host in SQLite, by name.
