@@ -23,7 +23,7 @@ var sections = []report.Section{
 			{File: "users-login.svg", Title: "CPU time of a login", Over: "users", Value: "cpu"},
 			{File: "users-memory.svg", Title: "Memory for each session", Over: "users", Value: "memory of each"},
 		}},
-	{Scenario: "growth over changed items", Title: "As more of a roster changes", Text: "A refresh of users who are online with a thousand contacts each, of whom so many have come or gone: at 2,000 all have gone, and others have come. CPU time is for each user. Until some hundred items have changed the fetch, and comparing a thousand contacts, are most of it; from then on it is the pushes, and in proportion.",
+	{Scenario: "growth over changed items", Title: "As more of a roster changes", Text: "A refresh of users who are online with a thousand contacts each, of whom so many have come or gone: at 2,000 all have gone, and others have come. All times are for each user: rosterd has a hundred of them, Prosody ten. Until some hundred items have changed the fetch, and comparing a thousand contacts, are most of it; from then on it is the pushes, and in proportion.",
 		Plots: []report.Plot{{File: "changes.svg", Title: "CPU time of a refresh, for each user", Over: "items", Value: "cpu"}}},
 	{Scenario: "growth over names", Title: "As a refresh names more users", Text: "One POST with so many names: of users with one other contact in a roster of ten, who are online, and of users who are not. CPU time is for each name. The first costs what a request costs, which many share. From a hundred on it is flat, but for what the machine moves from one figure to the next.",
 		Plots: []report.Plot{{File: "names.svg", Title: "CPU time of a refresh, for each name", Over: "names", Value: "cpu"}}},

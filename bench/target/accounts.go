@@ -23,10 +23,9 @@ import (
 // All have one salt, and so one set of keys: a client derives its own once, and neither making the accounts nor driving the
 // logins costs derivations. Of a server nothing is spared by it: neither looks for keys by their salt.
 type accounts struct {
-	dir string // removed by who made it
+	dir string // removed by who made it; others may keep theirs there, too
 
-	mu   sync.Mutex
-	made map[string]string // by users, authentication and program: a file or a folder
+	mu sync.Mutex
 }
 
 var salt = []byte("8f14e45f-ceea-467f-9b0a-1c5d6b1f2a77")
@@ -44,22 +43,26 @@ func kept(authentication string) (credential.Credentials, error) {
 	return credentials()
 }
 
-// ready finds what was made for those users, or makes it in a path that it is given.
+// ready finds what was made for those users, a file or a folder, or has it made in a path that mk is given.
 func (a *accounts) ready(program string, s Settings, mk func(path string) error) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	sum := sha256.Sum256([]byte(program + "\n" + s.Authentication + "\n" + strings.Join(s.Users, "\n")))
 	path := filepath.Join(a.dir, program+"-"+hex.EncodeToString(sum[:8]))
-	if a.made[path] != "" {
+	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	if err := mk(path); err != nil {
+	begun := path + ".begun" // what is there under its name is whole
+	err := os.RemoveAll(begun)
+	if err == nil {
+		err = mk(begun)
+	}
+	if err == nil {
+		err = os.Rename(begun, path)
+	}
+	if err != nil {
 		return "", fmt.Errorf("accounts for %s: %w", program, err)
 	}
-	if a.made == nil {
-		a.made = map[string]string{}
-	}
-	a.made[path] = path
 	return path, nil
 }
 
