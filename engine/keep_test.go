@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -129,6 +130,51 @@ func TestKeptSize(t *testing.T) {
 				t.Errorf("a document of %d bytes is said to have %d", has, d.size())
 			}
 		})
+	}
+}
+
+// A copy has the length of the one before, and what did not change its place, so that little of it is written.
+func TestKeptInPlace(t *testing.T) {
+	at := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	many := func(name string, n int) (r roster.Roster) {
+		items := make([]roster.Item, n)
+		for i := range items {
+			items[i] = roster.Item{JID: jid(fmt.Sprintf("contact%04d", i)), Name: "Contact", Subscription: roster.Both}
+		}
+		items[n/2].Name = name
+		r, _ = roster.New(jid("romeo"), items...)
+		return r
+	}
+	for _, n := range []int{1, 10, 100, 1000} {
+		before, after := many("Tybalt", n), many("Mercutio", n)
+		one, err := encoded(kept{Fetched: at, Rev: "1"}, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetched, err := encoded(kept{Fetched: at.Add(123456789 * time.Nanosecond), Rev: "2"}, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		renamed, err := encoded(kept{Fetched: at, Rev: "1", History: roster.History{}.After(before, roster.Diff(before, after), 10)}, after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(one) != len(fetched) || !bytes.Equal(one[2*headStep:], fetched[2*headStep:]) {
+			t.Errorf("%d contacts: fetched again, %d bytes become %d, or others", n, len(one), len(fetched))
+		}
+		same := 0
+		for same < len(one) && one[same] == renamed[same] {
+			same++
+		}
+		if at := bytes.Index(one, []byte("Tybalt")); same != at {
+			t.Errorf("%d contacts: renamed at %d, and different from %d on", n, at, same)
+		}
+		if grown := len(renamed) - len(one); n == 100 && grown != 0 && grown != tailStep(len(one)) {
+			t.Errorf("a change made it %d bytes longer", grown)
+		}
+		if spare := len(one) - len(bytes.TrimRight(one, " ")); spare >= max(256, len(one)/7) {
+			t.Errorf("%d of %d bytes are spaces", spare, len(one))
+		}
 	}
 }
 

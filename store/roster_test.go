@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -373,6 +374,40 @@ func TestCloseFails(t *testing.T) {
 	}
 	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("close: %v", err)
+	}
+}
+
+// Of a roster that is as long as the one before, only the pages that differ are written. The engine counts on that.
+func TestSaveInPlace(t *testing.T) {
+	w, s := writer(t, quiet)
+	const page, pages = 4096, 25
+	doc := bytes.Repeat([]byte("x"), pages*page)
+	// written is what has been added to the log of the database.
+	written := func(doc []byte) int64 {
+		t.Helper()
+		if _, err := s.db.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.put(t.Context(), juliet, rosterChange{doc: doc}), w.flush()); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(s.path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size() / page
+	}
+	written(doc)
+	other := bytes.Clone(doc)
+	other[0], other[len(doc)/2] = 'y', 'y'
+	if n := written(other); n > 3 {
+		t.Errorf("%d pages were written for two that differ", n)
+	}
+	if n := written(append(other, 'x')); n < pages {
+		t.Errorf("%d pages were written for a roster of another length: this test sees nothing", n)
+	}
+	if got, _, err := s.LoadRoster(t.Context(), juliet); err != nil || len(got) != len(doc)+1 || got[0] != 'y' {
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 
