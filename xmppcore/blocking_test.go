@@ -19,7 +19,9 @@ func TestReconfigureBlocking(t *testing.T) {
 	h := newHouse(t, nil)
 	h.serveRoster("romeo@block.example", both("juliet@block.example"))
 	h.serveRoster("juliet@block.example", both("romeo@block.example"))
-	romeo, juliet := h.available("romeo@block.example/orchard"), h.available("juliet@block.example/balcony")
+	romeo := h.available("romeo@block.example/orchard")
+	h.ping(romeo) // now he has asked for his contacts: Juliet is not shown to him twice
+	juliet := h.available("juliet@block.example/balcony")
 	sees := func(c *xmpptest.Client, whom, typ string) {
 		t.Helper()
 		h.expect(c, whom+" "+typ, func(e xmpptest.Element) bool {
