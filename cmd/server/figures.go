@@ -114,6 +114,7 @@ func (d *daemon) readStreams(emit metrics.Emit) {
 	emit("rosterd_logins_waiting", float64(s.Admission.Waiting))
 	emit("rosterd_logins_admitted_total", float64(s.Admission.Admitted))
 	emit("rosterd_logins_waited_seconds_total", s.Admission.Waited.Seconds())
+	emit("rosterd_accepting_slowed_seconds_total", s.Admission.Slowed.Seconds())
 	for condition, n := range s.Ended {
 		emit("rosterd_streams_ended_total", float64(n), condition)
 	}

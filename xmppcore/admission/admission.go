@@ -67,6 +67,7 @@ type Counts struct {
 	Waited   time.Duration // for it, all of them together
 	Late     int64         // who were told to come back, because others had been waiting for too long
 	Silent   int64         // whose clients said nothing while others wanted to come in
+	Slowed   time.Duration // that Breath has asked for, all together
 }
 
 // Configure sets the places, 0 for as many as processors, and how long somebody waits for the first one, 0 for
@@ -93,6 +94,7 @@ func (d *Desk) Breath(full bool) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if full && d.longestQuiet(time.Now()) == nil || d.crowded(time.Now()) {
+		d.counts.Slowed += breath
 		return breath
 	}
 	return 0

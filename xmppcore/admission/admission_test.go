@@ -111,7 +111,7 @@ func TestLate(t *testing.T) {
 		s.want("holder", "newcomer: "+ErrLate.Error(), "patient: "+ErrLate.Error())
 		holder.Leave()
 		s.want("holder", "newcomer: "+ErrLate.Error(), "patient: "+ErrLate.Error(), "in time")
-		if c := d.Counts(); c.Late != 2 || c.Waiting != 0 || c.Waited != 3*time.Second {
+		if c := d.Counts(); c.Late != 2 || c.Waiting != 0 || c.Waited != 3*time.Second || c.Slowed != breath {
 			t.Errorf("%+v", c)
 		}
 	})
