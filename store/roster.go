@@ -136,7 +136,7 @@ type rosterWriter struct {
 	stall *stall // hears of commits that do not come back; may be nil
 
 	save, refresh, spoilt, anyFresh *sql.Stmt // of commits, parsed once; nil before the first one
-	made                            []byte    // room for the documents of a commit
+	made                            []byte    // the document of a commit that is being written
 
 	mu      sync.Mutex // guards the fields below
 	queued  map[addr.Bare]rosterChange
@@ -318,36 +318,24 @@ func (w *rosterWriter) settle(err error) {
 // roomToKeep is how many bytes are kept for the documents of the next commit.
 const roomToKeep = 256 << 10
 
-// documents makes those of a batch that are not made yet, one behind the other in memory that the next commit has again.
-func (w *rosterWriter) documents(batch map[addr.Bare]rosterChange) (docs map[addr.Bare][]byte) {
-	size := 0
-	for _, c := range batch {
-		size += c.room
+// bytes are those of a change, until the next one is made: each document of a commit is written into the memory of the one
+// before, as a refresh of many users would take as much at once as all their rosters have.
+func (w *rosterWriter) bytes(c rosterChange) []byte {
+	if c.write == nil {
+		return c.doc
 	}
-	all := slices.Grow(w.made[:0], max(size, 1)) // a roster of no bytes is one all the same
-	type place struct{ from, to int }
-	places := make(map[addr.Bare]place, len(batch))
-	for user, c := range batch {
-		if c.write != nil {
-			from := len(all)
-			all = c.write(all)
-			places[user] = place{from, len(all)}
-		}
-	}
-	if w.made = nil; cap(all) <= roomToKeep {
-		w.made = all
-	}
-	docs = make(map[addr.Bare][]byte, len(places)) // only now: what was too small holds nothing any more
-	for user, p := range places {
-		docs[user] = all[p.from:p.to:p.to]
-	}
-	return docs
+	w.made = c.write(slices.Grow(w.made[:0], max(c.room, 1))) // a roster of no bytes is one all the same
+	return w.made
 }
 
 func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
-	docs := w.documents(batch) // others may write meanwhile
 	w.turn.Lock()
 	defer w.turn.Unlock()
+	defer func() {
+		if cap(w.made) > roomToKeep {
+			w.made = nil
+		}
+	}()
 	ctx := context.Background() // bounded by the busy timeout
 	if err := w.prepare(ctx); err != nil {
 		return err
@@ -364,17 +352,13 @@ func (w *rosterWriter) commit(batch map[addr.Bare]rosterChange) (err error) {
 	save, freshness := tx.StmtContext(ctx, w.save), freshnessSaver{tx: tx, w: w}
 	now := time.Now().Unix()
 	for user, c := range batch {
-		doc := c.doc
-		if c.write != nil {
-			doc = docs[user]
-		}
 		err = freshness.save(ctx, user, c)
 		switch {
 		case err != nil:
 		case c.gone:
 			_, err = tx.ExecContext(ctx, deleteRoster, user.Domain(), user.Local())
 		default:
-			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), doc, now)
+			_, err = save.ExecContext(ctx, user.Domain(), user.Local(), w.bytes(c), now)
 		}
 		if err != nil {
 			return fmt.Errorf("roster of %s: %w", user, err)
