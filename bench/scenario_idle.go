@@ -159,8 +159,12 @@ func (d idle) enter(ctx context.Context, v *target.Server, users []string, list 
 	})
 }
 
-// source is the address that a client connects from: there are some 28,000 ports at each.
-func source(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 1, byte(1 + i/20_000)}) }
+// source is the address that a client connects from.
+func source(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 1, byte(1 + i/perSource)}) }
+
+// perSource is how many connections come from one address. There are some 28,000 ports at each, of which those that were used
+// a minute ago are not free yet.
+const perSource = 5_000
 
 // alive has some of the clients ping: sessions that have ended take no memory.
 func alive(list []*load.Client) error {
