@@ -120,6 +120,7 @@ type FreshKeeper interface {
 type LateKeeper interface {
 	FreshKeeper
 	// SaveLater is SaveFresh, or SaveRoster where until is zero, of the document that write appends, of some size bytes. It
-	// may be called any number of times, from any goroutine, and appends the same each time.
+	// may be called any number of times, from any goroutine, and appends the same each time. It does nothing else: who calls
+	// it may hold locks, so the keeper must not be asked from there.
 	SaveLater(ctx context.Context, user addr.Bare, size int, write func([]byte) []byte, until time.Time) error
 }

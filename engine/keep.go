@@ -92,7 +92,7 @@ type document struct {
 	history       roster.History
 }
 
-// document is what json.Marshal would make, which would read through the items and the history once more.
+// document is what json.Marshal would make, but for spaces, which would read through the items and the history once more.
 func (k kept) document(items roster.Roster) (document, error) {
 	history := k.History.Latest(keptSteps)
 	k.Items, k.History = noItems, roster.History{}
@@ -137,11 +137,11 @@ func (d document) append(all []byte) []byte {
 // headStep is what the length of all that is before the items is a multiple of.
 const headStep = 64
 
-// tailStep is what the length of a document of n bytes is made a multiple of: a sixteenth to an eighth of it, but enough for
-// a remembered change or two.
+// tailStep is what the length of a document of n bytes is made a multiple of: a sixteenth to an eighth of it, but most often
+// enough for a remembered change.
 func tailStep(n int) int { return max(256, 1<<bits.Len(uint(n)>>4)) }
 
-// pad appends spaces, which are nothing to JSON here, until all but its first bytes is a multiple of step long.
+// pad appends spaces, which are nothing to JSON here, until what is behind the first from bytes is a multiple of step long.
 func pad(all []byte, from, step int) []byte {
 	missing := (step - (len(all)-from)%step) % step
 	for ; missing > len(spaces); missing -= len(spaces) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -53,7 +52,8 @@ func (s *Store) SaveRoster(ctx context.Context, user addr.Bare, doc []byte) erro
 
 // SaveLater is SaveFresh, or SaveRoster where until is zero, of a document that write appends to what it is given when it
 // is needed, which is not before the next commit: what is replaced until then is never made. It is of some size bytes.
-// Write is called any number of times, from any goroutine, and appends the same each time.
+// Write is called any number of times, from any goroutine, and appends the same each time. It does nothing else: it is
+// called within the transaction that writes the document.
 func (s *Store) SaveLater(ctx context.Context, user addr.Bare, size int, write func([]byte) []byte, until time.Time) error {
 	c := rosterChange{write: write, room: size}
 	if !until.IsZero() {
@@ -111,7 +111,7 @@ type rosterChange struct {
 	gone  bool
 }
 
-// size estimates what a change holds in memory, or will when it is written.
+// size estimates what a change holds in memory: its document, or what that is made from, which is about as much.
 func (c rosterChange) size() int { return len(c.doc) + c.room + 256 }
 
 func (c rosterChange) document() []byte {
@@ -324,7 +324,10 @@ func (w *rosterWriter) bytes(c rosterChange) []byte {
 	if c.write == nil {
 		return c.doc
 	}
-	w.made = c.write(slices.Grow(w.made[:0], max(c.room, 1))) // a roster of no bytes is one all the same
+	if cap(w.made) < max(c.room, 1) { // a roster of no bytes is one all the same
+		w.made = make([]byte, 0, max(c.room, 1))
+	}
+	w.made = c.write(w.made[:0])
 	return w.made
 }
 
