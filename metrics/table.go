@@ -77,7 +77,7 @@ var table = []description{
 	{"rosterd_logins_waiting", isGauge, read, nil, "connections that wait until the server begins with them"},
 	{"rosterd_logins_admitted_total", isCounter, read, nil, "connections that the server has begun with"},
 	{"rosterd_logins_waited_seconds_total", isCounter, read, nil, "time that those have waited for it, all together"},
-	{"rosterd_accepting_slowed_seconds_total", isCounter, read, nil, "time that passed before connections were accepted which could only be told that there are too many; of all ports together"},
+	{"rosterd_accepting_slowed_seconds_total", isCounter, read, nil, "time for which accepting paused, since whoever came could only have been told that there are too many; of all ports for streams over TCP together"},
 	{"rosterd_streams_ended_total", isCounter, read, []string{"condition"}, "sessions that ended, by the condition of the stream error: policy-violation where a limit was reached; empty where the client left or the connection broke"},
 	{"rosterd_stanzas_total", isCounter, read, []string{"kind"}, "stanzas of clients; kind is message, presence or iq"},
 	{"rosterd_outbox_bytes", isGauge, read, nil, "bytes that wait for clients to take them"},

@@ -89,7 +89,7 @@ func (d *Desk) Counts() Counts {
 }
 
 // Breath is what to wait before somebody else is taken in who would only be told that there are too many; full says
-// that this is so for another reason than the places.
+// that this is so for another reason than the places. It is counted as Slowed.
 func (d *Desk) Breath(full bool) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
