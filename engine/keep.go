@@ -121,8 +121,7 @@ func (d document) size() int {
 }
 
 // append leaves room, so that the next copy is most often as long as this one and what has not changed stands at the same
-// place: SQLite then writes over it, and only the pages that differ. A copy of another length is taken apart page by page
-// and put together anew, which costs it two to three times as much.
+// place: a Keeper may write over it, and only where they differ.
 func (d document) append(all []byte) []byte {
 	from := len(all)
 	all = pad(append(all, d.before...), from, headStep)

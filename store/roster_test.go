@@ -404,7 +404,7 @@ func TestCloseFails(t *testing.T) {
 	}
 }
 
-// Of a roster that is as long as the one before, only the pages that differ are written. The engine counts on that.
+// Of a roster that is as long as the one before, only the pages that differ are written: the engine makes them so.
 func TestSaveInPlace(t *testing.T) {
 	w, s := writer(t, quiet)
 	const page, pages = 4096, 25
