@@ -1,6 +1,7 @@
 package daemontest
 
 import (
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -66,28 +67,37 @@ func Give(t testing.TB, folder string, to *syscall.Credential) {
 	}
 }
 
-// taken are ports that tests of this process have used.
-var taken sync.Map
-
-// Port is one of loopback's that nobody listens on. It is below those that the system gives to connections, so that nobody
-// gets it by chance meanwhile.
+// Port is one of loopback's that nobody listens on, and that no other test gets until this one ends. It is below those
+// that the system gives to connections, and not one of those that the benchmarks take, so that nobody gets it by chance
+// meanwhile.
 func Port(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
-		port := 10_000 + rand.IntN(20_000)
-		if _, used := taken.LoadOrStore(port, true); used {
+		port := 10_000 + rand.IntN(15_000)
+		kept, err := reserve(port)
+		if err != nil {
 			continue
 		}
 		if free(port) {
+			t.Cleanup(func() { kept.Close() })
 			return port
 		}
+		kept.Close()
 	}
 	t.Fatal("no free port on loopback")
 	return 0
 }
 
+// reserve keeps a port from tests of all processes, without listening on it: by a socket with its number for a name,
+// which ends with the process at the latest. Between a look at a port and the server's start on it, tests of another
+// package would find it free as well.
+func reserve(port int) (io.Closer, error) {
+	return net.Listen("unix", "@rosterd-test-port-"+strconv.Itoa(port))
+}
+
 // free lets nobody fork meanwhile: until it executes its program, a child listens with us, also after we have closed.
 func free(port int) bool {
+	firstFork()
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
@@ -96,3 +106,11 @@ func free(port int) bool {
 	}
 	return ln.Close() == nil
 }
+
+// firstFork has the one fork of a process that keeps to no ForkLock behind it: before it starts or looks for its first
+// process, Go forks a child to see what the kernel can do (os.checkPidfd, Go 1.23 and later).
+var firstFork = sync.OnceFunc(func() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		self.Release()
+	}
+})

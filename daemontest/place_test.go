@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -68,5 +69,43 @@ func TestPort(t *testing.T) {
 			t.Errorf("%d twice", port)
 		}
 		seen[port] = true
+	}
+}
+
+// TestPortOfAnotherProcess: tests of several packages run at once, each in a process of its own.
+func TestPortOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	const name = "ROSTERD_TEST_PORT"
+	if port := os.Getenv(name); port != "" {
+		number, err := strconv.Atoi(port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := reserve(number); err != nil {
+			t.Log(err)
+		} else {
+			kept.Close()
+			t.Log("to be had")
+		}
+		return
+	}
+	var port int
+	other := func() string {
+		cmd := exec.Command(os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), name+"="+strconv.Itoa(port))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	t.Run("taken", func(t *testing.T) {
+		port = Port(t)
+		if out := other(); !strings.Contains(out, "address already in use") {
+			t.Error(out)
+		}
+	})
+	if out := other(); !strings.Contains(out, "to be had") {
+		t.Error(out)
 	}
 }

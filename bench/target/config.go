@@ -118,5 +118,6 @@ func certify(dir string, old bool) error {
 	return os.WriteFile(file+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
 }
 
-// nextPort is below those that the system gives to connections, so that nobody gets it by chance meanwhile.
-func nextPort() int { return 10_000 + mathrand.IntN(20_000) }
+// nextPort is below those that the system gives to connections, and not one of those that tests take (daemontest.Port), so
+// that nobody gets it by chance meanwhile.
+func nextPort() int { return 25_000 + mathrand.IntN(5_000) }
